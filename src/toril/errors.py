@@ -1,0 +1,143 @@
+"""Every error Toril raises.
+
+    TorilError
+    ├── OptionError               a bad option, name, id or argument; raised by the call that gave it
+    │   └── PayloadError          a job's data does not fit what its processor takes
+    ├── ConfigurationError        settings, credentials or a missing extra
+    │   └── ServerNotFoundError   no server configured and none to start
+    ├── QueueUnavailableError     the server cannot be reached, or refuses us
+    │   └── ServerVersionError    the server is too old
+    ├── JobError                  something about one job
+    │   ├── JobNotFoundError      no such job
+    │   ├── JobStateError         the job is not in the state the call needs
+    │   ├── JobLockedError        a worker holds the job
+    │   ├── JobLockLost           this worker no longer holds the job
+    │   ├── JobFailedError        raised by ``Job.result()``: the job failed
+    │   └── JobTimeoutError       the job ran longer than its timeout
+    ├── QueueStateError           the queue is not in the state the call needs
+    └── raised by processors
+        ├── UnrecoverableError    fail now, no more attempts
+        └── RetryableError        try again, not before ``retry_after`` seconds
+
+Each has a stable ``code`` for logs, HTTP bodies and exit statuses.
+"""
+
+from __future__ import annotations
+
+
+class TorilError(Exception):
+    """Base of all errors of Toril."""
+
+    code = "error"
+
+
+class OptionError(TorilError, ValueError):
+    """An option, name, id or argument is not acceptable; nothing was done."""
+
+    code = "bad_option"
+
+
+class PayloadError(OptionError):
+    """A job's data does not fit what its processor takes; ``field`` is the path of the bad field."""
+
+    code = "bad_payload"
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        self.field = field
+        super().__init__(message)
+
+
+class ConfigurationError(TorilError):
+    """A setting, a credential or an optional package is missing or wrong."""
+
+    code = "configuration"
+
+
+class ServerNotFoundError(ConfigurationError):
+    """No server is configured, and none could be found to start."""
+
+    code = "server_not_found"
+
+
+class QueueUnavailableError(TorilError, ConnectionError):
+    """The server could not be reached in time, or refused the connection."""
+
+    code = "queue_unavailable"
+
+
+class ServerVersionError(QueueUnavailableError):
+    """The server is older than Toril's scripts need."""
+
+    code = "server_version"
+
+
+class JobError(TorilError):
+    """Something about one job; ``job_id`` says which."""
+
+    code = "job_error"
+
+    def __init__(self, job_id: str, message: str) -> None:
+        self.job_id = job_id
+        super().__init__(message)
+
+
+class JobNotFoundError(JobError):
+    """There is no job with this id: never added, removed, or trimmed by a keep policy."""
+
+    code = "job_not_found"
+
+
+class JobStateError(JobError):
+    """The job is not in the state this call needs."""
+
+    code = "job_state"
+
+
+class JobLockedError(JobError):
+    """A worker holds the job, so it cannot be changed now."""
+
+    code = "job_locked"
+
+
+class JobLockLost(JobError):
+    """The job's lock expired or belongs to another worker; the result was not stored."""
+
+    code = "job_lock_lost"
+
+
+class JobFailedError(JobError):
+    """The awaited job failed; ``reason`` is its ``failed_reason``."""
+
+    code = "job_failed"
+
+    def __init__(self, job_id: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(job_id, reason)
+
+
+class JobTimeoutError(JobError):
+    """The job ran longer than its ``timeout`` option and was stopped."""
+
+    code = "job_timeout"
+
+
+class QueueStateError(TorilError):
+    """The queue is not in the state this call needs (for example not paused)."""
+
+    code = "queue_state"
+
+
+class UnrecoverableError(TorilError):
+    """Raised by a processor: the job fails now, whatever attempts are left."""
+
+    code = "unrecoverable"
+
+
+class RetryableError(TorilError):
+    """Raised by a processor: try again with the job's backoff, but not before ``retry_after`` seconds."""
+
+    code = "retryable"
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)

@@ -1,0 +1,101 @@
+"""What a ready-made queue is: its job types, their payload models, and how a job is dispatched."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from toril.errors import OptionError, PayloadError, UnrecoverableError
+
+
+class RunningJob(Protocol):
+    """The part of a job that processors use; the engine's ``Job`` fits, and so does a plain test object."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def data(self) -> Any: ...
+    @property
+    def attempts_made(self) -> int: ...
+    async def update_progress(self, progress: Any) -> None: ...
+    async def log(self, row: str) -> int: ...
+
+
+class Payload(BaseModel):
+    """Base of payload models: camelCase on the wire, snake_case in Python, unknown fields refused."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", str_strip_whitespace=True
+    )
+
+
+Processor = Callable[[Any, RunningJob], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobType:
+    """One ``type`` of a queue: what its data looks like and what does the work."""
+
+    name: str
+    payload: type[Payload]
+    process: Processor  #: called with the validated payload and the running job
+    summary: str = ""  #: one line for documentation and the dashboard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueDefinition:
+    """A ready-made queue.
+
+    Attributes:
+        job_options: defaults for its jobs, as Bull stores them (camelCase, milliseconds).
+        lock_duration: seconds a worker holds a job between renewals.
+        concurrency: jobs one worker process runs at once, unless configured otherwise.
+    """
+
+    name: str
+    types: Mapping[str, JobType]
+    job_options: Mapping[str, Any] = field(default_factory=dict)
+    lock_duration: float = 30.0
+    concurrency: int = 5
+
+    def check(self, data: Any) -> tuple[JobType, Payload]:
+        """Find the job type for ``data`` (``{"type": T, "data": D}``) and validate D.
+
+        Raises:
+            PayloadError: with the path of the first bad field, and every problem in the message.
+        """
+        if not isinstance(data, Mapping):
+            raise PayloadError(
+                f"queue {self.name!r}: a job's data must be an object with type and data", field="type"
+            )
+        job_type = self.types.get(data.get("type"))  # type: ignore[arg-type]
+        if job_type is None:
+            known = ", ".join(sorted(self.types))
+            raise PayloadError(
+                f"queue {self.name!r}: unknown type {data.get('type')!r}; it knows {known}", field="type"
+            )
+        try:
+            return job_type, job_type.payload.model_validate(data.get("data", {}))
+        except ValidationError as error:
+            raise _payload_error(self.name, job_type.name, error) from error
+
+    async def process(self, job: RunningJob) -> dict[str, Any]:
+        """Run one job; what an engine worker is given as its processor."""
+        try:
+            job_type, payload = self.check(job.data)
+        except OptionError as error:
+            raise UnrecoverableError(str(error)) from error
+        return await job_type.process(payload, job)
+
+
+def _payload_error(queue: str, job_type: str, error: ValidationError) -> PayloadError:
+    problems = []
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        path = ".".join(str(part) for part in item["loc"]) or "data"
+        problems.append((path, item["msg"]))
+    listed = "; ".join(f"{path}: {text}" for path, text in problems)
+    return PayloadError(f"{queue} job of type {job_type!r} is not acceptable: {listed}", field=problems[0][0])

@@ -1,0 +1,94 @@
+"""Where processors keep the files they make: one folder per firm, names safe, nothing overwritten."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from toril.errors import OptionError
+
+_UNSAFE = re.compile(r"[^\w.\-]+", re.UNICODE)
+_FIRM = re.compile(r"[0-9A-Za-z_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """A file that was stored. ``path`` is what later jobs and downloads name it by."""
+
+    name: str
+    path: str
+    size: int  #: bytes
+
+
+class FileStore(Protocol):
+    """Stores and reads files; a path always comes from ``save`` and never leaves the store."""
+
+    async def save(self, *, firm_id: str, folder: str, name: str, content: bytes) -> StoredFile: ...
+    async def read(self, path: str) -> bytes: ...
+
+
+def safe_name(name: str) -> str:
+    """``name`` as one harmless path component: letters of any script, digits, dot, dash, underscore."""
+    plain = unicodedata.normalize("NFC", name).replace("/", "-").replace("\\", "-")
+    cleaned = _UNSAFE.sub("-", plain).strip("-.")
+    stem, dot, suffix = cleaned.rpartition(".")
+    return f"{stem[:100]}{dot}{suffix[:10]}" if dot else cleaned[:100]
+
+
+class LocalFileStore:
+    """Files under a root folder of this machine: ``<root>/<firm>/<folder>/<name>``."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+
+    async def save(self, *, firm_id: str, folder: str, name: str, content: bytes) -> StoredFile:
+        """Write a new file and return where it is.
+
+        A name already taken gets a random suffix, so that a file somebody was given a link to never changes.
+
+        Raises:
+            OptionError: the firm's id or the folder is not a plain name.
+        """
+        if not _FIRM.fullmatch(firm_id) or not _FIRM.fullmatch(folder):
+            raise OptionError(f"firm id {firm_id!r} and folder {folder!r} must be plain names")
+        return await asyncio.to_thread(self._write, self.root / firm_id / folder, safe_name(name), content)
+
+    async def read(self, path: str) -> bytes:
+        """The content of a stored file.
+
+        Raises:
+            OptionError: ``path`` is outside of the store, or there is no such file.
+        """
+        return await asyncio.to_thread(self._read, path)
+
+    def _write(self, directory: Path, name: str, content: bytes) -> StoredFile:
+        directory.mkdir(parents=True, exist_ok=True)
+        target = directory / (name or "file")
+        part = directory / f".{secrets.token_hex(8)}.part"
+        part.write_bytes(content)
+        try:
+            while True:
+                try:
+                    # A hard link fails if the name exists, so two writers never share a name.
+                    os.link(part, target)
+                    break
+                except FileExistsError:
+                    target = target.with_stem(f"{Path(name).stem}-{secrets.token_hex(3)}")
+        finally:
+            part.unlink()
+        return StoredFile(name=target.name, path=str(target), size=len(content))
+
+    def _read(self, path: str) -> bytes:
+        wanted = (self.root / path).resolve()
+        if not wanted.is_relative_to(self.root):
+            raise OptionError(f"file {path!r} is outside of the file store")
+        try:
+            return wanted.read_bytes()
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+            raise OptionError(f"there is no stored file {path!r}") from error

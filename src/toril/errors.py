@@ -17,6 +17,8 @@
     ├── QueueStateError           the queue is not in the state the call needs
     └── raised by processors
         ├── UnrecoverableError    fail now, no more attempts
+        │   ├── NotConfiguredError    a credential or setting of an outside service is missing or refused
+        │   └── UnknownOutcomeError   handed over, but no answer came: running again might do it twice
         └── RetryableError        try again, not before ``retry_after`` seconds
 
 Each has a stable ``code`` for logs, HTTP bodies and exit statuses.
@@ -131,6 +133,24 @@ class UnrecoverableError(TorilError):
     """Raised by a processor: the job fails now, whatever attempts are left."""
 
     code = "unrecoverable"
+
+
+class NotConfiguredError(UnrecoverableError, ConfigurationError):
+    """Raised by a processor: an outside service refused our credentials or settings; more attempts cannot help.
+
+    A ``ConfigurationError`` too, so that alerts can tell "somebody must fix our account" from a bad job.
+    """
+
+    code = "not_configured"
+
+
+class UnknownOutcomeError(UnrecoverableError):
+    """Raised by a processor: the work was handed to an outside service, and no answer came back.
+
+    It may have been done. The job fails at once, because running it again could do it twice; a person looks.
+    """
+
+    code = "unknown_outcome"
 
 
 class RetryableError(TorilError):

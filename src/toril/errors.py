@@ -136,7 +136,7 @@ class UnrecoverableError(TorilError):
 
 
 class NotConfiguredError(UnrecoverableError, ConfigurationError):
-    """Raised by a processor: an outside service refused our credentials or settings; more attempts cannot help.
+    """Raised by a processor: an outside service refused our credentials or settings; retrying cannot help.
 
     A ``ConfigurationError`` too, so that alerts can tell "somebody must fix our account" from a bad job.
     """

@@ -1,0 +1,276 @@
+"""From a URL to connections that come back: the server's address, and one connection per role.
+
+A queue uses up to three connections: *shared* for scripts, *blocking* for the idle wait of a worker, and a
+*subscriber* for events. Each is a ``Connection`` that reconnects by itself with capped backoff.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import re
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio.connection import parse_url
+
+from toril.engine.embedded import EmbeddedServer
+from toril.engine.link import PASSING_ERRORS, Address, Argument, ConnectionLostError, Link, ReplyError
+from toril.errors import OptionError, QueueUnavailableError, ServerRefusedError, ServerVersionError
+
+log = logging.getLogger("toril.connection")
+
+#: Oldest versions whose commands the scripts use (LMOVE, RPOP with a count).
+OLDEST_REDIS, OLDEST_VALKEY = (6, 2), (7, 2)
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between attempts to connect
+
+_VERIFY = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
+
+
+def parse_address(url: str, password: str | None = None) -> Address:
+    """Read ``redis://``, ``rediss://`` (TLS) or ``unix://`` URLs.
+
+    Args:
+        url: as redis-py reads it: user, password, host, port and database; for TLS also the query parameters
+            ``ssl_cert_reqs`` (none, optional, required), ``ssl_ca_certs``, ``ssl_certfile``, ``ssl_keyfile``.
+        password: used when the URL has none.
+
+    Raises:
+        OptionError: the URL cannot be read.
+    """
+    try:
+        parts: dict[str, Any] = dict(parse_url(url))
+        tls = _tls_context(parts) if url.startswith("rediss://") else None
+        return Address(
+            host=parts.get("host") or "localhost",
+            port=int(parts.get("port") or 6379),
+            path=parts.get("path"),
+            db=int(parts.get("db") or 0),
+            username=parts.get("username"),
+            password=parts.get("password") or password,
+            tls=tls,
+            connect_timeout=float(parts.get("socket_connect_timeout") or 5.0),
+        )
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        shown = re.sub(r"//[^@/]*@", "//***@", url)
+        raise OptionError(
+            f"server URL {shown!r} cannot be used ({error}); write redis://[user:password@]host:port/db, "
+            "rediss://… for TLS, or unix:///path/to/socket?db=0"
+        ) from error
+
+
+def _tls_context(parts: dict[str, Any]) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=parts.get("ssl_ca_certs"))
+    verify = str(parts.get("ssl_cert_reqs", "required"))
+    if verify != "required" or str(parts.get("ssl_check_hostname", "true")).lower() in ("false", "0", "no"):
+        context.check_hostname = False
+    context.verify_mode = _VERIFY[verify]
+    if parts.get("ssl_certfile"):
+        context.load_cert_chain(parts["ssl_certfile"], parts.get("ssl_keyfile"))
+    return context
+
+
+class Server:
+    """The server behind a queue: the one a URL names, or the embedded one of this machine.
+
+    Args:
+        url: ``redis://…``; without it ``REDIS_URL`` counts, and without that the embedded server is used.
+        home: folder of the embedded server (``TORIL_HOME``, else ``.toril``).
+    """
+
+    def __init__(self, url: str | None = None, *, home: Path | None = None) -> None:
+        self._url = url or os.environ.get("REDIS_URL") or None
+        self._home = home
+        self._embedded: EmbeddedServer | None = None
+        self._address: Address | None = None
+        self._starting = asyncio.Lock()
+        self._checked = False
+        self.version = ""  #: as the server tells it, once connected
+        if self._url:
+            self._address = parse_address(self._url, os.environ.get("REDIS_PASSWORD") or None)
+
+    def __str__(self) -> str:
+        return str(self._address) if self._address else "the embedded server"
+
+    async def open_link(self, on_message: Callable[[list[Any]], None] | None = None) -> Link:
+        """Open one connection; starts or joins the embedded server if need be.
+
+        Raises:
+            QueueUnavailableError: not reachable, or refused; ``ServerVersionError`` if it is too old.
+        """
+        async with self._starting:
+            if self._address is None:
+                if self._embedded is None:
+                    self._embedded = await EmbeddedServer.acquire(self._home)
+                self._address = parse_address(self._embedded.url)
+        try:
+            link = await Link.open(self._address, on_message=on_message)
+        except QueueUnavailableError:
+            if self._embedded is None:
+                raise
+            await self._embedded.ensure_running()
+            self._address = parse_address(self._embedded.url)
+            link = await Link.open(self._address, on_message=on_message)
+        if not self._checked and on_message is None:
+            await self._check(link)
+            self._checked = True
+        return link
+
+    async def close(self) -> None:
+        """Let the embedded server go; it stops when nobody else uses it."""
+        embedded, self._embedded = self._embedded, None
+        if embedded is not None:
+            self._address = None
+            await embedded.release()
+
+    async def _check(self, link: Link) -> None:
+        try:
+            info = _parse_info(await link.send("INFO"))
+        except ReplyError as error:  # an account without INFO: nothing to check with
+            log.info("server_not_checked", extra={"server": str(self), "reason": str(error)})
+            return
+        fork = "valkey" if "valkey_version" in info else "redis"
+        self.version = f"{fork} {info.get(f'{fork}_version', '0')}"
+        oldest = OLDEST_VALKEY if fork == "valkey" else OLDEST_REDIS
+        found = tuple(int(part) for part in re.findall(r"\d+", self.version)[:2])
+        if found < oldest:
+            link.close()
+            raise ServerVersionError(
+                f"{self} is {self.version}; Toril needs Redis {OLDEST_REDIS[0]}.{OLDEST_REDIS[1]} or Valkey "
+                f"{OLDEST_VALKEY[0]}.{OLDEST_VALKEY[1]}, or newer. Upgrade the server, or unset REDIS_URL to use "
+                "the embedded one"
+            )
+        policy = info.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            log.warning(
+                "eviction_policy_loses_jobs: maxmemory-policy is %s on %s, so a full server deletes jobs; "
+                "set it to noeviction",
+                policy,
+                self,
+                extra={"server": str(self), "maxmemory_policy": policy},
+            )
+
+
+def _parse_info(reply: bytes) -> dict[str, str]:
+    rows = (row.partition(":") for row in reply.decode(errors="replace").splitlines() if ":" in row)
+    return {name: value for name, _, value in rows}
+
+
+class Connection:
+    """A connection that is made when first used and made again when lost.
+
+    Args:
+        on_link: called with each new link before anything else uses it (to name it, or to subscribe again).
+        on_message: makes it a subscriber; see ``Link``.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        *,
+        on_link: Callable[[Link], Any] | None = None,
+        on_message: Callable[[list[Any]], None] | None = None,
+    ) -> None:
+        self.server = server
+        self._on_link, self._on_message = on_link, on_message
+        self._link: Link | None = None
+        self._connecting = asyncio.Lock()
+        self._closed = asyncio.Event()
+        self._lost_since: float | None = None
+
+    async def execute(self, *command: Argument, patience: float = 10.0, repeat: bool = False) -> Any:
+        """Send a command and return its reply (bytes, int, None or lists of them).
+
+        Args:
+            patience: seconds to go on trying to reach the server.
+            repeat: send again if the connection is lost before the reply came; only for commands that do no
+                harm twice.
+
+        Raises:
+            QueueUnavailableError: the server was not there within ``patience``.
+            ConnectionLostError: lost after sending, and ``repeat`` is off: it may have been carried out.
+            ReplyError: the server's own error.
+        """
+        deadline = time.monotonic() + patience
+        pause = _FIRST_PAUSE
+        while True:
+            link = self._link
+            if link is None or link.lost:
+                link = await self.ready(deadline)
+            try:
+                return await link.send(*command)
+            except ConnectionLostError:
+                if not repeat or time.monotonic() >= deadline:
+                    raise
+            except ReplyError as error:
+                if error.kind not in PASSING_ERRORS:
+                    raise
+                if error.kind == "READONLY":  # a fail-over: the address may lead elsewhere now
+                    link.close()
+                if time.monotonic() + pause >= deadline:
+                    raise QueueUnavailableError(f"{self.server} does not answer: {error}") from error
+                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def ready(self, deadline: float) -> Link:
+        """A live link, made if need be; keeps trying until ``deadline`` (monotonic seconds)."""
+        async with self._connecting:
+            pause = _FIRST_PAUSE
+            while True:
+                if self._closed.is_set():
+                    raise QueueUnavailableError(f"this connection to {self.server} was closed")
+                if self._link is not None and not self._link.lost:
+                    return self._link
+                try:
+                    self._link = await self._open()
+                    return self._link
+                except (ServerVersionError, ServerRefusedError):
+                    raise
+                except QueueUnavailableError as error:
+                    self._note_lost(error)
+                    left = deadline - time.monotonic()
+                    if left <= 0:
+                        raise
+                    wait = min(pause * random.uniform(0.5, 1), left)  # noqa: S311 - jitter
+                    pause = min(pause * 2, _LONGEST_PAUSE)
+                try:
+                    await asyncio.wait_for(self._closed.wait(), wait)
+                except TimeoutError:
+                    continue
+
+    @property
+    def live(self) -> Link | None:
+        """The link if it stands at this moment."""
+        return self._link if self._link is not None and not self._link.lost else None
+
+    async def close(self) -> None:
+        """End the connection for good; calls that wait for it get an error."""
+        self._closed.set()
+        if self._link is not None:
+            self._link.close()
+            await self._link.wait_closed()
+
+    async def _open(self) -> Link:
+        link = await self.server.open_link(self._on_message)
+        try:
+            if self._on_link is not None:
+                await self._on_link(link)
+        except BaseException:
+            link.close()
+            raise
+        if self._lost_since is not None:
+            away = time.monotonic() - self._lost_since
+            log.info("server_back", extra={"server": str(self.server), "away_s": round(away, 3)})
+            self._lost_since = None
+        return link
+
+    def _note_lost(self, error: Exception) -> None:
+        if self._lost_since is None:  # once for each outage
+            self._lost_since = time.monotonic()
+            log.warning("server_away: %s", error, extra={"server": str(self.server), "reason": str(error)})

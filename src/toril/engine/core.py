@@ -1,0 +1,65 @@
+"""What every part of a queue shares: its keys, its connection, its scripts and its listeners."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from toril.engine.actions import JobActions
+from toril.engine.codec import MAX_DATA_BYTES
+from toril.engine.connection import Connection, Server
+from toril.engine.encoding import OptionEncoder
+from toril.engine.events import EventSubscriber
+from toril.engine.hooks import Hooks
+from toril.engine.keys import QueueKeys
+from toril.engine.options import JobOptions
+from toril.engine.producer import Producer
+from toril.engine.scripts.runner import PATIENCE, ScriptRunner
+from toril.errors import OptionError
+
+
+class QueueCore:
+    """The state behind a ``Queue``; its verbs are in the classes built on this one.
+
+    Attributes:
+        token: names this object as the sender of events and as a producer.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        url: str | None = None,
+        prefix: str = "bull",
+        default_job_options: Mapping[str, Any] | JobOptions | None = None,
+        limiter: Mapping[str, Any] | None = None,
+        home: Path | None = None,
+        patience: float = PATIENCE,
+        max_data_bytes: int = MAX_DATA_BYTES,
+    ) -> None:
+        self.name = name
+        self.keys = QueueKeys(name, prefix)
+        self.token = str(uuid.uuid4())
+        self.server = Server(url, home=home)
+        self.connection = Connection(self.server)
+        self.scripts = ScriptRunner(self.connection, self.keys, self.token, patience=patience)
+        self.hooks = Hooks(name)
+        self.max_data_bytes = max_data_bytes
+        self.limiter = limiter
+        self.encoder = OptionEncoder(_defaults(default_job_options))
+        self.producer = Producer(self.scripts)
+        self.subscriber = EventSubscriber(self.server, self.keys, self.token, self.hooks)
+        self.actions = JobActions(self)
+
+
+def _defaults(options: Mapping[str, Any] | JobOptions | None) -> dict[str, Any]:
+    if options is None:
+        return {}
+    given = options if isinstance(options, JobOptions) else JobOptions.from_dict(options)
+    bull = given.to_bull()
+    for name in ("jobId", "repeat", "debounce", "timestamp"):
+        if name in bull:
+            raise OptionError(f"default_job_options cannot hold {name}: it belongs to one job")
+    return bull

@@ -1,0 +1,120 @@
+"""What the engine announces, and who listens: local events, logging, metrics and traces plug in here.
+
+| event | arguments |
+| --- | --- |
+| waiting | job id: this queue object added it, or promoted or retried it |
+| active | job |
+| progress | job id, value |
+| completed | job, return value |
+| failed | job (None if it is gone), error; after every failed attempt |
+| retrying | job, error, wait (ms) |
+| stalled | job id |
+| lock_lost | job |
+| lock_extension_failed | job ids, error |
+| drained | - |
+| paused, resumed | - |
+| removed | job id |
+| cleaned | list of job ids, state |
+| duplicated, debounced | job id |
+| error | error |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections import defaultdict
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+from toril.errors import OptionError
+
+log = logging.getLogger("toril.queue")
+
+EVENTS = (
+    "waiting",
+    "active",
+    "progress",
+    "completed",
+    "failed",
+    "retrying",
+    "stalled",
+    "lock_lost",
+    "lock_extension_failed",
+    "drained",
+    "paused",
+    "resumed",
+    "removed",
+    "cleaned",
+    "duplicated",
+    "debounced",
+    "error",
+)
+
+Listener = Callable[..., Any]
+
+
+def check_event(name: str) -> str:
+    """An event's name; Bull's spelling with hyphens is read too.
+
+    Raises:
+        OptionError: there is no such event.
+    """
+    event = name.replace("-", "_")
+    if event not in EVENTS:
+        near = get_close_matches(event, EVENTS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"events: {', '.join(EVENTS)}"
+        raise OptionError(f"there is no event {name!r}; {hint}")
+    return event
+
+
+class Hooks:
+    """Listeners of one queue's local events. A listener that fails is logged and harms nobody."""
+
+    def __init__(self, queue: str) -> None:
+        self._queue = queue
+        self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def on(self, event: str, listener: Listener) -> None:
+        """Call ``listener`` (plain or async) at each ``event``."""
+        self._listeners[check_event(event)].append(listener)
+
+    def off(self, event: str, listener: Listener) -> None:
+        """Stop calling ``listener``; it is no error if it was not there."""
+        listeners = self._listeners[check_event(event)]
+        if listener in listeners:
+            listeners.remove(listener)
+
+    def wanted(self, event: str) -> bool:
+        """Whether anybody listens, so that callers can spare the work of telling."""
+        return bool(self._listeners.get(event))
+
+    def emit(self, event: str, *arguments: Any) -> None:
+        """Tell the listeners; async ones run as tasks of their own."""
+        listeners = self._listeners.get(event)
+        if not listeners:
+            return
+        for listener in tuple(listeners):
+            try:
+                outcome = listener(*arguments)
+            except Exception:
+                log.exception("listener_failed", extra={"queue": self._queue, "event": event})
+                continue
+            if inspect.isawaitable(outcome):
+                task = asyncio.ensure_future(self._await(event, outcome))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Wait for async listeners that still run."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _await(self, event: str, outcome: Any) -> None:
+        try:
+            await outcome
+        except Exception:
+            log.exception("listener_failed", extra={"queue": self._queue, "event": event})

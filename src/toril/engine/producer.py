@@ -1,0 +1,95 @@
+"""Gathers concurrent adds into batches: one script call at a time for each queue, the rest waits behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from toril.engine.encoding import Group
+from toril.engine.scripts.runner import ScriptRunner
+from toril.errors import QueueUnavailableError
+
+#: One call carries at most so many jobs, and bytes of data: it holds the server up for a few ms.
+MAX_JOBS, MAX_BYTES = 1000, 4 * 1024 * 1024
+
+#: (option group, name, data, custom id or "")
+NewJob = tuple[Group, str, bytes, str]
+
+#: (server's time ms, ids)
+Added = tuple[int, list[str]]
+
+
+class Producer:
+    """Adds jobs to one queue, in the order they are given."""
+
+    def __init__(self, scripts: ScriptRunner) -> None:
+        self._scripts = scripts
+        self._waiting: deque[tuple[Sequence[NewJob], asyncio.Future[Added]]] = deque()
+        self._sender: asyncio.Task[None] | None = None
+        self._request = 0
+        self._overflow_left = 0
+        self._closed = False
+
+    def submit(self, jobs: Sequence[NewJob]) -> asyncio.Future[Added]:
+        """Queue jobs for the next call; the future gets the server's time and their ids."""
+        if self._closed:
+            raise QueueUnavailableError(f"queue {self._scripts.keys.name!r} is closed; add to an open one")
+        future: asyncio.Future[Added] = asyncio.get_running_loop().create_future()
+        self._waiting.append((jobs, future))
+        if self._sender is None or self._sender.done():
+            # The task starts after the current turn of the loop, so what is added in this turn goes together.
+            self._sender = asyncio.create_task(self._send_all(), name="toril-producer")
+        return future
+
+    async def close(self) -> None:
+        """Send what waits, then take no more."""
+        self._closed = True
+        if self._sender is not None:
+            await asyncio.wait([self._sender])
+
+    async def _send_all(self) -> None:
+        while self._waiting or self._overflow_left:
+            batch = self._next_batch()
+            try:
+                now, ids = await self._send([job for jobs, _ in batch for job in jobs])
+            except asyncio.CancelledError:
+                for _, future in batch:
+                    future.cancel()
+                raise
+            except Exception as error:
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+                self._overflow_left = 0
+                continue
+            at = 0
+            for jobs, future in batch:
+                if not future.done():
+                    future.set_result((now, ids[at : at + len(jobs)]))
+                at += len(jobs)
+
+    def _next_batch(self) -> list[tuple[Sequence[NewJob], asyncio.Future[Added]]]:
+        batch, jobs, size = [], 0, 0
+        while self._waiting:
+            entry = self._waiting[0]
+            length = sum(len(job[2]) for job in entry[0])
+            if batch and (jobs + len(entry[0]) > MAX_JOBS or size + length > MAX_BYTES):
+                break
+            batch.append(self._waiting.popleft())
+            jobs, size = jobs + len(entry[0]), size + length
+        return batch
+
+    async def _send(self, jobs: Sequence[NewJob]) -> Added:
+        groups: dict[Group, int] = {}
+        rows: list[str | bytes | int] = []
+        for group, name, data, job_id in jobs:
+            number = groups.get(group)
+            if number is None:
+                number = groups[group] = len(groups) + 1
+            rows += (number, name, data, job_id)
+        self._request += 1
+        heads = [part for group in groups for part in group]
+        reply = await self._scripts.run("add_jobs", self._request, len(groups), *heads, *rows)
+        self._overflow_left = int(reply[0])
+        return int(reply[1]), [job_id.decode() for job_id in reply[2:]]

@@ -1,0 +1,131 @@
+--[[ add_jobs
+  Add a batch of jobs, in order. One call is one step for everybody who looks on.
+
+  ARGV[3] request  int  number of this call, counted by the producer `token`; 0 if it need not be remembered
+  ARGV[4] groups   int  G, number of option groups; each has 8 arguments:
+    opts       str  JSON of the options; when stamp is '' it lacks its last brace, and the time goes in here
+    stamp      ms   creation time, or '' for now
+    delay      ms   0 for none
+    priority   num  0 for none
+    lifo       0/1
+    deid       str  debounce id, or ''
+    debounce   ms   how long a debounce marker lives, or ''
+    expires    ms   not started within this time it fails; '' for never
+  then for each job 4 arguments:
+    group      int  1..G
+    name, data str
+    id         str  custom id, or '' for the next number
+  Returns {overflowed jobs left to restore, server's time ms, id, id, …}; an id is that of the earlier job if this
+    one was a duplicate
+  Cost O(1) for each job, O(window) for a prioritised one that goes into the window
+]]
+-- @include keys clock place
+local request, groups = ARGV[3], tonumber(ARGV[4])
+if request ~= '0' then
+  -- A call whose answer got lost comes again with the same number.
+  local last = redis.call('HGET', k_producers, token)
+  if last then
+    local number, ids = string.match(last, '^(%d+) (.*)$')
+    if number == request then return cjson.decode(ids) end
+  end
+end
+local count = (#ARGV - 4 - groups * 8) / 4
+local next_id = redis.call('INCRBY', k_id, count) - count
+local list = target_list()
+local numeric = redis.call('EXISTS', k_numeric) == 1
+local waiting = base .. 'waiting@' .. token
+local reply, fifo = {0, text_of(now)}, {}
+local function flush()
+  if #fifo > 0 then
+    redis.call('LPUSH', list, unpack(fifo))
+    fifo = {}
+  end
+end
+local stamps, opts = {}, {}
+for g = 1, groups do
+  local at = 5 + (g - 1) * 8
+  local stamp = ARGV[at + 1]
+  if stamp == '' then
+    stamp = text_of(now)
+    opts[g] = ARGV[at] .. stamp
+    if ARGV[at + 7] ~= '' then opts[g] = opts[g] .. ',"expiresAt":' .. text_of(now + ARGV[at + 7]) end
+    opts[g] = opts[g] .. '}'
+  else
+    opts[g] = ARGV[at]
+  end
+  stamps[g] = stamp
+end
+local at = 5 + groups * 8
+for i = 1, count do
+  local g, name, data, id = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  at = at + 4
+  next_id = next_id + 1
+  local group = 5 + (g - 1) * 8
+  local delay, priority, deid = tonumber(ARGV[group + 2]), tonumber(ARGV[group + 3]), ARGV[group + 5]
+  local duplicate = false
+  if id == '' then
+    id = text_of(next_id)
+    while numeric and redis.call('EXISTS', base .. id) == 1 do
+      next_id = redis.call('INCR', k_id)
+      id = text_of(next_id)
+    end
+  else
+    duplicate = redis.call('EXISTS', base .. id) == 1
+    if not duplicate and not numeric and string.match(id, '^%d+$') then
+      numeric = true
+      redis.call('SET', k_numeric, 1)
+    end
+  end
+  if duplicate then
+    redis.call('PUBLISH', base .. 'duplicated@' .. token, id)
+  else
+    local holder = false
+    if deid ~= '' then
+      local marker, ttl = base .. 'de:' .. deid, ARGV[group + 6]
+      local set = ttl ~= '' and redis.call('SET', marker, id, 'NX', 'PX', ttl) or
+        ttl == '' and redis.call('SET', marker, id, 'NX')
+      if not set then
+        holder = redis.call('GET', marker)
+        redis.call('PUBLISH', base .. 'debounced@' .. token, holder)
+      end
+    end
+    if holder then
+      id = holder
+    else
+      local key = base .. id
+      local shown_delay, shown_priority = ARGV[group + 2], ARGV[group + 3]
+      if deid == '' then
+        redis.call('HSET', key, 'name', name, 'data', data, 'opts', opts[g], 'timestamp', stamps[g],
+          'delay', shown_delay, 'priority', shown_priority)
+      else
+        redis.call('HSET', key, 'name', name, 'data', data, 'opts', opts[g], 'timestamp', stamps[g],
+          'delay', shown_delay, 'priority', shown_priority, 'deid', deid)
+      end
+      if delay > 0 then
+        local due = tonumber(stamps[g]) + delay
+        redis.call('ZADD', k_delayed, due * 4096 + next_id % 4096, id)
+        redis.call('PUBLISH', base .. 'delayed', text_of(due))
+      else
+        if priority ~= 0 then
+          flush()
+          place_prioritised(list, id, priority, false)
+        elseif ARGV[group + 4] == '1' then
+          flush()
+          redis.call('RPUSH', list, id)
+        else
+          fifo[#fifo + 1] = id
+          if #fifo >= 4000 then flush() end
+        end
+        redis.call('PUBLISH', waiting, id)
+      end
+    end
+  end
+  reply[i + 2] = id
+end
+flush()
+if redis.call('EXISTS', k_overflow) == 1 and not worker_alive() then reply[1] = restore(list, 500) end
+if request ~= '0' then
+  if redis.call('HLEN', k_producers) > 1000 then redis.call('DEL', k_producers) end
+  redis.call('HSET', k_producers, token, request .. ' ' .. cjson.encode(reply))
+end
+return reply

@@ -1,0 +1,89 @@
+--[[ advance
+  The worker's one step: record the outcomes of a batch, promote what is due, and take the next jobs.
+
+  ARGV[3] lock_ms  ms   life of the locks of taken jobs
+  ARGV[4] want     int  how many jobs may be taken
+  ARGV[5] limiter  str  '' or 'max ms 0|1' (1: by group)
+  ARGV[6] metrics  int  minutes of metrics kept, 0 for none
+  ARGV[7] drained  0/1  1: say so on the channel when there is nothing to take
+  ARGV[8] claims   int  N; then N ids this worker moved to active by its blocking call
+  then for each outcome 9 arguments: verb, id, resent (1: an earlier call may have recorded it), and
+    complete  return value (JSON), '', '', keep count, keep age (s), deid
+    fail      reason, stack traces (JSON), attempts made, keep count, keep age (s), deid
+    retry     reason, stack traces (JSON), attempts made, lifo 0/1, priority, ''
+    delay     reason, stack traces (JSON), attempts made, delay (ms), '', ''
+    return    '', '', '', '', priority, ''        handed back, as if it had not been taken
+  Returns {codes, jobs, dropped ids, next due ms or nil, jobs promoted, 1 if the queue is paused}
+    fewer jobs than wanted: there were no more, or the limiter held some back
+    code 0 done | 1 was done before | -1 no such job | -2 lock gone | -3 not active | -6 other's lock
+    job  {name, data, opts, timestamp, delay, priority, attemptsMade, stacktrace, progress, stalledCounter,
+          deid, id, processedOn}
+  Cost O(1) for each outcome and job, plus what the keep policies remove
+]]
+-- @include keys clock chunks place debounce keep metrics finish rate_limit promote take
+local lock_ms, want, points = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6])
+local codes = {}
+local first = 9 + tonumber(ARGV[8])
+local list, paused = target_list()
+for at = first, #ARGV, 9 do
+  local verb, id, a, b, c, d, e = ARGV[at], ARGV[at + 1], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6],
+    ARGV[at + 7]
+  local code = leave_active(id)
+  if code ~= 0 then
+    if ARGV[at + 2] == '1' and (code == -1 or code == -2) and
+      (code == -1 or redis.call('LPOS', k_active, id) == false) then
+      code = 1
+    end
+  elseif verb == 'complete' then
+    end_debounce(ARGV[at + 8])
+    finish(k_completed, id, 'returnvalue', a, tonumber(d), tonumber(e))
+    count_metric(k_metrics_completed, points)
+    redis.call('PUBLISH', base .. 'completed', '{"jobId":' .. cjson.encode(id) .. ',"val":' .. cjson.encode(a) .. '}')
+  elseif verb == 'fail' then
+    save_attempt(id, a, b, c)
+    end_debounce(ARGV[at + 8])
+    finish(k_failed, id, 'failedReason', a, tonumber(d), tonumber(e))
+    count_metric(k_metrics_failed, points)
+    redis.call('PUBLISH', base .. 'failed', '{"jobId":' .. cjson.encode(id) .. ',"val":' .. cjson.encode(a) .. '}')
+  elseif verb == 'retry' then
+    save_attempt(id, a, b, c)
+    place(list, id, tonumber(e), d == '1', false)
+  elseif verb == 'delay' then
+    save_attempt(id, a, b, c)
+    local due = now + tonumber(d)
+    redis.call('ZADD', k_delayed, due * 4096 + (tonumber(id) or 0) % 4096, id)
+    redis.call('PUBLISH', base .. 'delayed', text_of(due))
+  else
+    place(list, id, tonumber(e), false, true)
+  end
+  codes[#codes + 1] = code
+end
+flush_finished()
+settle_locks()
+
+local promoted, next_due = promote_due()
+local jobs, ghosts = {}, {}
+if want > 0 then
+  local max, ms, grouped = string.match(ARGV[5], '^(%S+) (%S+) (%d)$')
+  if max then limit_max, limit_ms, limit_grouped = tonumber(max), tonumber(ms), grouped == '1' end
+  local claimed = {}
+  for at = 9, first - 1 do claimed[#claimed + 1] = ARGV[at] end
+  take(claimed, lock_ms, jobs, ghosts)
+  if not paused then
+    local taken = #jobs
+    while taken < want do
+      refill(list)
+      local count = math.min(want - taken, 1000)
+      -- What is overflowed comes before anything behind the window.
+      if overflow_first() then count = math.max(1, math.min(count, redis.call('ZCARD', k_priority))) end
+      local ids = redis.call('RPOP', k_wait, count)
+      if not ids or #ids == 0 then break end
+      redis.call('LPUSH', k_active, unpack(ids))
+      take(ids, lock_ms, jobs, ghosts)
+      taken = taken + #ids
+    end
+    refill(list)
+  end
+  if #jobs == 0 and ARGV[7] == '1' then redis.call('PUBLISH', base .. 'drained', '') end
+end
+return {codes, jobs, ghosts, next_due, promoted, paused and 1 or 0}

@@ -1,0 +1,10 @@
+--[[ debounce
+  Free a debounce marker when its job has finished: one with a time to live runs out by itself.
+
+  needs keys
+]]
+local function end_debounce(id)
+  if not id or id == '' then return end
+  local key = base .. 'de:' .. id
+  if redis.call('PTTL', key) <= 0 then redis.call('DEL', key) end
+end

@@ -1,0 +1,74 @@
+"""Runs scripts over a connection; loads them into the server when it does not know them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from toril.engine.connection import Connection
+from toril.engine.keys import QueueKeys
+from toril.engine.link import Argument, ReplyError
+from toril.engine.scripts.loader import load
+from toril.errors import QueueStateError, QueueUnavailableError
+
+#: Seconds a call goes on trying to reach a lost server, unless told otherwise.
+PATIENCE = 10.0
+
+
+class ScriptRunner:
+    """Runs the scripts of one queue.
+
+    Args:
+        token: who calls; see ``lua/includes/keys.lua``.
+        patience: seconds to wait for a lost server.
+    """
+
+    def __init__(self, connection: Connection, keys: QueueKeys, token: str, *, patience: float = PATIENCE) -> None:
+        self.connection, self.keys, self.token, self.patience = connection, keys, token, patience
+        self._head = (*keys.script_keys, f"{keys.base}:", token)
+
+    async def run(
+        self, name: str, *arguments: Argument, repeat: bool = True, patience: float | None = None
+    ) -> Any:
+        """Run ``lua/<name>.lua`` and return its reply.
+
+        Args:
+            repeat: call again if the connection was lost in between; off for what must not be done twice.
+
+        Raises:
+            QueueUnavailableError: no server within ``patience``, or it is out of memory.
+            QueueStateError: keys of the queue hold something else than a queue's.
+        """
+        script = load(name)
+        wait = self.patience if patience is None else patience
+        command = ("EVALSHA", script.sha, len(self.keys.script_keys), *self._head, *arguments)
+        try:
+            try:
+                return await self.connection.execute(*command, patience=wait, repeat=repeat)
+            except ReplyError as error:
+                if error.kind != "NOSCRIPT":
+                    raise
+            await self.connection.execute("SCRIPT", "LOAD", script.source, patience=wait, repeat=True)
+            return await self.connection.execute(*command, patience=wait, repeat=repeat)
+        except ReplyError as error:
+            raise explain(error, self.keys, name) from error
+
+
+def explain(error: ReplyError, keys: QueueKeys, doing: str) -> Exception:
+    """The error to raise for what the server answered."""
+    text = str(error)
+    if error.kind == "OOM" or "OOM command not allowed" in text:
+        return QueueUnavailableError(
+            f"queue {keys.name!r}: the server is out of memory ({doing} refused); nothing was stored. "
+            "Raise maxmemory, or keep fewer finished jobs"
+        )
+    if "WRONGTYPE" in text:
+        return QueueStateError(
+            f"queue {keys.name!r}: a key under {keys.base}: holds another type than a queue's ({doing}: {text}); "
+            "another program, or a job with a reserved id, wrote there"
+        )
+    if error.kind == "CROSSSLOT" or "CROSSSLOT" in text:
+        return QueueStateError(
+            f"queue {keys.name!r}: its keys lie on different nodes of the cluster; use a prefix in braces such as "
+            "'{bull}', or braces in the queue's name"
+        )
+    return QueueUnavailableError(f"queue {keys.name!r}: {doing} failed: {text}")

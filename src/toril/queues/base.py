@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
-from toril.errors import OptionError, PayloadError, UnrecoverableError
+from toril.errors import PayloadError, UnrecoverableError
 
 
 class RunningJob(Protocol):
@@ -54,6 +54,7 @@ class QueueDefinition:
         job_options: defaults for its jobs, as Bull stores them (camelCase, milliseconds).
         lock_duration: seconds a worker holds a job between renewals.
         concurrency: jobs one worker process runs at once, unless configured otherwise.
+        on_close: gives back what its processors hold open, such as connections; may be called twice.
     """
 
     name: str
@@ -61,6 +62,7 @@ class QueueDefinition:
     job_options: Mapping[str, Any] = field(default_factory=dict)
     lock_duration: float = 30.0
     concurrency: int = 5
+    on_close: Callable[[], Awaitable[None]] | None = None
 
     def check(self, data: Any) -> tuple[JobType, Payload]:
         """Find the job type for ``data`` (``{"type": T, "data": D}``) and validate D.
@@ -72,24 +74,33 @@ class QueueDefinition:
             raise PayloadError(
                 f"queue {self.name!r}: a job's data must be an object with type and data", field="type"
             )
-        job_type = self.types.get(data.get("type"))  # type: ignore[arg-type]
+        name = data.get("type")
+        job_type = self.types.get(name) if isinstance(name, str) else None
         if job_type is None:
             known = ", ".join(sorted(self.types))
-            raise PayloadError(
-                f"queue {self.name!r}: unknown type {data.get('type')!r}; it knows {known}", field="type"
-            )
+            raise PayloadError(f"queue {self.name!r}: unknown type {name!r}; it knows {known}", field="type")
         try:
             return job_type, job_type.payload.model_validate(data.get("data", {}))
         except ValidationError as error:
             raise _payload_error(self.name, job_type.name, error) from error
 
     async def process(self, job: RunningJob) -> dict[str, Any]:
-        """Run one job; what an engine worker is given as its processor."""
+        """Run one job; what an engine worker is given as its processor.
+
+        Raises:
+            UnrecoverableError: the data is not acceptable; a processor that finds so later than ``check`` does
+                raises ``PayloadError`` itself.
+        """
         try:
             job_type, payload = self.check(job.data)
-        except OptionError as error:
+            return await job_type.process(payload, job)
+        except PayloadError as error:
             raise UnrecoverableError(str(error)) from error
-        return await job_type.process(payload, job)
+
+    async def close(self) -> None:
+        """Give back what the processors hold open; call it when the queue's workers are done."""
+        if self.on_close is not None:
+            await self.on_close()
 
 
 def _payload_error(queue: str, job_type: str, error: ValidationError) -> PayloadError:

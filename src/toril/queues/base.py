@@ -88,7 +88,7 @@ class QueueDefinition:
         """Run one job; what an engine worker is given as its processor.
 
         Raises:
-            UnrecoverableError: the data is not acceptable; a processor that finds so later than ``check`` does
+            UnrecoverableError: the data is not acceptable. A processor that finds that out only later
                 raises ``PayloadError`` itself.
         """
         try:

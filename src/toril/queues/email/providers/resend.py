@@ -1,0 +1,128 @@
+"""Mail by the HTTP API of Resend (https://resend.com)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+
+import toril
+from toril.errors import ConfigurationError, RetryableError
+from toril.queues.email.message import Mail
+from toril.queues.email.providers.base import SentMail
+from toril.queues.email.providers.resend_errors import Refusal, explain
+
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+
+class ResendProvider:
+    """Sends by Resend.
+
+    Resend remembers an idempotency key for 24 hours and answers a repeated request without sending again, so
+    a request whose answer was lost is retried with the same key.
+
+    Args:
+        api_key: ``re_…``; needs the scope "sending".
+        base_url: another address, for a proxy or a test; https unless it is this machine.
+        connect_timeout, read_timeout: seconds for connecting, and for each read or write.
+        total_timeout: seconds for one request in all, 40 MB of attachments included.
+        connections: at most this many at a time; more mails wait for one.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        base_url: str = "https://api.resend.com",
+        connect_timeout: float = 5.0,
+        read_timeout: float = 30.0,
+        total_timeout: float = 120.0,
+        connections: int = 10,
+    ) -> None:
+        if not api_key.isascii() or not api_key.isprintable() or not api_key.strip():
+            raise ConfigurationError("RESEND_API_KEY must be a key as Resend shows it, re_ and letters")
+        parts = urlsplit(base_url)
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+            raise ConfigurationError(f"base_url {base_url!r} must be https, or the key would travel in clear")
+        self.total_timeout = total_timeout
+        self._client = httpx.AsyncClient(
+            base_url=base_url,
+            headers={
+                "Authorization": f"Bearer {api_key.strip()}",
+                "Content-Type": "application/json",
+                "User-Agent": f"toril/{toril.__version__}",
+            },
+            timeout=httpx.Timeout(read_timeout, connect=connect_timeout, pool=total_timeout),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            follow_redirects=False,
+        )
+
+    async def send(self, mail: Mail, *, idempotency_key: str) -> SentMail:
+        """Hand ``mail`` to Resend; see ``EmailProvider.send``.
+
+        Args:
+            idempotency_key: 1 to 256 printable ASCII characters.
+        """
+        body = await asyncio.to_thread(_body, mail)
+        headers = {"Idempotency-Key": idempotency_key}
+        try:
+            async with asyncio.timeout(self.total_timeout):
+                response = await self._client.post("/emails", content=body, headers=headers)
+        except (httpx.RequestError, TimeoutError) as error:
+            # Whether it was sent or not, the same key makes another attempt safe.
+            raise RetryableError(f"Resend did not answer ({_describe(error)})") from error
+        if not response.is_success:
+            raise explain(Refusal.read(response))
+        return SentMail(message_id=_message_id(response))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+def _body(mail: Mail) -> bytes:
+    # No date and nothing random: another attempt must be the same, byte for byte.
+    message: dict[str, Any] = {
+        "from": str(mail.sender),
+        "to": [str(box) for box in mail.to],
+        "subject": mail.subject,
+    }
+    if mail.html:
+        message["html"] = mail.html
+    if mail.text:
+        message["text"] = mail.text
+    for field, boxes in (("cc", mail.cc), ("bcc", mail.bcc), ("reply_to", mail.reply_to)):
+        if boxes:
+            message[field] = [str(box) for box in boxes]
+    if mail.tags:
+        message["tags"] = [{"name": name, "value": value} for name, value in mail.tags]
+    if mail.attachments:
+        message["attachments"] = [
+            {
+                "filename": attached.filename,
+                "content": base64.b64encode(attached.content).decode("ascii"),
+                "content_type": attached.content_type,
+            }
+            | ({"content_id": attached.content_id} if attached.content_id else {})
+            for attached in mail.attachments
+        ]
+    return orjson.dumps(message)
+
+
+def _message_id(response: httpx.Response) -> str:
+    try:
+        found = orjson.loads(response.content)["id"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        found = None
+    if not isinstance(found, str) or not found:
+        # Resend replays its first answer for the same key, so asking again is safe, and tells us the id.
+        raise RetryableError("Resend took the mail, but its answer holds no id; asking again")
+    return found
+
+
+def _describe(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -30,6 +30,9 @@ OLDEST_REDIS, OLDEST_VALKEY = (6, 2), (7, 2)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between attempts to connect
 
+#: Seconds a command may take before its connection is given up.
+ANSWER_WITHIN = 60.0
+
 _VERIFY = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 
 
@@ -184,13 +187,21 @@ class Connection:
         self._closed = asyncio.Event()
         self._lost_since: float | None = None
 
-    async def execute(self, *command: Argument, patience: float = 10.0, repeat: bool = False) -> Any:
+    async def execute(
+        self,
+        *command: Argument,
+        patience: float = 10.0,
+        repeat: bool = False,
+        answer_within: float = ANSWER_WITHIN,
+    ) -> Any:
         """Send a command and return its reply (bytes, int, None or lists of them).
 
         Args:
             patience: seconds to go on trying to reach the server.
             repeat: send again if the connection is lost before the reply came; only for commands that do no
                 harm twice.
+            answer_within: seconds after which a server that does not answer is taken for lost: a network that
+                swallows packets must not leave anybody deaf.
 
         Raises:
             QueueUnavailableError: the server was not there within ``patience``.
@@ -203,6 +214,7 @@ class Connection:
             link = self._link
             if link is None or link.lost:
                 link = await self.ready(deadline)
+            alarm = asyncio.get_running_loop().call_later(answer_within, link.close)
             try:
                 return await link.send(*command)
             except ConnectionLostError:
@@ -217,6 +229,8 @@ class Connection:
                     raise QueueUnavailableError(f"{self.server} does not answer: {error}") from error
                 await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
                 pause = min(pause * 2, _LONGEST_PAUSE)
+            finally:
+                alarm.cancel()
 
     async def ready(self, deadline: float) -> Link:
         """A live link, made if need be; keeps trying until ``deadline`` (monotonic seconds)."""

@@ -8,7 +8,7 @@ from toril.engine.connection import Connection
 from toril.engine.keys import QueueKeys
 from toril.engine.link import Argument, ReplyError
 from toril.engine.scripts.loader import load
-from toril.errors import QueueStateError, QueueUnavailableError
+from toril.errors import QueueStateError, QueueUnavailableError, ServerRefusedError
 
 #: Seconds a call goes on trying to reach a lost server, unless told otherwise.
 PATIENCE = 10.0
@@ -71,4 +71,6 @@ def explain(error: ReplyError, keys: QueueKeys, doing: str) -> Exception:
             f"queue {keys.name!r}: its keys lie on different nodes of the cluster; use a prefix in braces such as "
             "'{bull}', or braces in the queue's name"
         )
-    return QueueUnavailableError(f"queue {keys.name!r}: {doing} failed: {text}")
+    if error.kind in ("NOPERM", "NOAUTH"):
+        return ServerRefusedError(f"queue {keys.name!r}: the server does not allow {doing}: {text}")
+    return QueueStateError(f"queue {keys.name!r}: {doing} failed: {text}")

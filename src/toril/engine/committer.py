@@ -1,0 +1,211 @@
+"""Group commit: outcomes go in, the next jobs come out.
+
+Jobs that end hand their outcome over and are done with. Whenever no call is under way, one ``advance`` records
+all that gathered and brings as many jobs as there are free slots. Nothing waits when there is little to do;
+under load batches form by themselves. At most half of the slots are filled by one call, so that the server works
+on one half while this process runs the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from toril.engine.hooks import Hooks
+from toril.engine.idle import IdleWait
+from toril.engine.link import ConnectionLostError
+from toril.engine.outcome import Outcome
+from toril.engine.scripts.runner import ScriptRunner
+from toril.errors import JobLockLost, QueueStateError, QueueUnavailableError, TorilError
+
+log = logging.getLogger("toril.worker")
+
+_MOST_OUTCOMES = 500
+_ERROR_PAUSE = 1.0  # seconds after an error that is not the connection's
+
+_NOT_STORED = {
+    -1: "was removed while it ran",
+    -2: "its lock had run out",
+    -3: "was not among the active jobs any more",
+    -6: "another worker holds it",
+}
+
+Taken = list[bytes | None]
+
+
+class Committer:
+    """The one who talks to the server for a worker.
+
+    Args:
+        slots: how many jobs may run at once.
+        running: gives the ids of what occupies slots.
+        start: called with each job taken, as ``advance`` hands it over.
+    """
+
+    def __init__(
+        self,
+        scripts: ScriptRunner,
+        hooks: Hooks,
+        idle: IdleWait,
+        *,
+        slots: int,
+        running: Callable[[], Collection[str]],
+        start: Callable[[Taken], None],
+        lock_ms: int,
+        limiter: str = "",
+        metrics: int = 0,
+    ) -> None:
+        self._scripts, self._hooks, self._idle = scripts, hooks, idle
+        self._slots, self._running, self._start = slots, running, start
+        self._step = max(1, (slots + 1) // 2)
+        self._fixed = (lock_ms, limiter, metrics)
+        self._outcomes: list[Outcome] = []
+        self._wake = asyncio.Event()
+        self._taking = True
+        self._dry = False  # the last call found nothing more to take
+        self._busy = False  # took something since the queue was last found empty
+        self._closing = False
+        self.limit_s = math.inf  #: seconds an outcome may take to be recorded; shortened at the end
+
+    def record(self, outcome: Outcome) -> None:
+        """Hand over how a job ended."""
+        self._outcomes.append(outcome)
+        self._wake.set()
+
+    def wake(self) -> None:
+        """Look again: a slot is free, or there is something to take."""
+        self._wake.set()
+
+    def take(self, wanted: bool) -> None:
+        """Begin or stop taking jobs; outcomes are recorded all the same."""
+        self._taking = wanted
+        self._dry = False
+        self._wake.set()
+
+    def finish(self) -> None:
+        """Take no more, and let ``run`` return once nothing runs and all is recorded."""
+        self.take(False)
+        self._closing = True
+
+    async def run(self) -> None:
+        """Work until told to finish."""
+        while True:
+            outcomes, self._outcomes = self._outcomes[:_MOST_OUTCOMES], self._outcomes[_MOST_OUTCOMES:]
+            claims = self._idle.claimed()
+            want = self._free() if self._taking and not self._dry else 0
+            if outcomes or claims or want > 0:
+                await self._advance(outcomes, claims, want)
+                continue
+            if self._closing and not self._running() and not self._idle.waiting:
+                return
+            if self._taking and self._dry and self._free() > 0 and not self._idle.waiting:
+                self._idle.begin(self._claimed)
+            await self._wake.wait()
+            self._wake.clear()
+
+    def _claimed(self) -> None:
+        self._dry = False
+        self._wake.set()
+
+    def _free(self) -> int:
+        # The idle wait may bring one at any moment: its place is kept.
+        free = self._slots - len(self._running()) - (1 if self._idle.waiting else 0)
+        return min(free, self._step)
+
+    async def _advance(self, outcomes: list[Outcome], claims: list[str], want: int) -> None:
+        while True:
+            try:
+                reply = await self._call(outcomes, claims, max(want, len(claims)))
+                break
+            except ConnectionLostError:
+                for outcome in outcomes:
+                    outcome.resent = True
+                await self._reclaim([outcome.job.id for outcome in outcomes] + claims)
+                want = min(want, max(0, self._free()))
+            except QueueUnavailableError as error:
+                self._report(error)
+                if self.limit_s < math.inf:
+                    return self._give_up(outcomes, error)
+                await asyncio.sleep(_ERROR_PAUSE)
+            except QueueStateError as error:
+                self._report(error)
+                if len(outcomes) > 1:  # one bad outcome must not hold up the others
+                    for outcome in outcomes:
+                        await self._advance([outcome], [], 0)
+                    outcomes = []
+                elif outcomes:
+                    return self._give_up(outcomes, error)
+                await asyncio.sleep(_ERROR_PAUSE)
+                if not claims:
+                    return None
+        codes, taken, ghosts, _, _, _ = reply
+        for job in taken:
+            self._start(job)
+        for outcome, code in zip(outcomes, codes, strict=True):
+            self._tell(outcome, code)
+        if ghosts:
+            ids = [job_id.decode(errors="replace") for job_id in ghosts]
+            log.warning("ghosts_dropped", extra={"queue": self._scripts.keys.name, "job_ids": ids})
+        self._dry = want > 0 and len(taken) < want
+        if taken:
+            self._busy = True
+        elif want > 0 and self._busy:
+            self._busy = False
+            self._hooks.emit("drained")
+        return None
+
+    async def _call(self, outcomes: Sequence[Outcome], claims: Sequence[str], want: int) -> Any:
+        lock_ms, limiter, metrics = self._fixed
+        rows: list[Any] = [lock_ms, want, limiter, metrics, 1 if self._busy else 0, len(claims), *claims]
+        for outcome in outcomes:
+            rows += (outcome.verb, outcome.job.id, 1 if outcome.resent else 0, *outcome.arguments)
+        return await self._scripts.run("advance", *rows, repeat=False, patience=self.limit_s)
+
+    async def _reclaim(self, known: list[str]) -> None:
+        """Take up jobs that a lost answer would have brought."""
+        while True:
+            try:
+                found = await self._scripts.run("reclaim", *self._running(), *known, patience=self.limit_s)
+                break
+            except ConnectionLostError:
+                continue
+            except TorilError as error:
+                self._report(error)
+                return
+        for job in found:
+            self._start(job)
+
+    def _tell(self, outcome: Outcome, code: int) -> None:
+        job, hooks = outcome.job, self._hooks
+        if code < 0:
+            log.warning(
+                "outcome_not_stored: job %s %s; its %s is dropped",
+                job.id,
+                _NOT_STORED.get(code, f"was refused ({code})"),
+                "result" if outcome.error is None else "failure",
+                extra={"queue": self._scripts.keys.name, "job_id": job.id, "code": code},
+            )
+            hooks.emit("lock_lost", job)
+        elif outcome.verb == "complete":
+            job.return_value = outcome.value
+            hooks.emit("completed", job, outcome.value)
+        elif outcome.verb != "return":
+            hooks.emit("failed", job, outcome.error)
+            if outcome.verb != "fail":
+                hooks.emit("retrying", job, outcome.error, outcome.wait_ms)
+
+    def _give_up(self, outcomes: list[Outcome], error: Exception) -> None:
+        for outcome in outcomes:
+            log.error(
+                "outcome_lost: job %s: how it ended could not be recorded (%s); it will be run again as stalled",
+                outcome.job.id,
+                error,
+                extra={"queue": self._scripts.keys.name, "job_id": outcome.job.id},
+            )
+            self._hooks.emit("error", JobLockLost(outcome.job.id, str(error)))
+
+    def _report(self, error: Exception) -> None:
+        self._hooks.emit("error", error)

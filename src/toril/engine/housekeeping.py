@@ -1,0 +1,42 @@
+"""A worker's slow duties: its heartbeat, and schedules that lost their next run."""
+
+from __future__ import annotations
+
+import logging
+
+from toril.engine.queue import Queue
+from toril.engine.scripts.runner import ScriptRunner
+from toril.engine.service import Service
+from toril.errors import TorilError
+
+log = logging.getLogger("toril.worker")
+
+#: Seconds between heartbeats, and how long one counts.
+PERIOD, LIFE = 5.0, 20.0
+
+#: Schedules are looked after each so many heartbeats.
+_HEAL_EVERY = 6
+
+
+class Housekeeping(Service):
+    """Says that this worker lives, which allows the overflow of prioritised jobs; see ``lua/includes/place.lua``."""
+
+    def __init__(self, queue: Queue, scripts: ScriptRunner) -> None:
+        super().__init__("housekeeping", PERIOD)
+        self._queue, self._scripts = queue, scripts
+        self._beats = 0
+
+    async def run_once(self) -> float | None:
+        await self._scripts.run("register_worker", int(LIFE * 1000))
+        if self._beats % _HEAL_EVERY == 0:
+            await self._queue.heal_schedules()
+        self._beats += 1
+        return None
+
+    async def leave(self) -> None:
+        """Take the worker off the list; the last one puts the overflow back where Node sees it."""
+        try:
+            while int(await self._scripts.run("register_worker", 0)) > 0:
+                pass
+        except TorilError as error:
+            log.warning("worker_not_signed_off", extra={"queue": self._queue.name, "reason": str(error)})

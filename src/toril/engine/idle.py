@@ -1,0 +1,126 @@
+"""The idle wait: one blocking call that brings a job the moment there is one."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import time
+from collections.abc import Callable
+
+from toril.engine.connection import Connection, Server
+from toril.engine.keys import QueueKeys
+from toril.engine.link import Link, ReplyError
+from toril.errors import QueueUnavailableError
+
+log = logging.getLogger("toril.worker")
+
+#: Seconds one blocking call lasts; then it is made again.
+DRAIN_DELAY = 5.0
+
+
+def client_name(keys: QueueKeys) -> str:
+    """How a worker's blocking connection is named, which is how Bull lists workers."""
+    return f"{keys.prefix}:{base64.b64encode(keys.name.encode()).decode()}"
+
+
+class IdleWait:
+    """Moves one id from wait to active as soon as there is one.
+
+    The id is not locked yet: it goes to the next ``advance`` as a claim. Runs on a connection of its own, since
+    nothing else can be asked on it meanwhile.
+    """
+
+    def __init__(self, server: Server, keys: QueueKeys, shared: Connection) -> None:
+        self._keys, self._shared = keys, shared
+        self._connection = Connection(server, on_link=self._introduce)
+        self._client_id = 0
+        self._claims: list[str] = []
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a call is under way, which may bring a job at any moment."""
+        return self._task is not None
+
+    def claimed(self) -> list[str]:
+        """Ids that arrived since this was last asked."""
+        claims, self._claims = self._claims, []
+        return claims
+
+    def begin(self, arrived: Callable[[], None]) -> None:
+        """Wait in the background; ``arrived`` is called when the wait is over, with or without a job."""
+        if self._task is None and not self._stopping:
+            self._task = asyncio.create_task(self._wait(arrived), name="toril-idle")
+
+    async def connect(self) -> None:
+        """Be on the list of workers before the first wait.
+
+        Raises:
+            QueueUnavailableError: the server cannot be reached.
+        """
+        await self._connection.ready(time.monotonic() + 10)
+
+    async def stop(self) -> None:
+        """End a wait that is under way without losing what it may bring."""
+        self._stopping = True
+        task = self._task
+        while task is not None and not task.done():
+            # Dropping the connection could lose an id that is on its way here; so the server is asked to answer.
+            link = self._shared.live
+            if link is None or self._connection.live is None:
+                break
+            try:
+                async with asyncio.timeout(1):
+                    await link.send("CLIENT", "UNBLOCK", self._client_id)
+            except (ReplyError, QueueUnavailableError, TimeoutError):
+                break
+            await asyncio.wait([task], timeout=0.2)
+        await self._connection.close()
+        if task is not None:
+            await asyncio.wait([task])
+
+    async def interrupt(self) -> None:
+        """End the present wait; another may begin later (a local pause)."""
+        task, link = self._task, self._shared.live
+        if task is None or link is None or self._connection.live is None:
+            return
+        try:
+            await link.send("CLIENT", "UNBLOCK", self._client_id)
+        except (ReplyError, QueueUnavailableError):
+            return
+        await asyncio.wait([task], timeout=1)
+
+    async def _introduce(self, link: Link) -> None:
+        self._client_id = int(await link.send("CLIENT", "ID"))
+        try:
+            await link.send("CLIENT", "SETNAME", client_name(self._keys))
+        except ReplyError as error:  # a prefix with spaces: it works, but is not on Bull's list of workers
+            log.info("worker_not_named", extra={"queue": self._keys.name, "reason": str(error)})
+
+    async def _wait(self, arrived: Callable[[], None]) -> None:
+        try:
+            job_id = await self._connection.execute(
+                "BLMOVE",
+                self._keys.of("wait"),
+                self._keys.of("active"),
+                "RIGHT",
+                "LEFT",
+                DRAIN_DELAY,
+                patience=DRAIN_DELAY,
+                answer_within=DRAIN_DELAY * 2,
+            )
+            if job_id is not None:
+                self._claims.append(job_id.decode())
+        except QueueUnavailableError as error:
+            log.debug("idle_wait_interrupted", extra={"queue": self._keys.name, "reason": str(error)})
+        except ReplyError as error:
+            log.warning("idle_wait_refused: %s", error, extra={"queue": self._keys.name})
+            await asyncio.sleep(1)
+        except Exception:
+            log.exception("idle_wait_failed", extra={"queue": self._keys.name})
+            await asyncio.sleep(1)
+        finally:
+            self._task = None
+            arrived()

@@ -1,0 +1,62 @@
+"""Keeps the locks of running jobs alive, and stops what has lost its lock or is to be cancelled."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+from toril.engine.hooks import Hooks
+from toril.engine.scripts.runner import ScriptRunner
+from toril.engine.service import Service
+from toril.errors import QueueUnavailableError
+
+
+class LockRenewer(Service):
+    """Renews all locks of one worker with one call each period.
+
+    Args:
+        running: gives the ids of running jobs.
+        lock_ms: life of a lock.
+        period: seconds between renewals, half the life unless set.
+        lost: called with the id of a job whose lock is gone.
+        cancelled: called with the id of a job that somebody wants cancelled.
+    """
+
+    def __init__(
+        self,
+        scripts: ScriptRunner,
+        hooks: Hooks,
+        *,
+        running: Callable[[], Collection[str]],
+        lock_ms: int,
+        period: float,
+        lost: Callable[[str], Any],
+        cancelled: Callable[[str], Any],
+    ) -> None:
+        super().__init__("locks", period)
+        self._scripts, self._hooks = scripts, hooks
+        self._running, self._lock_ms = running, lock_ms
+        self._lost, self._cancelled = lost, cancelled
+
+    async def run_once(self) -> float | None:
+        ids = list(self._running())
+        if not ids:
+            return None
+        began = time.monotonic()
+        try:
+            lost, cancelled = await self._scripts.run(
+                "renew_locks", self._lock_ms, *ids, patience=self._lock_ms / 1000
+            )
+        except QueueUnavailableError as error:
+            self._hooks.emit("lock_extension_failed", ids, error)
+            return 0.5
+        still = set(self._running())
+        for job_id in lost:
+            if (text := job_id.decode()) in still:
+                self._lost(text)
+        for job_id in cancelled:
+            if (text := job_id.decode()) in still:
+                self._cancelled(text)
+        # A slow renewal must not eat into the next one's margin.
+        return max(0.05, self.period * 0.95 - (time.monotonic() - began))

@@ -1,0 +1,267 @@
+"""The worker: takes jobs from one queue and runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from toril.engine.backoff import BackoffStrategy, to_ms
+from toril.engine.committer import Committer
+from toril.engine.executor import Executor
+from toril.engine.housekeeping import Housekeeping
+from toril.engine.idle import IdleWait
+from toril.engine.locks import LockRenewer
+from toril.engine.processors import ANY_NAME, Processor, ProcessorTable
+from toril.engine.promoter import DelayedPromoter
+from toril.engine.queue import Queue
+from toril.engine.rate_limit import read_limiter
+from toril.engine.scripts.runner import ScriptRunner
+from toril.engine.service import Service
+from toril.engine.stalled import StalledCheck
+from toril.errors import OptionError
+
+log = logging.getLogger("toril.worker")
+
+
+class Worker:
+    """Runs the jobs of one queue, ``concurrency`` at once, until it is closed.
+
+    Args:
+        queue: a ``Queue``, or the name of one; then ``url`` and other options of ``Queue`` may follow.
+        processor: takes every job that has no processor of its own on the queue; async, or a plain function,
+            which runs in a thread. Gets the ``Job``.
+        concurrency: jobs at once; without it, the sum of what the queue's processors ask for.
+        lock_duration: seconds a job's lock lives without renewal. A worker that hangs longer loses its jobs.
+        lock_renew: seconds between renewals; half of ``lock_duration`` unless set.
+        stalled_interval: seconds between looks for jobs of dead workers; 0 leaves that to others.
+        max_stalled_count: how often a job may lose its worker before it fails.
+        grace: seconds that running jobs get to end when the worker closes; the rest is handed back.
+        backoff_strategies: name → function for custom backoffs.
+        limiter: see ``Queue``; overrides the queue's.
+        metrics: minutes of counts per minute to keep; 0 keeps none.
+
+    Raises:
+        OptionError: a bad option, or no processor.
+    """
+
+    def __init__(
+        self,
+        queue: Queue | str,
+        processor: Callable[..., Any] | None = None,
+        *,
+        concurrency: int | None = None,
+        lock_duration: float = 30.0,
+        lock_renew: float | None = None,
+        stalled_interval: float = 30.0,
+        max_stalled_count: int = 1,
+        grace: float = 30.0,
+        backoff_strategies: Mapping[str, BackoffStrategy] | None = None,
+        limiter: Mapping[str, Any] | None = None,
+        metrics: int = 0,
+        **queue_options: Any,
+    ) -> None:
+        self._owns_queue = isinstance(queue, str)
+        if not isinstance(queue, str) and queue_options:
+            raise OptionError(f"{sorted(queue_options)[0]} belongs to the Queue; this worker was given an open one")
+        self.queue = Queue(queue, **queue_options) if isinstance(queue, str) else queue
+        self.processors = self._table(processor)
+        self.concurrency = self.processors.concurrency if concurrency is None else concurrency
+        if isinstance(self.concurrency, bool) or not isinstance(self.concurrency, int) or self.concurrency < 1:
+            raise OptionError(f"concurrency must be a whole number of at least 1, got {self.concurrency!r}")
+        for name, value in (("lock_duration", lock_duration), ("stalled_interval", stalled_interval), ("grace", grace)):
+            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+                raise OptionError(f"{name} must be seconds, got {value!r}")
+        if lock_duration < 0.1:
+            raise OptionError(f"lock_duration must be at least 0.1 s, got {lock_duration!r}")
+        renew = lock_duration / 2 if lock_renew is None else lock_renew
+        if not 0 < renew < lock_duration:
+            raise OptionError(f"lock_renew must be less than lock_duration ({lock_duration} s), got {renew!r}")
+        self.grace = grace
+        self.token = str(uuid.uuid4())
+        lock_ms = int(to_ms(lock_duration))
+        core = self.queue
+        self._scripts = ScriptRunner(core.connection, core.keys, self.token)
+        self._idle = IdleWait(core.server, core.keys, core.connection)
+        self._executor = Executor(
+            core,
+            self.processors,
+            slots=self.concurrency,
+            strategies=dict(backoff_strategies or {}),
+            record=lambda outcome: self._committer.record(outcome),
+            freed=lambda: self._committer.wake(),
+        )
+        self._committer = Committer(
+            self._scripts,
+            core.hooks,
+            self._idle,
+            slots=self.concurrency,
+            running=self._executor.occupied,
+            start=self._executor.start,
+            lock_ms=lock_ms,
+            limiter=read_limiter(core.limiter if limiter is None else limiter),
+            metrics=metrics,
+        )
+        self._promoter = DelayedPromoter(self._scripts)
+        self._housekeeping = Housekeeping(self.queue, self._scripts)
+        self._services: list[Service] = [
+            self._housekeeping,
+            self._promoter,
+            LockRenewer(
+                self._scripts,
+                core.hooks,
+                running=lambda: self._executor.running,
+                lock_ms=lock_ms,
+                period=renew,
+                lost=lambda job_id: self._executor.stop(job_id, "lost"),
+                cancelled=lambda job_id: self._executor.stop(job_id, "cancelled"),
+            ),
+        ]
+        if stalled_interval > 0:
+            self._services.append(
+                StalledCheck(self.queue, interval=stalled_interval, max_stalled=max_stalled_count)
+            )
+        self._committing: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    def _table(self, processor: Callable[..., Any] | None) -> ProcessorTable:
+        if processor is None:
+            if not len(self.queue.processors):
+                raise OptionError(
+                    f"queue {self.queue.name!r} has no processor: give one to Worker(queue, processor), or register "
+                    "functions with @queue.task or @queue.process()"
+                )
+            return self.queue.processors
+        table = self.queue.processors.copy()
+        table.add(Processor(name=ANY_NAME, call=processor))
+        return table
+
+    @property
+    def running(self) -> int:
+        """How many jobs run at this moment."""
+        return len(self._executor.running)
+
+    async def start(self) -> None:
+        """Connect and begin to take jobs. May be called twice.
+
+        Raises:
+            QueueUnavailableError: the server cannot be reached, or refuses us.
+        """
+        if self._committing is not None:
+            return
+        await self.queue.connection.ready(time.monotonic() + self.queue.scripts.patience)
+        await self._idle.connect()
+        subscriber = self.queue.subscriber
+        subscriber.on_delayed(self._promoter.told)
+        subscriber.on_cancel(lambda job_id: self._executor.stop(job_id, "cancelled"))
+        await subscriber.ready()
+        # The heartbeat comes before the first job, so that the overflow is known to be looked after.
+        await self._housekeeping.run_once()
+        self._committing = asyncio.create_task(self._committer.run(), name="toril-committer")
+        for service in self._services:
+            await service.start()
+        log.info(
+            "worker_started",
+            extra={"queue": self.queue.name, "concurrency": self.concurrency, "token": self.token},
+        )
+
+    async def run(self) -> None:
+        """Start, and work until SIGTERM, SIGINT or ``close``.
+
+        The first signal lets running jobs end within the grace period; a second one stops them at once. Either
+        way what was not finished is handed back to the queue.
+        """
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        signals = 0
+
+        def on_signal() -> None:
+            nonlocal signals
+            signals += 1
+            stop.set()
+            if signals > 1:
+                self.hurry()
+
+        caught = []
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, on_signal)
+                caught.append(number)
+        try:
+            await self.start()
+            assert self._committing is not None  # noqa: S101 - start made it
+            waiting = asyncio.ensure_future(stop.wait())
+            await asyncio.wait({waiting, self._committing}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            await self.close()
+        finally:
+            await self.close()
+            for number in caught:
+                loop.remove_signal_handler(number)
+
+    async def pause(self, *, wait: bool = True) -> None:
+        """Take no more jobs here (other workers go on); returns when running ones have ended."""
+        self._committer.take(False)
+        await self._idle.interrupt()
+        if wait:
+            await self._executor.wait_idle(None)
+
+    def resume(self) -> None:
+        """Take jobs again after ``pause``."""
+        self._committer.take(True)
+
+    def hurry(self) -> None:
+        """While closing: do not wait for running jobs any longer."""
+        self._executor.quiet = True
+        for entry in list(self._executor.running.values()):
+            entry.stop("shutdown")
+
+    async def close(self, *, grace: float | None = None) -> None:
+        """Take no more, let running jobs end, hand back the rest, and disconnect. May be called twice.
+
+        Args:
+            grace: seconds for running jobs; the worker's own unless given.
+        """
+        if self._closing is None:
+            self._closing = asyncio.create_task(
+                self._close(self.grace if grace is None else grace), name="toril-close"
+            )
+        await asyncio.shield(self._closing)
+
+    async def _close(self, grace: float) -> None:
+        self._executor.quiet = True
+        self._committer.finish()
+        await self._idle.stop()
+        if self._committing is not None:
+            if not await self._executor.wait_idle(grace):
+                await self._executor.stop_all("shutdown")
+            self._committer.limit_s = 10.0
+            self._committer.wake()
+            done, _ = await asyncio.wait([self._committing], timeout=15)
+            if not done:
+                log.error("worker_close_incomplete", extra={"queue": self.queue.name})
+                self._committing.cancel()
+            elif (error := self._committing.exception()) is not None:
+                log.error("committer_failed", exc_info=error, extra={"queue": self.queue.name})
+            await self._housekeeping.leave()
+        for service in self._services:
+            await service.stop()
+        await self._executor.close()
+        if self._owns_queue:
+            await self.queue.close()
+        log.info("worker_closed", extra={"queue": self.queue.name, "token": self.token})
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

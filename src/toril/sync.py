@@ -1,0 +1,190 @@
+"""Toril for code that is not async: Flask, Django, scripts, and plain functions in a worker's threads.
+
+A thin portal over the one asynchronous engine: an event loop in a background thread does the work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterable, Mapping
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from toril.engine.job import Job as AsyncJob
+from toril.engine.queue import BulkItem
+from toril.engine.queue import Queue as AsyncQueue
+from toril.errors import QueueStateError
+
+T = TypeVar("T")
+
+
+class Portal:
+    """An event loop in a thread of its own, shared by all synchronous queues of the process."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop, started when first needed (again after a fork, which does not copy threads)."""
+        with self._lock:
+            if self._loop is None or self._thread is None or not self._thread.is_alive():
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="toril-sync", daemon=True)
+                self._thread.start()
+            return self._loop
+
+
+def run_on(loop: asyncio.AbstractEventLoop, call: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on another thread's loop and wait for it."""
+    try:
+        here = asyncio.get_running_loop()
+    except RuntimeError:
+        here = None
+    if here is loop:
+        call.close()
+        raise QueueStateError("a synchronous call on the event loop would wait for itself; await the async one")
+    future = asyncio.run_coroutine_threadsafe(call, loop)
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        raise
+
+
+_portal = Portal()
+
+
+class SyncJob:
+    """A job for code that is not async; attributes are those of ``Job``, verbs wait until done."""
+
+    def __init__(self, job: AsyncJob[Any], loop: asyncio.AbstractEventLoop) -> None:
+        self._job, self._loop = job, loop
+
+    def __getattr__(self, name: str) -> Any:
+        # Only what a Job holds: its verbs are below, so a coroutine never leaks out.
+        if name not in _FIELDS:
+            raise AttributeError(f"a job has no attribute {name!r}")
+        return getattr(self._job, name)
+
+    def __repr__(self) -> str:
+        return repr(self._job)
+
+    def update_progress(self, progress: Any) -> None:
+        """See ``Job.update_progress``."""
+        run_on(self._loop, self._job.update_progress(progress))
+
+    def log(self, row: str) -> int:
+        """See ``Job.log``."""
+        return run_on(self._loop, self._job.log(row))
+
+    def update(self, data: Any) -> None:
+        """See ``Job.update``."""
+        run_on(self._loop, self._job.update(data))
+
+    def state(self) -> str:
+        """See ``Job.state``."""
+        return run_on(self._loop, self._job.state())
+
+    def remove(self) -> None:
+        """See ``Job.remove``."""
+        run_on(self._loop, self._job.remove())
+
+    def retry(self) -> None:
+        """See ``Job.retry``."""
+        run_on(self._loop, self._job.retry())
+
+    def promote(self) -> None:
+        """See ``Job.promote``."""
+        run_on(self._loop, self._job.promote())
+
+    def cancel(self) -> None:
+        """See ``Job.cancel``."""
+        run_on(self._loop, self._job.cancel())
+
+    def result(self, timeout: float | timedelta | None = None) -> Any:
+        """See ``Job.result``."""
+        return run_on(self._loop, self._job.result(timeout))
+
+    def discard(self) -> None:
+        """See ``Job.discard``."""
+        self._job.discard()
+
+    def to_dict(self) -> dict[str, Any]:
+        """See ``Job.to_dict``."""
+        return self._job.to_dict()
+
+
+_FIELDS = frozenset(name for name in AsyncJob.__slots__ if not name.startswith("_")) | {"queue_name", "options"}
+
+
+class Queue:
+    """A queue for code that is not async; takes what the async ``Queue`` takes.
+
+    Verbs without a method here run through ``call``: ``queue.call("clean", 60, "failed")``.
+    """
+
+    def __init__(self, name: str, **options: Any) -> None:
+        self._loop = _portal.loop
+
+        async def make() -> AsyncQueue:
+            return AsyncQueue(name, **options)
+
+        self._queue = run_on(self._loop, make())
+
+    @property
+    def name(self) -> str:
+        """The queue's name."""
+        return self._queue.name
+
+    def add(self, name: Any, data: Any = ..., /, **options: Any) -> SyncJob:
+        """See ``Queue.add``."""
+        return self._job(run_on(self._loop, self._queue.add(name, data, **options)))
+
+    def add_bulk(self, items: Iterable[BulkItem]) -> list[SyncJob]:
+        """See ``Queue.add_bulk``."""
+        return [self._job(job) for job in run_on(self._loop, self._queue.add_bulk(items))]
+
+    def get_job(self, job_id: str) -> SyncJob | None:
+        """See ``Queue.get_job``."""
+        job = run_on(self._loop, self._queue.get_job(job_id))
+        return None if job is None else self._job(job)
+
+    def get_jobs(self, *args: Any, **kwargs: Any) -> list[SyncJob]:
+        """See ``Queue.get_jobs``."""
+        return [self._job(job) for job in run_on(self._loop, self._queue.get_jobs(*args, **kwargs))]
+
+    def counts(self, *states: str) -> Mapping[str, int]:
+        """See ``Queue.counts``."""
+        return run_on(self._loop, self._queue.counts(*states))
+
+    def pause(self) -> None:
+        """See ``Queue.pause``."""
+        run_on(self._loop, self._queue.pause())
+
+    def resume(self) -> None:
+        """See ``Queue.resume``."""
+        run_on(self._loop, self._queue.resume())
+
+    def call(self, verb: str, /, *args: Any, **kwargs: Any) -> Any:
+        """Call any other method of the async ``Queue`` and wait for it."""
+        return run_on(self._loop, getattr(self._queue, verb)(*args, **kwargs))
+
+    def close(self) -> None:
+        """See ``Queue.close``."""
+        run_on(self._loop, self._queue.close())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _job(self, job: AsyncJob[Any]) -> SyncJob:
+        return SyncJob(job, self._loop)

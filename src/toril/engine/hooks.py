@@ -23,15 +23,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from toril.engine.event_log import is_logged, log, log_event
 from toril.errors import OptionError
-
-log = logging.getLogger("toril.queue")
 
 EVENTS = (
     "waiting",
@@ -56,35 +54,39 @@ EVENTS = (
 Listener = Callable[..., Any]
 
 
-def check_event(name: str) -> str:
-    """An event's name; Bull's spelling with hyphens is read too.
+class Listeners:
+    """Who is called at which event. A listener that fails is logged and harms nobody.
 
-    Raises:
-        OptionError: there is no such event.
+    Args:
+        queue: name of the queue, for the log.
+        events: names of all events there are.
     """
-    event = name.replace("-", "_")
-    if event not in EVENTS:
-        near = get_close_matches(event, EVENTS, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"events: {', '.join(EVENTS)}"
-        raise OptionError(f"there is no event {name!r}; {hint}")
-    return event
 
-
-class Hooks:
-    """Listeners of one queue's local events. A listener that fails is logged and harms nobody."""
-
-    def __init__(self, queue: str) -> None:
-        self._queue = queue
+    def __init__(self, queue: str, events: Sequence[str]) -> None:
+        self._queue, self._events = queue, events
         self._listeners: defaultdict[str, list[Listener]] = defaultdict(list)
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    def check(self, name: str) -> str:
+        """An event's name; Bull's spelling with hyphens is read too.
+
+        Raises:
+            OptionError: there is no such event.
+        """
+        event = name.replace("-", "_")
+        if event not in self._events:
+            near = get_close_matches(event, self._events, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"events: {', '.join(self._events)}"
+            raise OptionError(f"there is no event {name!r}; {hint}")
+        return event
+
     def on(self, event: str, listener: Listener) -> None:
         """Call ``listener`` (plain or async) at each ``event``."""
-        self._listeners[check_event(event)].append(listener)
+        self._listeners[self.check(event)].append(listener)
 
     def off(self, event: str, listener: Listener) -> None:
         """Stop calling ``listener``; it is no error if it was not there."""
-        listeners = self._listeners[check_event(event)]
+        listeners = self._listeners[self.check(event)]
         if listener in listeners:
             listeners.remove(listener)
 
@@ -101,7 +103,7 @@ class Hooks:
             try:
                 outcome = listener(*arguments)
             except Exception:
-                log.exception("listener_failed", extra={"queue": self._queue, "event": event})
+                self._report(event)
                 continue
             if inspect.isawaitable(outcome):
                 task = asyncio.ensure_future(self._await(event, outcome))
@@ -117,4 +119,24 @@ class Hooks:
         try:
             await outcome
         except Exception:
-            log.exception("listener_failed", extra={"queue": self._queue, "event": event})
+            self._report(event)
+
+    def _report(self, event: str) -> None:
+        log.exception("listener_failed", extra={"queue": self._queue, "event": event})
+
+
+class Hooks(Listeners):
+    """Listeners of one queue's local events, and the log of them."""
+
+    def __init__(self, queue: str) -> None:
+        super().__init__(queue, EVENTS)
+
+    def wanted(self, event: str) -> bool:
+        """Whether anybody listens or the event is logged, so that callers can spare the work of telling."""
+        return is_logged(event) or super().wanted(event)
+
+    def emit(self, event: str, *arguments: Any) -> None:
+        """Log the event and tell the listeners; async ones run as tasks of their own."""
+        if is_logged(event):
+            log_event(self._queue, event, arguments)
+        super().emit(event, *arguments)

@@ -97,6 +97,7 @@ class Queue(QueueQueries, QueueControl, QueueSchedules, QueueTasks):
             self.subscriber.on(event.removeprefix("global:"), listener)
         else:
             self.hooks.on(event, listener)
+            self.subscriber.refresh()  # some local events come by way of the server
         return listener
 
     def off(self, event: str, listener: Listener) -> None:

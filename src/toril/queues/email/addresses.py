@@ -78,7 +78,7 @@ class Mailbox:
         """The same in ASCII, the name as RFC 2047 encoded words of legal length where it needs them."""
         if self.name.isascii():
             return formataddr((self.name, self.address))
-        return f"{Header(self.name, 'utf-8').encode()} <{self.address}>"
+        return f"{Header(self.name, 'utf-8', maxlinelen=75).encode()} <{self.address}>"
 
 
 def parse_mailbox(text: str) -> Mailbox:

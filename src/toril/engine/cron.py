@@ -1,21 +1,22 @@
 """Cron expressions, and the moments they name; equal to what Node's Bull 4 computes.
 
-Bull asks cron-parser 4.9 for the next run, and whichever worker fetches a run schedules the next one. Two answers for
-one schedule would run jobs twice or not at all, so this module gives that parser's answers, its habits included:
+Bull asks cron-parser 4.9 for the next run, and whichever worker fetches a run schedules the next one. Two
+answers for one schedule would run jobs twice or not at all, so these are that parser's, habits included:
 
-- Five fields, or six with the second first. Fewer are taken as the last ones: ``30 9 * * *`` has the default second
-  0, and ``1`` alone is each minute of Monday.
-- Day of month and day of week, both restricted, mean either. A list counts as unrestricted by its length, so ``1-7``
-  in the day of week does, ``0-6`` does not, and ``1-30`` in the day of month does only in months of 30 days or fewer.
-- ``1#2`` is the second Monday; with a restricted day of month it narrows that one as well.
-- Where clocks jump forward, a run in the gap takes place an hour later. Where they go back, a restricted hour counts
-  once, ``*`` twice. In zones whose days begin with a jump, the skipped first hour of the day has no runs.
+- Five fields, or six with the second first. Fewer are taken as the last ones, the others get their default:
+  ``1`` alone is each minute of Monday.
+- Day of month and day of week, both restricted, mean either. The length of its list tells whether a field is
+  restricted: ``0-6`` as day of week is, ``1-7`` is not; ``1-30`` as day of month is in months of 31 days.
+- ``1#2`` is the second Monday; it narrows a restricted day of month as well.
+- Where clocks jump forward, a run in the gap takes place an hour later. Where they go back, a restricted hour
+  counts once and ``*`` twice. Where a day begins with a jump forward, its skipped first hour has no runs.
 
-What cron-parser accepts but can only mean a mistake is refused here: a range of three parts (``1-5-7``), digits beside
-``*``, empty bounds, ``L`` with a number as day of month, a bare ``L`` as day of week (which never runs there).
+What cron-parser accepts although it can only be a mistake is refused: a range of three parts (``1-5-7``),
+digits beside ``*``, empty or negative bounds, ``L`` with a number as day of month, ``8L`` and a bare ``L``
+(which never runs there) as day of week.
 
-Method: field by field search from the present moment, "cron-parser 4.9.0", ``lib/expression.js``; written anew so that
-ordinary days are looked up instead of walked.
+Method: field by field search from the present moment, as in cron-parser 4.9.0, ``lib/expression.js``; written
+anew so that ordinary days are looked up instead of walked.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ _ALIASES = {
     "@daily": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
-_MONTHS = {name: i for i, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), start=1)}
-_WEEKDAYS = {name: i for i, name in enumerate("sun mon tue wed thu fri sat".split())}
+_MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, start=1)}
+_WEEKDAYS = {"sun": 0, "mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6}
 #: field, lowest, highest, default, names
 _FIELDS: tuple[tuple[str, int, int, str, dict[str, int]], ...] = (
     ("second", 0, 59, "0", {}),
@@ -51,6 +53,8 @@ _FIELDS: tuple[tuple[str, int, int, str, dict[str, int]], ...] = (
 )
 _LONGEST_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _ITEM = re.compile(r"(?:[*?]|([0-9]{1,9})(?:-([0-9]{1,9}))?)(?:/([0-9]{1,9}))?")
+#: What JavaScript and Python both take for white space.
+_SPACE = " \t\n\r\f\v"
 _LONGEST_EXPRESSION = 1_000
 _ONE_DAY = timedelta(days=1)
 _EPOCH = date(1970, 1, 1)
@@ -62,7 +66,7 @@ _FIRST_S, _LAST_S = -2_145_916_800, 221_845_392_000
 
 @dataclass(frozen=True, slots=True)
 class CronFields:
-    """A parsed expression. Values are sorted and may repeat, since the length of a list has a meaning (see above)."""
+    """A parsed expression. Values are sorted and may repeat, since the length of a list has a meaning."""
 
     seconds: tuple[int, ...]
     minutes: tuple[int, ...]
@@ -115,13 +119,13 @@ def next_time_ms(
     Args:
         expression: five or six fields, or ``@hourly``, ``@daily``, ``@weekly``, ``@monthly``, ``@yearly``.
         after_ms: Unix time in milliseconds; the result is later than this.
-        tz: zone the fields are read in, see ``zone.local_clock``; ``None`` is this process's own zone, as in Bull.
+        tz: zone the fields are read in, see ``zone.local_clock``; ``None`` is this process's own, as in Bull.
         start_ms: the result is later than this too.
         end_ms: the result is not later than this.
 
     Returns:
-        Unix time in milliseconds, a whole second; ``None`` when the end comes first, or no such moment comes within
-        27 years.
+        Unix time in milliseconds, a whole second; ``None`` when the end comes first, or when no such moment
+        comes within 27 years.
 
     Raises:
         OptionError: a bad expression, an unknown zone, or a time outside the years 1902 to 9000.
@@ -159,7 +163,7 @@ def parse(expression: str) -> CronFields:
         raise OptionError(f"cron must be a text such as '*/5 * * * *', got {expression!r}")
     if len(expression) > _LONGEST_EXPRESSION:
         raise OptionError(f"cron {expression[:40]!r}… is longer than {_LONGEST_EXPRESSION} characters")
-    given = _ALIASES.get(expression, expression).split()
+    given = re.split(f"[{_SPACE}]+", _ALIASES.get(expression, expression).strip(_SPACE))
     if len(given) > len(_FIELDS):
         raise OptionError(f"cron {expression!r} has {len(given)} fields; at most 6, the second first")
     texts = [default for _, _, _, default, _ in _FIELDS[: -len(given)]] + given
@@ -184,9 +188,7 @@ def parse(expression: str) -> CronFields:
         if days and days[0] > longest:
             raise OptionError(f"cron {expression!r}: month {months[0]} never has a day {days[0]}")
         days = tuple(day for day in days if day <= longest)
-    return CronFields(
-        seconds, minutes, hours, days, months, weekdays, bool(last[3]), tuple(last[5]), nth
-    )
+    return CronFields(seconds, minutes, hours, days, months, weekdays, bool(last[3]), tuple(last[5]), nth)
 
 
 def _values(index: int, text: str) -> list[int | str]:
@@ -216,10 +218,10 @@ def _numbers(name: str, low: int, high: int, item: str) -> list[int | str]:
     """Values of a number, a range or ``*``, each with or without a step."""
     match = _ITEM.fullmatch(item)
     if match is None:
-        raise OptionError(
-            f"{name} {item!r} is not a number, a range, '*' or a step of them"
-            + ("; 'W' and 'H' are not supported" if re.search("[WH]", item) else "")
-        )
+        hint = "; 'W' and 'H' are not supported" if re.search("[WH]", item) else ""
+        if "L" in item:
+            hint = "; 'L' is written alone as day of month, after a weekday as in '5L' as day of week"
+        raise OptionError(f"{name} {item!r} is not a number, a range, '*' or a step of them{hint}")
     first, last, step = match.groups()
     start = low if first is None else int(first)
     end = int(last) if last is not None else start if first is not None and step is None else high
@@ -269,11 +271,14 @@ def _start_of_day(fields: CronFields, clock: LocalClock, now: int, steps: int) -
             return None, 0
     if ahead == 0:
         return now, steps
-    # A midnight that comes twice is the one with the offset that holds where the last step, by a day or by a month,
-    # lands before it is rounded down.
+    # Of a midnight that comes twice, take that with the offset found a day or a month after the last stop.
     at = now if previous == today else clock.instant(_midnight(previous), clock.offset(now))
     near = clock.instant(clock.reading(at) + ahead * DAY, clock.offset(at))
-    return clock.instant(_midnight(day), clock.offset(near)), steps
+    start = clock.instant(_midnight(day), clock.offset(near))
+    if clock.reading(start) >= _midnight(day) + DAY:
+        # The zone has no such day (Samoa left out 30 December 2011).
+        return _start_of_day(fields, clock, start, steps)
+    return start, steps
 
 
 def _within_day(fields: CronFields, clock: LocalClock, now: int, base: int) -> tuple[bool, int]:

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
@@ -24,8 +24,8 @@ _FIXED = re.compile(r"utc(?:([+-])([0-9]{1,2})(?::([0-9]{2}))?)?", re.IGNORECASE
 class LocalClock:
     """A zone's clock. Instants are whole seconds since 1970 in UTC, readings the same count in local time.
 
-    Where clocks jump, a reading names two instants or none. The choice made here is that of Luxon 3 (the date
-    library below Node's cron-parser), so that both sides run a job at the same moment.
+    Where clocks jump, a reading names two instants or none. The choice made here is that of Luxon 3, the date
+    library below Node's cron-parser, so that both sides run a job at the same moment.
     """
 
     #: Seconds east of UTC at an instant.
@@ -38,8 +38,8 @@ class LocalClock:
     def instant(self, reading: int, offset: int) -> int:
         """The instant of ``reading``.
 
-        A reading that comes twice means the one with the given ``offset``, usually that of where one comes from;
-        a reading that is skipped is taken as if the clock had not jumped yet.
+        Of a reading that comes twice the one with the given ``offset`` is meant, usually that of where one
+        comes from; a reading that is skipped is taken as if the clock had not jumped yet.
         """
         guess = reading - offset
         first = self.offset(guess)
@@ -66,9 +66,9 @@ def local_clock(tz: str | None) -> LocalClock:
     """The clock of a zone.
 
     Args:
-        tz: an IANA name (upper and lower case are the same), ``UTC``, ``GMT``, a fixed offset such as ``UTC+3`` or
-            ``UTC-05:30``, or ``None``, ``local``, ``system`` or ``default`` for this process's own zone (``TZ``, or
-            else the machine's setting), as in Node.
+        tz: an IANA name (upper and lower case are the same), ``UTC``, ``GMT``, or a fixed offset such as
+            ``UTC+3`` or ``UTC-05:30``. ``None``, ``local``, ``system`` and ``default`` are this process's own
+            zone as in Node: the variable ``TZ``, or else the machine's setting.
 
     Raises:
         OptionError: no such zone.

@@ -1,0 +1,77 @@
+"""Templates of documents, compiled once, and the page that comes out of one."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from toril.queues.pdf.formats import Digits
+from toril.queues.pdf.labels import LABELS, Labels, Language
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A document ready for a renderer."""
+
+    html: str
+    title: str
+    lang: str  #: BCP 47 tag of the main language
+    author: str = ""
+
+
+def render_page(
+    template: str, *, title: str, author: str, language: Language, digits: Digits, footer: str, **content: Any
+) -> Page:
+    """Fill a template; ``footer`` stands at the foot of each page, across from the page's number."""
+    lang = "en" if language == "en" else "ar"
+    at = 1 if lang == "en" else 0
+    html = _environment.get_template(template).render(
+        content,
+        title=title,
+        lang=lang,
+        language=language,
+        digits=digits,
+        label=Labels(language),
+        page_word=LABELS["page"][at],
+        of_word=LABELS["of"][at],
+        footer=footer,
+    )
+    return Page(html=html, title=title, lang=lang, author=author)
+
+
+def css_string(value: str) -> Markup:
+    """``value`` as a string in a page's style sheet; all but letters and digits are written as codes."""
+    return Markup('"' + re.sub(r"\W", lambda match: f"\\{ord(match[0]):x} ", value) + '"')  # noqa: S704
+
+
+def soft(value: str) -> Markup:
+    """``value`` with places to break a line in words longer than any real one, where engines do not break."""
+    marked = re.sub(r"\S{24}(?=\S)", lambda match: match[0] + "\u200b", value)  # zero-width space: a break
+    return escape(marked).replace("\u200b", Markup("<wbr>"))
+
+
+def direction(line: str) -> str:
+    """``rtl`` or ``ltr``, by the first letter that has a direction (Unicode annex 9, rule P2)."""
+    for character in line:
+        kind = unicodedata.bidirectional(character)
+        if kind in ("L", "R", "AL"):
+            return "ltr" if kind == "L" else "rtl"
+    return "ltr"
+
+
+_environment = Environment(
+    loader=PackageLoader("toril.queues.pdf"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    auto_reload=False,
+)
+_environment.filters["css"] = css_string
+_environment.filters["direction"] = direction
+_environment.filters["soft"] = soft

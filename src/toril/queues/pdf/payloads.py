@@ -1,0 +1,206 @@
+"""What jobs of the ``pdf`` queue carry."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
+
+from toril.queues.base import Payload
+from toril.queues.pdf import figures
+from toril.queues.pdf.fields import (
+    CLEAN,
+    Amount,
+    Iban,
+    LineText,
+    Logo,
+    LongText,
+    Moment,
+    NaturalAmount,
+    Percent,
+    Quantity,
+    RecordId,
+    SaudiVatNumber,
+    ShortText,
+)
+from toril.queues.pdf.zatca_qr import check_qr
+
+MAX_ITEMS = 2000
+
+_Name = Annotated[str, CLEAN, StringConstraints(max_length=120)]
+
+
+class Seller(Payload):
+    """The firm that sends the invoice. One of the names is enough; with a VAT number it is a tax invoice."""
+
+    name_ar: _Name = ""
+    name_en: _Name = Field("", validate_default=True)
+    vat_number: SaudiVatNumber | None = None
+    commercial_registration: ShortText = ""
+    address_ar: LineText = ""
+    address_en: LineText = ""
+    phone: ShortText = ""
+    email: ShortText = ""
+    website: ShortText = ""
+    logo: Logo | None = None
+    bank_name: ShortText = ""
+    account_name: LineText = ""
+    iban: Iban | None = None
+
+    def name_in(self, lang: Literal["ar", "en"]) -> str:
+        """The name in a language, or the one there is."""
+        return (self.name_ar or self.name_en) if lang == "ar" else (self.name_en or self.name_ar)
+
+    @field_validator("name_en")
+    @classmethod
+    def _has_a_name(cls, value: str, info: ValidationInfo) -> str:
+        if not value and info.data.get("name_ar") == "":
+            raise ValueError("the seller needs nameAr, nameEn or both")
+        return value
+
+
+class InvoiceItem(Payload):
+    """One line of an invoice.
+
+    Attributes:
+        quantity: pieces or hours.
+        unit: what is counted, such as ``hour``; shown beside the quantity.
+        unit_price: before VAT; negative on a line that takes something off.
+        discount: taken off quantity times price, before VAT.
+        vat_rate: percent; the invoice's rate unless given.
+        total: before VAT. Worked out when missing, checked when given.
+    """
+
+    description: Annotated[str, CLEAN, StringConstraints(min_length=1, max_length=2000)]
+    quantity: Quantity = Decimal(1)
+    unit: Annotated[str, CLEAN, StringConstraints(max_length=20)] = ""
+    unit_price: Amount
+    discount: Annotated[NaturalAmount, BeforeValidator(lambda value: value or 0)] = Decimal(0)
+    vat_rate: Percent | None = None
+    total: Amount = Field(None, validate_default=True)
+
+    @field_validator("total", mode="before")
+    @classmethod
+    def _work_out_total(cls, value: Any, info: ValidationInfo) -> Any:
+        return _line_total(info.data) if value is None else value
+
+    @field_validator("total")
+    @classmethod
+    def _total_follows(cls, value: Decimal, info: ValidationInfo) -> Decimal:
+        if {"quantity", "unit_price", "discount"} <= info.data.keys():
+            figures.require_equal(
+                value, _line_total(info.data), what="quantity × unitPrice − discount", tolerance=figures.CENT
+            )
+        return value
+
+
+class InvoiceData(Payload):
+    """The invoice itself. Figures are checked against each other in the order they stand here.
+
+    Attributes:
+        date: when it was issued; a date alone means midnight in Riyadh.
+        client_vat_number: the buyer's, needed on an invoice to another business.
+        reference: the case, contract or order the invoice belongs to.
+        qr_code: a finished ZATCA QR code (base64), as a cleared invoice has one; made here when missing.
+        seller: the firm; looked up by ``firmId`` when missing, if the application gave the queue a way to.
+    """
+
+    invoice_number: Annotated[str, CLEAN, StringConstraints(min_length=1, max_length=50)]
+    date: Moment
+    due_date: Moment | None = None
+    client_name: Annotated[str, CLEAN, StringConstraints(min_length=1, max_length=300)]
+    client_email: ShortText = ""
+    client_phone: ShortText = ""
+    client_address: LineText = ""
+    client_vat_number: ShortText = ""
+    reference: ShortText = ""
+    currency: Annotated[str, StringConstraints(to_upper=True, pattern=r"^[A-Za-z]{3}$")] = "SAR"
+    items: list[InvoiceItem] = Field(min_length=1, max_length=MAX_ITEMS)
+    subtotal: NaturalAmount
+    vat_rate: Percent
+    vat_amount: NaturalAmount
+    total_amount: NaturalAmount
+    notes: LongText = ""
+    payment_terms: LongText = ""
+    seller: Seller | None = None
+    qr_code: Annotated[str, StringConstraints(max_length=2000)] | None = None
+
+    @property
+    def vat_groups(self) -> list[figures.VatGroup]:
+        """The VAT by rate, worked out from the lines."""
+        return _vat_groups(self.items, self.vat_rate)
+
+    @field_validator("subtotal")
+    @classmethod
+    def _subtotal_follows(cls, value: Decimal, info: ValidationInfo) -> Decimal:
+        if "items" in info.data:
+            lines = sum((item.total for item in info.data["items"]), Decimal(0))
+            figures.require_equal(value, lines, what="the sum of the lines", tolerance=_tolerance(info.data))
+        return value
+
+    @field_validator("vat_amount")
+    @classmethod
+    def _vat_follows(cls, value: Decimal, info: ValidationInfo) -> Decimal:
+        if {"items", "vat_rate"} <= info.data.keys():
+            groups = _vat_groups(info.data["items"], info.data["vat_rate"])
+            rates = ", ".join(f"{figures.plain(x.rate)} % of {figures.plain(x.taxable)}" for x in groups)
+            vat = sum((group.vat for group in groups), Decimal(0))
+            figures.require_equal(value, vat, what=f"the VAT ({rates})", tolerance=_tolerance(info.data))
+        return value
+
+    @field_validator("total_amount")
+    @classmethod
+    def _total_follows(cls, value: Decimal, info: ValidationInfo) -> Decimal:
+        if {"subtotal", "vat_amount"} <= info.data.keys():
+            total = info.data["subtotal"] + info.data["vat_amount"]
+            figures.require_equal(value, total, what="subtotal + vatAmount", tolerance=figures.CENT)
+        return value
+
+    @field_validator("qr_code")
+    @classmethod
+    def _qr_code_fits(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and {"vat_amount", "total_amount"} <= info.data.keys():
+            check_qr(value, total=info.data["total_amount"], vat=info.data["vat_amount"])
+        return value
+
+
+class InvoiceOptions(Payload):
+    """How the page looks.
+
+    Attributes:
+        language: Arabic, English, or Arabic with English beside it.
+        digits: of amounts, dates and page numbers: 1,234.50 or ١٬٢٣٤٫٥٠.
+        color: of headings and lines, ``#rrggbb``.
+    """
+
+    language: Literal["ar", "en", "both"] = "both"
+    digits: Literal["latin", "arabic"] = "latin"
+    color: Annotated[str, StringConstraints(pattern=r"^#[0-9A-Fa-f]{6}$")] = "#1f3a5f"
+
+
+class InvoicePayload(Payload):
+    """Data of a job of type ``invoice``."""
+
+    invoice_id: RecordId
+    invoice_data: InvoiceData
+    options: Annotated[InvoiceOptions, BeforeValidator(lambda value: {} if value is None else value)] = Field(
+        default_factory=InvoiceOptions
+    )
+    firm_id: RecordId
+
+
+def _line_total(known: dict[str, Any]) -> Decimal:
+    if not {"quantity", "unit_price", "discount"} <= known.keys():
+        return Decimal(0)  # a field before has its own error
+    return figures.line_total(known["quantity"], known["unit_price"], known["discount"])
+
+
+def _vat_groups(items: list[InvoiceItem], rate: Decimal) -> list[figures.VatGroup]:
+    return figures.vat_groups(
+        [(item.total, item.vat_rate if item.vat_rate is not None else rate) for item in items]
+    )
+
+
+def _tolerance(known: dict[str, Any]) -> Decimal:
+    return figures.CENT * len(known["items"])

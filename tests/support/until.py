@@ -1,0 +1,13 @@
+"""Waiting for a thing rather than for a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+
+async def until(check: Callable[[], Awaitable[bool]], *, within_s: float = 5.0) -> None:
+    """Return as soon as ``check`` holds; raise ``TimeoutError`` if it does not in time."""
+    async with asyncio.timeout(within_s):
+        while not await check():
+            await asyncio.sleep(0.005)

@@ -14,7 +14,7 @@
 | drained, paused, resumed | - | - |
 
 Listeners of ``global:…`` get the job's id if there is one, then the value if there is one. Messages are not
-kept by the server: what happens while there is no connection is not seen. So nothing may hang on an event alone.
+kept by the server: what happens while there is no connection is not seen. Nothing may hang on an event alone.
 """
 
 from __future__ import annotations
@@ -324,7 +324,7 @@ def _read(name: str, payload: bytes) -> tuple[QueueEvent, str | None]:
     if name in _TOKEN_EVENTS:
         return QueueEvent(name, to_text(payload)), None
     if name == "delayed":
-        return QueueEvent(name, None, float(payload)), None
+        return QueueEvent(name, None, _due(payload)), None
     if name not in ("completed", "failed", "progress"):
         return QueueEvent(name), None
     job_id, body = _read_object(name, payload)
@@ -333,6 +333,13 @@ def _read(name: str, payload: bytes) -> tuple[QueueEvent, str | None]:
     val = body.get("val")
     text = val if val is None or isinstance(val, str) else orjson.dumps(val).decode()
     return QueueEvent(name, job_id, text if name == "failed" else _value(text)), text
+
+
+def _due(payload: bytes) -> float:
+    try:
+        return float(payload)
+    except ValueError:
+        raise ValueError("the message is not a number") from None
 
 
 def _read_object(name: str, payload: bytes) -> tuple[str, dict[str, Any]]:

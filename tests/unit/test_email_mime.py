@@ -1,0 +1,218 @@
+"""Mails as bytes, read back with the standard library."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from tests.support.email_jobs import a_mail
+
+from toril.errors import NotConfiguredError, PayloadError
+from toril.queues.email import Mail, MailAttachment, Transactional, compose, parse_mailbox
+from toril.queues.email.mime import to_bytes
+from toril.queues.storage import LocalFileStore
+
+PDF = MailAttachment(filename="invoice.pdf", content=bytes(range(256)), content_type="application/pdf")
+LOGO = MailAttachment(filename="logo.png", content=b"\x89PNG", content_type="image/png", content_id="logo")
+
+
+def read(mail: Mail) -> EmailMessage:
+    message = message_from_bytes(to_bytes(mail), policy=default)
+    assert isinstance(message, EmailMessage)
+    assert not any(part.defects for part in message.walk())
+    return message
+
+
+def shape(message: EmailMessage) -> Any:
+    """The tree of media types."""
+    kind = message.get_content_type()
+    return (kind, [shape(part) for part in message.iter_parts()]) if message.is_multipart() else kind
+
+
+def test_headers_say_who_what_and_when() -> None:
+    message = read(
+        a_mail(
+            to=("Sara Ali <sara@example.com>", "b@example.com"),
+            cc=(parse_mailbox("c@example.com"),),
+            reply_to=(parse_mailbox("مكتب <r@example.com>"),),
+        )
+    )
+    assert message["From"] == "Office <no-reply@mail.example.com>"
+    assert message["To"] == "Sara Ali <sara@example.com>, b@example.com"
+    assert message["Cc"] == "c@example.com"
+    assert message["Reply-To"] == "مكتب <r@example.com>"
+    assert message["Subject"] == "Invoice 204"
+    assert message["Message-ID"] == "<email.1@mail.example.com>"
+    assert message["Date"].datetime == datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    assert message["MIME-Version"] == "1.0"
+
+
+def test_bcc_is_in_the_envelope_and_not_in_the_message() -> None:
+    mail = a_mail(bcc=(parse_mailbox("hidden@example.com"), parse_mailbox("client@example.com")))
+    assert mail.recipients == ("client@example.com", "hidden@example.com")
+    assert b"hidden" not in to_bytes(mail)
+    assert b"bcc" not in to_bytes(mail).lower()
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        pytest.param({}, "text/plain", id="text"),
+        pytest.param(
+            {"html": "<p>x</p>"}, ("multipart/alternative", ["text/plain", "text/html"]), id="text and html"
+        ),
+        pytest.param({"html": "<img>", "text": ""}, "text/html", id="html that has no text"),
+        pytest.param(
+            {"attachments": (PDF,)}, ("multipart/mixed", ["text/plain", "application/pdf"]), id="attachment"
+        ),
+        pytest.param(
+            {"html": "<p>x</p>", "attachments": (PDF, LOGO)},
+            (
+                "multipart/mixed",
+                [
+                    (
+                        "multipart/alternative",
+                        ["text/plain", ("multipart/related", ["text/html", "image/png"])],
+                    ),
+                    "application/pdf",
+                ],
+            ),
+            id="everything",
+        ),
+        pytest.param(
+            {"attachments": (LOGO,)},
+            ("multipart/mixed", ["text/plain", "image/png"]),
+            id="inline without html",
+        ),
+    ],
+)
+def test_parts_are_nested_as_readers_expect(fields: dict[str, Any], expected: Any) -> None:
+    assert shape(read(a_mail(**fields))) == expected
+
+
+def test_attachments_come_back_byte_for_byte() -> None:
+    arabic = MailAttachment(
+        filename='فاتورة "٢٠٤"; نسخة.pdf', content=b"\x00\r\n.\r\n\xff" * 5000, content_type="application/pdf"
+    )
+    first, second = read(a_mail(attachments=(PDF, arabic))).iter_attachments()
+    assert (first.get_filename(), first.get_content()) == ("invoice.pdf", PDF.content)
+    assert (second.get_filename(), second.get_content()) == (arabic.filename, arabic.content)
+    assert second.get_content_disposition() == "attachment"
+
+
+def test_an_inline_image_is_found_by_its_content_id() -> None:
+    message = read(a_mail(html='<img src="cid:logo">', attachments=(LOGO,)))
+    [image] = [part for part in message.walk() if part.get_content_type() == "image/png"]
+    assert image["Content-ID"] == "<logo>"
+    assert image.get_content_disposition() == "inline"
+    assert image.get_content() == LOGO.content  # type: ignore[attr-defined]
+
+
+def test_parameters_of_a_media_type_are_kept() -> None:
+    invitation = MailAttachment(
+        filename="invite.ics", content=b"BEGIN:VCALENDAR", content_type="text/calendar; method=REQUEST"
+    )
+    [part] = read(a_mail(attachments=(invitation,))).iter_attachments()
+    assert part.get_content_type() == "text/calendar"
+    assert part.get_param("method") == "REQUEST"
+
+
+def test_a_mail_as_an_attachment_stays_a_file() -> None:
+    forwarded = MailAttachment(
+        filename="a.eml", content=b"Subject: x\r\n\r\ny", content_type="message/rfc822"
+    )
+    [part] = read(a_mail(attachments=(forwarded,))).iter_attachments()
+    assert part.get_content_type() == "application/octet-stream"
+    assert part.get_content() == forwarded.content
+
+
+@settings(deadline=None)
+@given(text=st.text(st.characters(exclude_categories=("Cs",))), long=st.booleans())
+@example(text="From the start\n.\n..dots\nFrom again", long=False)
+@example(text="مرحبا بكم\n\u200fنص", long=True)
+def test_bodies_come_back_and_travel_as_short_ascii_lines(text: str, long: bool) -> None:
+    text = text * 400 if long else text
+    raw = to_bytes(a_mail(text=text, html=f"<p>{text}"))
+    assert raw.isascii()
+    assert all(len(line) <= 998 for line in raw.split(b"\r\n"))
+    assert b"\n" not in raw.replace(b"\r\n", b"")
+    message = message_from_bytes(raw, policy=default)
+    plain, html = message.iter_parts() if text else (None, message)  # type: ignore[attr-defined]
+    expected = text.replace("\r\n", "\n").replace("\r", "\n")
+    if plain is not None:
+        assert plain.get_payload(decode=True).decode().replace("\r\n", "\n") == expected
+    assert html.get_payload(decode=True).decode().replace("\r\n", "\n") == f"<p>{expected}"
+
+
+async def test_composing_derives_the_text_and_reads_stored_files(tmp_path: Path) -> None:
+    store = LocalFileStore(tmp_path)
+    stored = await store.save(firm_id="firm", folder="pdf", name="فاتورة.pdf", content=PDF.content)
+    payload = Transactional.model_validate(
+        {
+            "to": "a@example.com",
+            "subject": "x",
+            "html": "<p>مرحبا</p><p>Two</p>",
+            "attachments": [
+                {"filename": "a.pdf", "path": stored.path},
+                {"filename": "b.unknown", "content": base64.b64encode(b"b").decode()},
+            ],
+        }
+    )
+    sender = parse_mailbox("o@mail.example.com")
+    mail = await compose(payload, job_id="email-1-abc", sender=sender, files=store)
+    assert mail.text == "مرحبا\n\nTwo"
+    assert mail.message_id == "<email.email-1-abc@mail.example.com>"
+    assert mail.attachments == (
+        MailAttachment(filename="a.pdf", content=PDF.content, content_type="application/pdf"),
+        MailAttachment(filename="b.unknown", content=b"b", content_type="application/octet-stream"),
+    )
+    with pytest.raises(NotConfiguredError, match=r"attachments\.0\.path: no file store"):
+        await compose(payload, job_id="1", sender=sender)
+
+
+@pytest.mark.parametrize("path", ["firm/pdf/none.pdf", "../../etc/passwd", "/etc/passwd"])
+async def test_a_file_outside_of_the_store_is_not_attached(tmp_path: Path, path: str) -> None:
+    payload = Transactional.model_validate(
+        {"to": "a@example.com", "subject": "x", "text": "x", "attachments": [{"filename": "a", "path": path}]}
+    )
+    with pytest.raises(PayloadError) as caught:
+        await compose(
+            payload, job_id="1", sender=parse_mailbox("o@example.com"), files=LocalFileStore(tmp_path)
+        )
+    assert caught.value.field == "attachments.0.path"
+
+
+async def test_stored_files_count_for_the_limit_too(tmp_path: Path) -> None:
+    store = LocalFileStore(tmp_path)
+    stored = await store.save(firm_id="firm", folder="pdf", name="a.bin", content=bytes(30 * 1024 * 1024 + 1))
+    payload = Transactional.model_validate(
+        {
+            "to": "a@example.com",
+            "subject": "x",
+            "text": "x",
+            "attachments": [{"filename": "a", "path": stored.path}],
+        }
+    )
+    with pytest.raises(PayloadError, match=r"attachments: 40\.0 MB in base64"):
+        await compose(payload, job_id="1", sender=parse_mailbox("o@example.com"), files=store)
+
+
+@pytest.mark.parametrize(
+    "job_id", ["1\r\nBcc: x@example.com", "a>b", "a..b", "ف", "repeat:abc:17", "x" * 300]
+)
+async def test_any_job_id_makes_a_message_id(job_id: str) -> None:
+    payload = Transactional.model_validate({"to": "a@example.com", "subject": "x", "text": "x"})
+    sender = parse_mailbox("o@example.com")
+    first, again = [await compose(payload, job_id=job_id, sender=sender) for _ in range(2)]
+    other = await compose(payload, job_id=job_id + "0", sender=sender)
+    assert first.message_id == again.message_id != other.message_id
+    assert first.fingerprint() == again.fingerprint() != other.fingerprint()
+    assert read(first)["Message-ID"] == first.message_id

@@ -142,7 +142,7 @@ async def messages(redis: redis_asyncio.Redis, scripts: Scripts) -> AsyncIterato
         async def read() -> None:
             async for message in pubsub.listen():
                 channel = message["channel"].removeprefix(f"{scripts.keys.base}:")
-                heard.append((channel, message["data"]))  # noqa: PERF401 - others look at it meanwhile
+                heard.append((channel, message["data"]))
 
         task = asyncio.create_task(read())
         yield heard

@@ -44,10 +44,7 @@ def in_new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ("01 Mar 2026 10:00:00 -0000", 1_772_359_200_000),
     ],
 )
-def test_dates_are_read_as_javascript_reads_them(
-    zone: Callable[[str], None], value: Any, expected: int
-) -> None:
-    zone("America/New_York")
+def test_dates_are_read_as_javascript_reads_them(in_new_york: None, value: Any, expected: int) -> None:
     assert date_ms(value, "end") == expected
 
 

@@ -26,7 +26,7 @@ SCRIPT_KEYS = (
     "metrics:completed",
     "metrics:failed",
     "toril:overflow",
-    "toril:restored",
+    "toril:edge",
     "toril:workers",
     "toril:producers",
     "toril:cancelled",

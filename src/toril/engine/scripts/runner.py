@@ -52,6 +52,17 @@ class ScriptRunner:
         except ReplyError as error:
             raise explain(error, self.keys, name) from error
 
+    async def ask(self, *command: Argument) -> Any:
+        """The reply to a plain command that does no harm when it is sent twice.
+
+        Raises:
+            QueueUnavailableError, QueueStateError: as ``run``.
+        """
+        try:
+            return await self.connection.execute(*command, patience=self.patience, repeat=True)
+        except ReplyError as error:
+            raise explain(error, self.keys, " ".join(map(str, command[:2]))) from error
+
 
 def explain(error: ReplyError, keys: QueueKeys, doing: str) -> Exception:
     """The error to raise for what the server answered."""

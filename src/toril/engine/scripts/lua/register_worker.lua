@@ -3,16 +3,18 @@
 
   ARGV[3] life_ms  ms  how long it counts as living; 0 takes it off the list
   Returns overflowed jobs left in the overflow if no worker lives (call again until 0), else 0
-  Cost O(log workers), plus a bounded step of restoring
+  Cost O(log workers), plus a bounded step of restoring or refilling
 ]]
 -- @include keys clock place
-redis.call('ZREMRANGEBYSCORE', k_workers, '-inf', now)
+call('ZREMRANGEBYSCORE', k_workers, '-inf', now)
 if ARGV[3] == '0' then
-  redis.call('ZREM', k_workers, token)
+  call('ZREM', k_workers, token)
   if worker_alive() then return 0 end
   local list = target_list()
   return restore(list, 1000)
 end
-redis.call('ZADD', k_workers, now + tonumber(ARGV[3]), token)
-redis.call('DEL', k_restored)
+call('ZADD', k_workers, now + tonumber(ARGV[3]), token)
+-- Node's workers may have emptied the window meanwhile.
+local list = target_list()
+refill(list)
 return 0

@@ -6,5 +6,6 @@
 ]]
 local k_id, k_wait, k_paused, k_meta_paused, k_meta, k_active, k_delayed, k_priority, k_completed, k_failed,
   k_stalled, k_stalled_check, k_repeat, k_limiter, k_limiter_index, k_metrics_completed, k_metrics_failed,
-  k_overflow, k_restored, k_workers, k_producers, k_cancelled, k_schedules, k_numeric = unpack(KEYS)
+  k_overflow, k_edge, k_workers, k_producers, k_cancelled, k_schedules, k_numeric = unpack(KEYS)
 local base, token = ARGV[1], ARGV[2]
+local call = redis.call

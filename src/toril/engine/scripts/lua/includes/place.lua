@@ -5,148 +5,265 @@
   priority zset. An insertion walks the list, so it costs more the more jobs wait. Here only the most urgent
   ones, the window, are in the list; the rest is in the overflow zset, whose score is
   priority * 2^32 + a sequence that keeps the order among equals. Everything in the window comes before
-  everything in the overflow. Node's workers see the window only, so the overflow is used while a Toril worker
-  lives that refills the window, and goes back into the list when there is none (see restore).
+  everything in the overflow, and that before the rest of the list. Node's workers see the list only, so the
+  overflow is used while a Toril worker lives that refills the window, and goes back into the list when there is
+  none (see restore).
+
+  k_edge holds the id of the window's last job while anything is overflowed. Prioritised jobs behind it were put
+  there by Node, which does not know of the overflow, or by restore. Once that job has been taken, so has the
+  whole window.
 
   needs keys, clock
 ]]
-local WINDOW, LOW_WATER, SPILL = 512, 128, 64
-local STEP, MIDDLE, LOWEST = 4294967296, 2147483648, 2097151
+local WINDOW, LOW_WATER, STEP_SIZE, NEAR = 512, 128, 500, 1024
+local LEVEL, MIDDLE, LOWEST = 4294967296, 2147483648, 2097151
 
 -- The list new jobs belong in, and whether the queue is paused.
 local function target_list()
-  if redis.call('EXISTS', k_meta_paused) == 1 then return k_paused, true end
+  if call('EXISTS', k_meta_paused) == 1 then return k_paused, true end
   return k_wait, false
 end
 
 local function worker_alive()
-  local last = redis.call('ZREVRANGE', k_workers, 0, 0, 'WITHSCORES')
+  local last = call('ZREVRANGE', k_workers, 0, 0, 'WITHSCORES')
   return last[2] ~= nil and tonumber(last[2]) > now
 end
 
--- Priority of the most urgent overflowed job, or nil.
-local function overflow_first()
-  local first = redis.call('ZRANGE', k_overflow, 0, 0, 'WITHSCORES')
-  return first[2] and math.floor(tonumber(first[2]) / STEP)
+-- A priority as the overflow keeps it. Node takes any number; a fraction counts as the next whole one there.
+local function level_of(priority)
+  return math.max(1, math.min(LOWEST, math.ceil(priority)))
 end
 
-local function to_overflow(id, priority, in_front)
-  local low, high = priority * STEP, priority * STEP + STEP - 1
+-- Level of the most (or the least) urgent overflowed job, or nil.
+local function overflow_first()
+  local first = call('ZRANGE', k_overflow, 0, 0, 'WITHSCORES')
+  return first[2] and math.floor(tonumber(first[2]) / LEVEL)
+end
+local function overflow_last()
+  local last = call('ZREVRANGE', k_overflow, 0, 0, 'WITHSCORES')
+  return last[2] and math.floor(tonumber(last[2]) / LEVEL)
+end
+
+-- Behind its equals, or before them.
+local function to_overflow(id, level, in_front)
+  local low, high = level * LEVEL, level * LEVEL + LEVEL - 1
   local score = low + MIDDLE
   if in_front then
-    local first = redis.call('ZRANGEBYSCORE', k_overflow, low, high, 'WITHSCORES', 'LIMIT', 0, 1)
+    local first = call('ZRANGEBYSCORE', k_overflow, low, high, 'WITHSCORES', 'LIMIT', 0, 1)
     if first[2] then score = math.max(low, tonumber(first[2]) - 1) end
   else
-    local last = redis.call('ZREVRANGEBYSCORE', k_overflow, high, low, 'WITHSCORES', 'LIMIT', 0, 1)
+    local last = call('ZREVRANGEBYSCORE', k_overflow, high, low, 'WITHSCORES', 'LIMIT', 0, 1)
     if last[2] then score = math.min(high, tonumber(last[2]) + 1) end
   end
-  redis.call('ZADD', k_overflow, score, id)
+  call('ZADD', k_overflow, score, id)
 end
 
--- Insert so that `before` elements stay to its right.
-local function insert_at(list, id, before)
+-- Priority of the job that has `before` jobs between itself and the head, if it is a prioritised one.
+local function priority_at(list, before)
+  local id = call('LINDEX', list, -before - 1)
+  return id and tonumber(call('ZSCORE', k_priority, id) or nil)
+end
+
+-- Insert ids, the last to run first, so that `before` jobs stay between them and the head.
+local function insert_at(list, ids, before)
   if before <= 0 then
-    redis.call('RPUSH', list, id)
-  elseif before <= 1024 then
-    local moved = redis.call('RPOP', list, before) or {}
-    local back = {id}
-    for i = #moved, 1, -1 do back[#back + 1] = moved[i] end
-    redis.call('RPUSH', list, unpack(back))
+    call('RPUSH', list, unpack(ids))
+  elseif before <= NEAR then
+    local moved = call('RPOP', list, before) or {}
+    for i = #moved, 1, -1 do ids[#ids + 1] = moved[i] end
+    call('RPUSH', list, unpack(ids))
   else
-    -- Only when Node alone filled the list.
-    local pivot = redis.call('LINDEX', list, redis.call('LLEN', list) - before)
-    if pivot then redis.call('LINSERT', list, 'BEFORE', pivot, id) else redis.call('RPUSH', list, id) end
+    local pivot = call('LINDEX', list, -before)
+    for i = 1, #ids do
+      if pivot then call('LINSERT', list, 'BEFORE', pivot, ids[i]) else call('LPUSH', list, ids[i]) end
+    end
   end
 end
 
-local function into_list(list, id, priority, in_front)
-  local before = redis.call('ZCOUNT', k_priority, 0, (in_front and '(' or '') .. priority)
-  redis.call('ZADD', k_priority, priority, id)
-  insert_at(list, id, before)
+-- Take out the ids between two places, counted from the head, that are keys of `wanted`. They are overwritten and
+-- then removed, all with one walk over the list. Returns those found, in order.
+local function strike(list, first, last, wanted)
+  local ids, struck = call('LRANGE', list, -last - 1, -first - 1), {}
+  for i = #ids, 1, -1 do
+    if wanted[ids[i]] then
+      struck[#struck + 1] = ids[i]
+      call('LSET', list, i - #ids - first - 1, '')
+    end
+  end
+  if #struck > 0 then
+    local from_left = call('LLEN', list) - last - 1 < first
+    call('LREM', list, from_left and #struck or -#struck, '')
+  end
+  return struck
 end
 
--- Move the least urgent of the window to the overflow. Stops when lifo jobs, which Bull mixes into the same
--- end of the list, make it unclear which one that is. `in_front` says on which side of its equals it goes.
-local function spill(list, in_front)
-  local size = redis.call('ZCARD', k_priority)
-  local worst = redis.call('ZREVRANGE', k_priority, 0, 0, 'WITHSCORES')
-  local last = redis.call('LINDEX', list, -size)
-  if not last or redis.call('ZSCORE', k_priority, last) ~= worst[2] then return false end
-  local behind = redis.call('LINDEX', list, -size - 1)
-  if behind and redis.call('ZSCORE', k_priority, behind) then return false end
-  local priority = tonumber(worst[2])
-  if priority < 1 or priority > LOWEST or priority % 1 ~= 0 then return false end
-  redis.call('LREM', list, -1, last)
-  redis.call('ZREM', k_priority, last)
-  to_overflow(last, priority, in_front)
-  return true
+-- How many jobs from the head on come before the overflow. Ids on their way to a worker are still in the
+-- priority zset, and Bull mixes lifo jobs into the head of the list, so that a count alone may be off.
+-- `strict`: equals of the first overflowed job that were put into the list later do not belong to it.
+-- Returns the number, and whether k_edge is the last of them.
+local function window_length(list, first, strict)
+  local edge = call('GET', k_edge)
+  local size = call('ZCARD', k_priority)
+  if size == 0 then return 0, edge == '' end
+  if edge and edge ~= '' then
+    if call('LINDEX', list, -size) == edge then return size, true end
+    if call('ZSCORE', k_priority, edge) then
+      local at = call('LPOS', list, edge, 'RANK', -1, 'MAXLEN', size + NEAR)
+      if at then return call('LLEN', list) - at, true end
+    end
+  end
+  strict = strict or edge == ''
+  local length = math.min(call('ZCOUNT', k_priority, '-inf', (strict and '(' or '') .. first), call('LLEN', list))
+  local function belongs(before)
+    local priority = priority_at(list, before)
+    return priority and (priority < first or (priority == first and not strict))
+  end
+  while length > 0 and not belongs(length - 1) do length = length - 1 end
+  while belongs(length) do length = length + 1 end
+  return length, false
+end
+
+local function mark_edge(list, length)
+  if call('EXISTS', k_overflow) == 0 then
+    call('DEL', k_edge)
+  else
+    call('SET', k_edge, length > 0 and call('LINDEX', list, -length) or '')
+  end
+end
+
+-- Before ids (keys of `wanted`) leave the list other than by their turn: the window may end with another job.
+local function keep_edge(list, wanted)
+  local edge = call('GET', k_edge)
+  if not edge or not wanted[edge] then return end
+  local length = window_length(list, overflow_first() or 0, false)
+  repeat length = length - 1 until length <= 0 or not wanted[call('LINDEX', list, -length)]
+  mark_edge(list, length)
+end
+
+-- Move jobs that wait in the list to the overflow, behind their equals or before them.
+local function move_to_overflow(ids, in_front)
+  local from, to, step = 1, #ids, 1
+  if in_front then from, to, step = #ids, 1, -1 end
+  for i = from, to, step do
+    to_overflow(ids[i], level_of(tonumber(call('ZSCORE', k_priority, ids[i]))), in_front)
+  end
+  call('ZREM', k_priority, unpack(ids))
+end
+
+-- Move what Node put behind the window, or what was put back while no worker lived, to the overflow, where it
+-- belongs behind its equals. A bounded step, first the jobs that come first. Returns the window's length.
+local function settle(list, first)
+  local length, known = window_length(list, first, false)
+  if priority_at(list, length) then
+    local behind = call('LRANGE', list, -length - STEP_SIZE, -length - 1)
+    local scores = call('ZMSCORE', k_priority, unpack(behind))
+    local count, wanted = 0, {}
+    while count < #behind and scores[#behind - count] do
+      wanted[behind[#behind - count]] = true
+      count = count + 1
+    end
+    move_to_overflow(strike(list, length, length + count - 1, wanted), false)
+  end
+  if not known then mark_edge(list, length) end
+  return length
+end
+
+-- Move the end of a window that has grown too long to the overflow, before its equals; a bounded step. Stops at
+-- a lifo job: it is not for us to put that behind the overflow.
+local function spill(list, length)
+  local excess = math.min(length - WINDOW, STEP_SIZE)
+  if excess <= 0 then return end
+  local ids = call('LRANGE', list, -length, -length + excess)
+  local scores = call('ZMSCORE', k_priority, unpack(ids))
+  local count, wanted = 0, {}
+  while count < excess and scores[count + 1] and scores[count + 2] do
+    count = count + 1
+    wanted[ids[count]] = true
+  end
+  if count == 0 then return end
+  move_to_overflow(strike(list, length - count, length - 1, wanted), true)
+  mark_edge(list, length - count)
 end
 
 -- Add a prioritised job; `in_front` puts it before its equals (a job handed back).
+local settled = false
 local function place_prioritised(list, id, priority, in_front)
+  local level = level_of(priority)
   local first = overflow_first()
-  local fits = priority >= 1 and priority <= LOWEST and priority % 1 == 0
-  if first and fits then
-    if priority > first or (priority == first and not in_front) then
-      return to_overflow(id, priority, in_front)
+  local function goes_behind(other)
+    return level > other or (level == other and not in_front)
+  end
+  local alive = false
+  if first then
+    alive = worker_alive()
+    if alive and not settled then
+      settle(list, first)
+      settled = true
+      first = overflow_first()
     end
-  elseif fits and redis.call('ZCARD', k_priority) >= WINDOW and worker_alive() then
-    local worst = tonumber(redis.call('ZREVRANGE', k_priority, 0, 0, 'WITHSCORES')[2])
-    if priority > worst or (priority == worst and not in_front) then
-      return to_overflow(id, priority, in_front)
+    -- Without a worker the least urgent jobs are back in the list already, behind what is still overflowed.
+    if goes_behind(first) and (alive or not goes_behind(overflow_last())) then
+      return to_overflow(id, level, in_front)
+    end
+  elseif call('ZCARD', k_priority) >= WINDOW and worker_alive() then
+    alive = true
+    call('DEL', k_edge)
+    first = tonumber(call('ZREVRANGE', k_priority, 0, 0, 'WITHSCORES')[2])
+    local length = window_length(list, first, false)
+    if length >= WINDOW and goes_behind(level_of(first)) then
+      to_overflow(id, level, in_front)
+      return mark_edge(list, length)
     end
   end
-  into_list(list, id, priority, in_front)
-  if redis.call('ZCARD', k_priority) > WINDOW and (first or worker_alive()) then spill(list, true) end
+  local before = call('ZCOUNT', k_priority, 0, (in_front and '(' or '') .. priority)
+  call('ZADD', k_priority, priority, id)
+  insert_at(list, {id}, before)
+  if alive and call('ZCARD', k_priority) > WINDOW then spill(list, (window_length(list, first, false))) end
 end
 
--- Keep the window filled, and Node's own additions in order; called by whatever takes jobs.
+-- Fill the window when it runs low, and put Node's own additions in order; for whatever takes jobs, and for the
+-- heartbeat, since Node's workers empty the window too.
 local function refill(list)
   local first = overflow_first()
   if not first then return end
-  for _ = 1, SPILL do
-    local worst = redis.call('ZREVRANGE', k_priority, 0, 0, 'WITHSCORES')
-    if not worst[2] or tonumber(worst[2]) <= first or not spill(list, false) then break end
+  local length
+  if worker_alive() then
+    length = settle(list, first)
+  else
+    length = window_length(list, first, false)
   end
-  local size = redis.call('ZCARD', k_priority)
-  if size >= LOW_WATER then return end
-  local popped = redis.call('ZPOPMIN', k_overflow, WINDOW - size)
-  local moved = size > 0 and redis.call('RPOP', list, size) or {}
-  local back, scores = {}, {}
+  if length >= LOW_WATER then return end
+  local popped = call('ZPOPMIN', k_overflow, WINDOW - length)
+  local ids, scores = {}, {}
   for i = #popped - 1, 1, -2 do
-    back[#back + 1] = popped[i]
-    scores[#scores + 1] = math.floor(tonumber(popped[i + 1]) / STEP)
+    ids[#ids + 1] = popped[i]
+    scores[#scores + 1] = math.floor(tonumber(popped[i + 1]) / LEVEL)
     scores[#scores + 1] = popped[i]
   end
-  for i = #moved, 1, -1 do back[#back + 1] = moved[i] end
-  redis.call('RPUSH', list, unpack(back))
-  redis.call('ZADD', k_priority, unpack(scores))
+  local added = #ids
+  insert_at(list, ids, length)
+  call('ZADD', k_priority, unpack(scores))
+  mark_edge(list, length + added)
 end
 
--- Without a living Toril worker: put overflowed jobs back into the list, the least urgent first and behind the
--- window, at most `limit`. Returns how many are left. k_restored counts what was put back, which tells how much
--- of the list's prioritised part is the window.
+-- Without a living Toril worker: put overflowed jobs back into the list, the least urgent first and right behind
+-- the window, at most `limit`. Returns how many are left.
 local function restore(list, limit)
-  local left = redis.call('ZCARD', k_overflow)
-  if left == 0 then return 0 end
-  local restored = tonumber(redis.call('GET', k_restored) or 0)
-  local size = redis.call('ZCARD', k_priority)
-  restored = math.min(restored, size)
-  local window = math.min(size - restored, 1024)
-  local popped = redis.call('ZPOPMAX', k_overflow, limit)
-  local moved = window > 0 and redis.call('RPOP', list, window) or {}
-  local back, scores = {}, {}
+  local first = overflow_first()
+  if not first then return 0 end
+  local length = window_length(list, first, true)
+  -- Deep in the list each insertion walks it.
+  local popped = call('ZPOPMAX', k_overflow, length > NEAR and math.min(limit, 20) or limit)
+  local ids, scores = {}, {}
   for i = 1, #popped, 2 do
-    back[#back + 1] = popped[i]
-    scores[#scores + 1] = math.floor(tonumber(popped[i + 1]) / STEP)
+    ids[#ids + 1] = popped[i]
+    scores[#scores + 1] = math.floor(tonumber(popped[i + 1]) / LEVEL)
     scores[#scores + 1] = popped[i]
   end
-  for i = #moved, 1, -1 do back[#back + 1] = moved[i] end
-  redis.call('RPUSH', list, unpack(back))
-  redis.call('ZADD', k_priority, unpack(scores))
-  left = left - #popped / 2
-  if left == 0 then redis.call('DEL', k_restored) else redis.call('SET', k_restored, restored + #popped / 2) end
-  return left
+  insert_at(list, ids, length)
+  call('ZADD', k_priority, unpack(scores))
+  mark_edge(list, length)
+  return call('ZCARD', k_overflow)
 end
 
 -- Back into the queue, where a job of this kind goes: retried, promoted or handed back.
@@ -154,8 +271,8 @@ local function place(list, id, priority, lifo, in_front)
   if priority ~= 0 then
     place_prioritised(list, id, priority, in_front)
   elseif lifo or in_front then
-    redis.call('RPUSH', list, id)
+    call('RPUSH', list, id)
   else
-    redis.call('LPUSH', list, id)
+    call('LPUSH', list, id)
   end
 end

@@ -1,0 +1,39 @@
+--[[ clean_list
+  Delete jobs from a list, a step from the head on. Kept are jobs that a worker holds and next runs of schedules.
+
+  ARGV[3] list   str  wait | paused | active
+  ARGV[4] after  str  the id behind which to go on, '' for the head
+  ARGV[5] count  int  how many to look at
+  ARGV[6] grace  ms   only jobs whose time (finished, else started, else created) is longer ago; '' for all, held
+                      or not
+  ARGV[7] most   int  how many to delete, 0 for any number
+  Returns {ids deleted, the id behind which to go on, 1 if this was the end}
+  Cost O(count), plus one walk over the list up to here
+]]
+-- @include keys clock chunks place discard armed old
+local list = ARGV[3] == 'wait' and k_wait or ARGV[3] == 'paused' and k_paused or k_active
+local after, count, most = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[7])
+local first = 0
+if after ~= '' then
+  local at = call('LPOS', list, after, 'RANK', -1)
+  if at then first = call('LLEN', list) - at end
+end
+local ids = call('LRANGE', list, -first - count, -first - 1)
+local victims, wanted = {}, {}
+for i = #ids, 1, -1 do
+  if most > 0 and #victims >= most then break end
+  if is_old(ids[i], ARGV[6]) and not is_armed(ids[i]) then
+    victims[#victims + 1] = ids[i]
+    wanted[ids[i]] = true
+  else
+    after = ids[i]
+  end
+end
+local done = #ids < count or (most > 0 and #victims >= most)
+if #victims > 0 then
+  if list ~= k_active then keep_edge(list, wanted) end
+  strike(list, first, first + count - 1, wanted)
+  in_chunks('ZREM', k_priority, victims)
+  discard(victims)
+end
+return {victims, after, done and 1 or 0}

@@ -1,0 +1,36 @@
+--[[ clean_set
+  Delete jobs from a sorted set, a step. Kept are jobs that a worker holds and next runs of schedules.
+
+  ARGV[3] set    str  completed | failed | delayed | overflow
+  ARGV[4] kept   int  how many at the beginning were looked at and kept
+  ARGV[5] count  int  how many to look at
+  ARGV[6] grace  ms   see clean_list
+  ARGV[7] most   int  how many to delete, 0 for any number
+  Returns {ids deleted, how many at the beginning were kept, 1 if this was the end}
+  Cost O(log N + count)
+]]
+-- @include keys clock chunks discard armed old
+local sets = {completed = k_completed, failed = k_failed, delayed = k_delayed, overflow = k_overflow}
+local set, kept, count, grace, most = sets[ARGV[3]], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
+local ids
+if grace ~= '' and (set == k_completed or set == k_failed) then
+  -- Their score is the time they finished, so the others need not be looked at.
+  ids = call('ZRANGEBYSCORE', set, '-inf', '(' .. text_of(now - tonumber(grace)), 'LIMIT', kept, count)
+else
+  ids = call('ZRANGE', set, kept, kept + count - 1)
+end
+local victims = {}
+for _, id in ipairs(ids) do
+  if most > 0 and #victims >= most then break end
+  if is_old(id, grace) and not is_armed(id) then
+    victims[#victims + 1] = id
+  else
+    kept = kept + 1
+  end
+end
+if #victims > 0 then
+  in_chunks('ZREM', set, victims)
+  discard(victims)
+end
+local done = #ids < count or (most > 0 and #victims >= most)
+return {victims, kept, done and 1 or 0}

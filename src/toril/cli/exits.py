@@ -1,0 +1,92 @@
+"""How commands end: the exit codes, and which error leads to which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from typer import Abort
+
+from toril.errors import (
+    ConfigurationError,
+    JobNotFoundError,
+    OptionError,
+    QueueUnavailableError,
+    ServerNotFoundError,
+    TorilError,
+)
+
+
+class ExitCode(IntEnum):
+    """What a command's exit status says."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    NOT_FOUND = 4
+    INTERRUPTED = 130
+
+
+MEANING = {
+    ExitCode.DONE: "done",
+    ExitCode.FAILED: "something failed",
+    ExitCode.USAGE: "wrong usage or settings",
+    ExitCode.UNREACHABLE: "server unreachable",
+    ExitCode.NOT_FOUND: "no such job or queue",
+    ExitCode.INTERRUPTED: "interrupted",
+}
+
+
+class CommandError(TorilError):
+    """A command cannot do what it was asked to; carries how it ends.
+
+    Args:
+        hint: what to do, as a sentence.
+    """
+
+    def __init__(self, message: str, *, exit: ExitCode, code: str, hint: str = "") -> None:
+        self.exit, self.code, self.hint = exit, code, hint
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What to tell, and with which status to leave."""
+
+    exit: ExitCode
+    code: str
+    message: str
+    hint: str = ""
+
+
+def ending_of(error: BaseException) -> Ending:
+    """How a command ends that raised ``error``."""
+    if isinstance(error, CommandError):
+        return Ending(error.exit, error.code, str(error), error.hint)
+    if isinstance(error, TorilError):
+        return Ending(_exit_of(error), error.code, str(error))
+    if isinstance(error, KeyboardInterrupt | Abort):
+        return Ending(ExitCode.INTERRUPTED, "interrupted", "interrupted")
+    # The command line parser's errors; their class is not the same in all versions of the parser.
+    if callable(tell := getattr(error, "format_message", None)):
+        return Ending(ExitCode.USAGE, "usage", str(tell()).strip().rstrip("."), _see_help(error))
+    return Ending(
+        ExitCode.FAILED,
+        "internal_error",
+        f"{type(error).__name__}: {error}",
+        "this is a fault of toril; the same command with TORIL_LOG_LEVEL=debug shows where",
+    )
+
+
+def _exit_of(error: TorilError) -> ExitCode:
+    if isinstance(error, QueueUnavailableError | ServerNotFoundError):
+        return ExitCode.UNREACHABLE
+    if isinstance(error, OptionError | ConfigurationError):
+        return ExitCode.USAGE
+    return ExitCode.NOT_FOUND if isinstance(error, JobNotFoundError) else ExitCode.FAILED
+
+
+def _see_help(error: BaseException) -> str:
+    path = getattr(getattr(error, "ctx", None), "command_path", "toril")
+    return f"see {path} --help"

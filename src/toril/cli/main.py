@@ -1,0 +1,179 @@
+"""The command ``toril``: its commands by name, and how it ends.
+
+A command's module is imported when that command runs, so that ``toril --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Annotated, Any, ClassVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from toril.cli.command import Command, Common, JsonOption, PrefixOption, UrlOption, exit_codes, write_examples
+from toril.cli.exits import Ending, ExitCode, ending_of
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One command: its help in one line, and where it is: ``module:function``, or a group of commands."""
+
+    help: str
+    target: str | type[Group]
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its module is part of this installation."""
+        return not isinstance(self.target, str) or find_spec(self.target.partition(":")[0]) is not None
+
+    def load(self, name: str) -> Any:
+        """Import and build it."""
+        if not isinstance(self.target, str):
+            return self.target(name=name, help=self.help, context_settings=_CONTEXT, rich_markup_mode=None)
+        module, _, attribute = self.target.partition(":")
+        function = getattr(importlib.import_module(module), attribute)
+        app = typer.Typer(add_completion=False, rich_markup_mode=None)
+        app.command(name, cls=Command, context_settings=_CONTEXT)(function)
+        built = typer.main.get_command(app)
+        built.examples = getattr(function, "examples", "")  # type: ignore[attr-defined]
+        return built
+
+
+class Group(TyperGroup):
+    """Commands that are imported when they are called."""
+
+    rows: ClassVar[Mapping[str, Row]] = {}
+    examples: ClassVar[str] = ""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, row in self.rows.items():
+            if row.is_there:  # a stand-in that holds what the list of commands shows
+                self.add_command(TyperCommand(name, help=row.help, rich_markup_mode=None))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and args[0] in self.commands:
+            self.add_command(self.rows[args[0]].load(args[0]), args[0])
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
+            typer.echo(ctx.get_help())
+            raise typer.Exit
+        return super().parse_args(ctx, args)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        write_examples(formatter, self.examples)
+        formatter.write(f"\nExit codes:\n  {exit_codes()}\n")
+
+
+class Jobs(Group):
+    """``toril jobs …``"""
+
+    rows: ClassVar = {
+        "list": Row("List the jobs of a queue.", "toril.cli.jobs:list_jobs"),
+        "show": Row("Show one job: data, state, failures and log.", "toril.cli.jobs:show_job"),
+        "add": Row("Add a job.", "toril.cli.add:add_job"),
+        "retry": Row("Move failed jobs back to waiting.", "toril.cli.jobs:retry_jobs"),
+        "remove": Row("Delete jobs, whatever state they are in.", "toril.cli.jobs:remove_jobs"),
+    }
+    examples = """
+    toril jobs list email --state failed    what failed, newest first
+    toril jobs show email 41                one job with its log
+    toril jobs retry email --all-failed     give all failed jobs another chance
+    """
+
+
+class Root(Group):
+    """``toril …``"""
+
+    rows: ClassVar = {
+        "demo": Row("Run one job of every kind, and show what came out.", "toril.cli.demo:demo"),
+        "worker": Row("Run the jobs of one or more queues.", "toril.cli.worker:run_worker"),
+        "queues": Row("List all queues with their counts.", "toril.cli.queues:list_queues"),
+        "jobs": Row("List, show, add, retry and remove jobs.", Jobs),
+        "pause": Row("Let no worker take jobs of a queue.", "toril.cli.queues:pause_queue"),
+        "resume": Row("Let workers take jobs of a paused queue again.", "toril.cli.queues:resume_queue"),
+        "clean": Row("Delete old jobs of one state.", "toril.cli.queues:clean_queue"),
+        "doctor": Row("Check settings, server and installation.", "toril.cli.doctor:run_doctor"),
+    }
+    examples = """
+    toril worker tasks:queue                run the jobs of `queue` in tasks.py
+    toril queues                            what is waiting, running, done and failed
+    toril doctor                            is everything set up right?
+    """
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from toril import __version__
+
+        typer.echo(f"toril {__version__}")
+        raise typer.Exit
+
+
+_app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@_app.callback(cls=Root, context_settings=_CONTEXT)
+def _root(
+    ctx: typer.Context,
+    url: UrlOption = None,
+    prefix: PrefixOption = None,
+    json: JsonOption = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Show the version and leave.", is_eager=True, callback=_version),
+    ] = False,
+) -> None:
+    """Background jobs on Bull 4's Redis format."""
+    ctx.obj = Common(url=url, prefix=prefix, json=json)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns its exit code. Errors are told on standard error, without a traceback."""
+    try:
+        outcome = typer.main.get_command(_app).main(list(arguments), prog_name="toril", standalone_mode=False)
+        sys.stdout.flush()
+        return int(outcome or 0)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough. What is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    except (Exception, KeyboardInterrupt) as error:
+        if os.environ.get("TORIL_LOG_LEVEL") == "debug":
+            import traceback
+
+            traceback.print_exc()
+        ending = ending_of(error)
+        _tell(ending, as_json="--json" in arguments)
+        return ending.exit
+
+
+def main() -> None:
+    """Entry point of the installed command."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(run(sys.argv[1:]))
+
+
+def _tell(ending: Ending, *, as_json: bool) -> None:
+    if as_json:
+        error = {"code": ending.code, "message": ending.message}
+        if ending.hint:
+            error["hint"] = ending.hint
+        typer.echo(json.dumps({"error": error}, ensure_ascii=False), err=True)
+        return
+    from toril.observability.logging import harmless
+
+    typer.echo(harmless(f"error: {ending.message}" + (f" ({ending.hint})" if ending.hint else "")), err=True)

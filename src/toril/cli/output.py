@@ -1,0 +1,124 @@
+"""What commands write: JSON for machines, tables for people, and questions before something is deleted."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from toril.cli.exits import CommandError, ExitCode
+from toril.observability.logging import harmless
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+#: Columns of a table that goes into a pipe or file, where there is no edge.
+_NO_EDGE = 10_000
+
+
+def print_json(value: Any) -> None:
+    """Write a value as indented JSON; what JSON has no word for is written as text."""
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def print_line(text: str) -> None:
+    """Write a line; control characters in it are made visible."""
+    typer.echo(harmless(text))
+
+
+def note(text: str) -> None:
+    """Tell something beside the answer, on standard error."""
+    typer.echo(harmless(text), err=True)
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Sequence[str] = ()
+) -> None:
+    """Write a table; on a terminal long cells are cut, so that each row is one line.
+
+    Args:
+        numbers: columns that are set to the right.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for name in columns:
+        right = name in numbers
+        table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        # Text, not markup: a cell can hold what somebody sent.
+        table.add_row(*(Text(harmless(_cell(value)).replace("\n", " ")) for value in row))
+    _console(sys.stdout).print(table)
+
+
+def print_fields(rows: Iterable[tuple[str, Any]]) -> None:
+    """Write names and values, one a line; further lines of a value are set under its first."""
+    shown = [(name, harmless(_cell(value))) for name, value in rows if value not in (None, "", [])]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, text in shown:
+        typer.echo(f"{name:<{width}}  " + text.replace("\n", "\n" + " " * (width + 2)))
+
+
+def confirm(what: str, *, yes: bool, as_json: bool) -> None:
+    """Say what will be touched and ask whether to go on, unless ``--yes`` was given.
+
+    Raises:
+        CommandError: the answer was no, or there is nobody to ask.
+    """
+    if yes:
+        return
+    if as_json or not sys.stdin.isatty():
+        raise CommandError(
+            f"this would {what}", exit=ExitCode.USAGE, code="not_confirmed", hint="add --yes to go on"
+        )
+    note(f"This will {what}.")
+    if not typer.confirm("Go on?", err=True):
+        raise CommandError("nothing was changed", exit=ExitCode.FAILED, code="not_confirmed")
+
+
+@contextmanager
+def progress(*, as_json: bool) -> Iterator[Progress]:
+    """A progress display on standard error, when that is a terminal and a person reads."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = _console(sys.stderr)
+    off = as_json or not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=off) as display:
+        yield display
+
+
+def when(ms: float | None) -> str:
+    """A moment in milliseconds since 1970, in local time."""
+    if ms is None:
+        return ""
+    try:
+        return f"{datetime.fromtimestamp(ms / 1000, UTC).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError, OSError):
+        return str(ms)
+
+
+def count(number: int, noun: str) -> str:
+    """``1 job``, ``2 jobs``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    return "" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _console(stream: Any) -> Console:
+    from rich.console import Console
+
+    return Console(file=stream, width=None if stream.isatty() else _NO_EDGE, highlight=False, soft_wrap=False)

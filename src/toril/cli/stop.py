@@ -1,0 +1,79 @@
+"""Being asked to stop: once for an orderly end, twice for a quick one, three times for one on the spot."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+#: Seconds the interpreter gets to end once all is closed.
+_END_WITHIN = 3.0
+
+
+class StopRequests:
+    """Counts the requests to stop.
+
+    Args:
+        heard: called with the count at each.
+    """
+
+    def __init__(self, heard: Callable[[int], None]) -> None:
+        self._heard = heard
+        self._events = (asyncio.Event(), asyncio.Event())
+        self.count = 0
+
+    def ask(self) -> None:
+        """One more request."""
+        self.count += 1
+        if self.count <= len(self._events):
+            self._events[self.count - 1].set()
+        self._heard(self.count)
+
+    async def wait(self, count: int) -> None:
+        """Return when there have been this many, 1 or 2."""
+        await self._events[count - 1].wait()
+
+    @property
+    def urgent(self) -> bool:
+        """Whether there was more than one."""
+        return self.count > 1
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take SIGINT and SIGTERM as requests meanwhile."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.ask)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+def end_now(code: int) -> NoReturn:
+    """End the process without waiting for anybody."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(code)
+
+
+def see_to_the_end(code: int, stuck: Callable[[list[str]], None]) -> None:
+    """Let the process end with ``code`` even if threads of stopped jobs, which nobody can end, would keep it.
+
+    Args:
+        stuck: called with the names of such threads before the process ends without them.
+    """
+
+    def end() -> None:
+        stuck([thread.name for thread in threading.enumerate() if not thread.daemon])
+        end_now(code)
+
+    timer = threading.Timer(_END_WITHIN, end)
+    timer.daemon = True
+    timer.start()

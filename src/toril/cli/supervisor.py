@@ -1,0 +1,105 @@
+"""``toril worker --processes N``: starts worker processes, watches them, and starts again those that die."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import signal
+import socket
+import sys
+import time
+
+from toril.cli.exits import ExitCode
+from toril.cli.stop import StopRequests
+
+log = logging.getLogger("toril.cli")
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds before a process is started again
+_STEADY = 60.0  #: seconds of life after which a death counts as the first again
+
+
+class Supervisor:
+    """Keeps ``count`` worker processes running until it is asked to stop.
+
+    Each child has a process group of its own, so that Ctrl-C on a terminal reaches it once, through us. It
+    shares a socket with us: it says there when it is ready, and sees there when we are gone.
+
+    Args:
+        arguments: what follows ``toril worker`` for one process.
+    """
+
+    def __init__(self, arguments: list[str], count: int) -> None:
+        self._command = [sys.executable, "-m", "toril", "worker", *arguments]
+        self._count = count
+        self._running: set[asyncio.subprocess.Process] = set()
+        self._requests = StopRequests(self._forward)
+        self._failure: int | None = None  # a process that could not start at all
+
+    async def run(self) -> int:
+        """Returns the exit code: of a process that could not start, else 0, or 130 after a second signal."""
+        with self._requests.listening():
+            log.info("supervisor_started", extra={"pid": os.getpid(), "processes": self._count})
+            endings = await asyncio.gather(*(self._keep() for _ in range(self._count)))
+        if self._failure is not None:
+            return self._failure
+        if self._requests.urgent:
+            return ExitCode.INTERRUPTED
+        # One that was asked before it could listen ends by the signal itself.
+        return ExitCode.FAILED if set(endings) - {0, -signal.SIGTERM} else ExitCode.DONE
+
+    async def _keep(self) -> int:
+        """Keep one process running; returns the last one's exit status once all is to stop."""
+        pause, was_ready = _FIRST_PAUSE, False
+        while True:
+            born = time.monotonic()
+            status, ready = await self._run_one()
+            if self._requests.count:
+                return status
+            if not (was_ready := was_ready or ready):
+                # Wrong arguments, or no server: the process has said so, and another would only repeat it.
+                self._failure = status if status > 0 else ExitCode.FAILED
+                self._requests.ask()
+                return status
+            if time.monotonic() - born > _STEADY:
+                pause = _FIRST_PAUSE
+            wait = pause * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+            log.warning(
+                "process_died: it is started again", extra={"status": status, "wait_s": round(wait, 1)}
+            )
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            try:
+                await asyncio.wait_for(self._requests.wait(1), wait)
+                return status
+            except TimeoutError:
+                continue
+
+    async def _run_one(self) -> tuple[int, bool]:
+        """Start a process and wait for its end: its status (negative: a signal), and whether it got ready."""
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                process = await asyncio.create_subprocess_exec(
+                    *self._command,
+                    "--supervisor",
+                    str(theirs.fileno()),
+                    pass_fds=[theirs.fileno()],
+                    process_group=0,
+                )
+            self._running.add(process)
+            try:
+                for _ in range(self._requests.count):  # asked to stop while it was being made
+                    process.send_signal(signal.SIGTERM)
+                status = await process.wait()
+            finally:
+                self._running.discard(process)
+            ours.setblocking(False)
+            try:
+                return status, bool(ours.recv(1))
+            except (BlockingIOError, ConnectionError):
+                return status, False
+
+    def _forward(self, count: int) -> None:
+        for process in self._running:
+            process.send_signal(signal.SIGTERM if count < 3 else signal.SIGKILL)

@@ -145,9 +145,9 @@ def _jpeg_size(content: bytes) -> tuple[int, int] | None:
 
 
 CLEAN = BeforeValidator(_clean)
-ShortText = Annotated[str, CLEAN, StringConstraints(max_length=100)]
-LineText = Annotated[str, CLEAN, StringConstraints(max_length=300)]
-LongText = Annotated[str, CLEAN, StringConstraints(max_length=5000)]
+ShortText = Annotated[str, StringConstraints(max_length=100), CLEAN]
+LineText = Annotated[str, StringConstraints(max_length=300), CLEAN]
+LongText = Annotated[str, StringConstraints(max_length=5000), CLEAN]
 Amount = Annotated[Decimal, BeforeValidator(_decimal)]
 NaturalAmount = Annotated[Amount, AfterValidator(_not_negative)]
 Quantity = Annotated[Amount, AfterValidator(_positive)]

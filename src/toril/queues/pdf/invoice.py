@@ -55,6 +55,8 @@ def qr_code(invoice: InvoiceData, seller: Seller | None) -> str | None:
 
 def _content(invoice: InvoiceData, options: InvoiceOptions) -> dict[str, Any]:
     digits, currency = options.digits, invoice.currency
+    groups = invoice.vat_groups
+    only_rate = formats.percent(groups[0].rate, digits) if len(groups) == 1 else ""
 
     def money(value: Decimal) -> str:
         return formats.amount(value, currency, digits)
@@ -70,12 +72,14 @@ def _content(invoice: InvoiceData, options: InvoiceOptions) -> dict[str, Any]:
             "unit_price": money(item.unit_price),
             "discount": item.discount and money(item.discount),
             "net": money(item.total),
-            "rate": formats.percent(rate, digits),
+            "rate": len(groups) > 1 and formats.percent(rate, digits),
             "vat": money(vat),
             "total": money(formats.rounded(item.total, currency) + vat),
         }
 
-    groups = invoice.vat_groups
+    # The sender's VAT may be rounded otherwise than ours: the highest rate gets what the others leave of it.
+    lower = [formats.rounded(group.vat, currency) for group in groups[1:]]
+    vats = [invoice.vat_amount - sum(lower), *lower]
     items = [line(position, item) for position, item in enumerate(invoice.items, 1)]
     return {
         "invoice_number": invoice.invoice_number,
@@ -89,16 +93,16 @@ def _content(invoice: InvoiceData, options: InvoiceOptions) -> dict[str, Any]:
             "contact": [value for value in (invoice.client_phone, invoice.client_email) if value],
         },
         "items": items,
+        "vat_heading": _vat_heading(only_rate, options.language),
         "dense": max(len(item[column]) for item in items for column in ("unit_price", "net", "total")) > 12,
         "subtotal": money(invoice.subtotal),
         "vat_groups": [
             {
                 "rate": formats.percent(group.rate, digits),
                 "taxable": len(groups) > 1 and money(group.taxable),
-                # With one rate, the figure that was sent; it may be rounded otherwise than ours.
-                "vat": money(group.vat if len(groups) > 1 else invoice.vat_amount),
+                "vat": money(vat),
             }
-            for group in groups
+            for group, vat in zip(groups, vats, strict=True)
         ],
         "total": money(invoice.total_amount),
         "currency": currency_symbol(currency, options.language),
@@ -106,6 +110,12 @@ def _content(invoice: InvoiceData, options: InvoiceOptions) -> dict[str, Any]:
         "payment_terms": invoice.payment_terms,
         "notes": invoice.notes,
     }
+
+
+def _vat_heading(rate: str, language: Language) -> tuple[str, str]:
+    """The VAT column's heading, with the rate if all lines have one; beside each other once is enough."""
+    arabic, english = LABELS["vat"]
+    return arabic if language == "both" else f"{arabic} {rate}".strip(), f"{english} {rate}".strip()
 
 
 def _seller(seller: Seller, language: Language) -> dict[str, Any]:

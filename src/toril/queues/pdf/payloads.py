@@ -5,7 +5,14 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 from toril.queues.base import Payload
 from toril.queues.pdf import figures
@@ -28,7 +35,14 @@ from toril.queues.pdf.zatca_qr import check_qr
 
 MAX_ITEMS = 2000
 
-_Name = Annotated[str, CLEAN, StringConstraints(max_length=120)]
+
+def _fits_qr_code(value: str) -> str:
+    if len(value.encode()) > 255:
+        raise ValueError("has more than the 255 bytes in UTF-8 that a QR code's field takes")
+    return value
+
+
+_Name = Annotated[str, StringConstraints(max_length=120), CLEAN, AfterValidator(_fits_qr_code)]
 
 
 class Seller(Payload):
@@ -72,9 +86,9 @@ class InvoiceItem(Payload):
         total: before VAT. Worked out when missing, checked when given.
     """
 
-    description: Annotated[str, CLEAN, StringConstraints(min_length=1, max_length=2000)]
+    description: Annotated[str, StringConstraints(min_length=1, max_length=2000), CLEAN]
     quantity: Quantity = Decimal(1)
-    unit: Annotated[str, CLEAN, StringConstraints(max_length=20)] = ""
+    unit: Annotated[str, StringConstraints(max_length=20), CLEAN] = ""
     unit_price: Amount
     discount: Annotated[NaturalAmount, BeforeValidator(lambda value: value or 0)] = Decimal(0)
     vat_rate: Percent | None = None
@@ -106,10 +120,10 @@ class InvoiceData(Payload):
         seller: the firm; looked up by ``firmId`` when missing, if the application gave the queue a way to.
     """
 
-    invoice_number: Annotated[str, CLEAN, StringConstraints(min_length=1, max_length=50)]
+    invoice_number: Annotated[str, StringConstraints(min_length=1, max_length=50), CLEAN]
     date: Moment
     due_date: Moment | None = None
-    client_name: Annotated[str, CLEAN, StringConstraints(min_length=1, max_length=300)]
+    client_name: Annotated[str, StringConstraints(min_length=1, max_length=300), CLEAN]
     client_email: ShortText = ""
     client_phone: ShortText = ""
     client_address: LineText = ""

@@ -30,7 +30,7 @@ def finish(pdf: bytes, *, lang: str) -> bytes:
     """The same file with its language set and its letters named plainly.
 
     Raises:
-        ValueError: ``lang`` is not a language tag, or the file is not laid out as cairo 1.18, the engine's PDF
+        ValueError: ``lang`` is no language tag, or the file is not laid out as cairo 1.18, the engine's PDF
             writer, lays out its files.
     """
     if not re.fullmatch(r"[A-Za-z0-9-]{2,35}", lang):

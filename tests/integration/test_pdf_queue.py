@@ -1,0 +1,96 @@
+"""A job of the queue ``pdf`` from its data to the stored file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from tests.support.pdf_jobs import FIRM, PlainJob, invoice_job, seller, text_of
+
+from toril.errors import RetryableError
+from toril.queues.pdf import RenderError, Seller, pdf_queue
+from toril.queues.storage import LocalFileStore
+
+
+async def test_a_job_stores_its_file_and_says_where(tmp_path: Path) -> None:
+    store = LocalFileStore(tmp_path)
+    job = PlainJob(invoice_job())
+
+    result = await pdf_queue(store=store).process(job)
+
+    content = await store.read(result["filePath"])
+    assert result == {
+        "success": True,
+        "invoiceId": "65f1c0a2b3d4e5f60718293a",
+        "fileName": "invoice-INV-2025-0042.pdf",
+        "filePath": str(tmp_path / FIRM / "pdf" / "invoice-INV-2025-0042.pdf"),
+        "size": len(content),
+    }
+    assert content.startswith(b"%PDF-1.7")
+    assert "8,625.00" in text_of(content)
+    assert job.progress == [10, 40, 80, 100]
+
+
+async def test_a_second_run_leaves_the_first_file_alone(tmp_path: Path) -> None:
+    store = LocalFileStore(tmp_path)
+    queue = pdf_queue(store=store)
+
+    first = await queue.process(PlainJob(invoice_job()))
+    before = await store.read(first["filePath"])
+    second = await queue.process(PlainJob(invoice_job(notes="")))
+
+    assert second["filePath"] != first["filePath"]
+    assert await store.read(first["filePath"]) == before
+
+
+@pytest.mark.parametrize("number", ["../../etc/passwd", "٢٠٢٥/٤٢", "فاتورة ٤٢", "///", "a\\b:c*?"])
+async def test_no_invoice_number_leads_out_of_the_folder(number: str, tmp_path: Path) -> None:
+    result = await pdf_queue(store=LocalFileStore(tmp_path)).process(
+        PlainJob(invoice_job(invoiceNumber=number))
+    )
+
+    path = Path(result["filePath"])
+    assert path.parent == tmp_path / FIRM / "pdf"
+    assert path.name.startswith("invoice")
+    assert path.suffix == ".pdf"
+
+
+async def test_a_seller_is_looked_up_by_its_firm(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def find(firm_id: str) -> Seller | None:
+        asked.append(firm_id)
+        return Seller.model_validate(seller(nameEn="Firm of the database"))
+
+    store = LocalFileStore(tmp_path)
+    queue = pdf_queue(store=store, find_seller=find)
+
+    found = await queue.process(PlainJob(invoice_job(seller=None)))
+    await queue.process(PlainJob(invoice_job()))
+
+    assert asked == [FIRM]
+    text = text_of(await store.read(found["filePath"]))
+    assert "Firm of the database" in text
+    assert "Tax Invoice" in text
+
+
+async def test_an_invoice_without_a_seller_is_plain_and_says_so(tmp_path: Path) -> None:
+    job, store = PlainJob(invoice_job(seller=None)), LocalFileStore(tmp_path)
+
+    result = await pdf_queue(store=store).process(job)
+
+    assert "Tax Invoice" not in text_of(await store.read(result["filePath"]))
+    assert job.rows == ["the seller's VAT number is not known: a plain invoice, without a QR code"]
+
+
+async def test_a_renderer_that_fails_is_tried_again(tmp_path: Path) -> None:
+    class Failing:
+        async def render(self, html: str, *, title: str, lang: str, options: object = None) -> bytes:
+            raise RenderError("out of paper")
+
+    queue = pdf_queue(store=LocalFileStore(tmp_path), renderer=Failing())
+
+    with pytest.raises(RetryableError, match="out of paper"):
+        await queue.process(PlainJob(invoice_job()))
+    assert os.listdir(tmp_path) == []

@@ -103,7 +103,9 @@ class Backoff:
             raise OptionError(f"backoff must be milliseconds or an object with type and delay, got {raw!r}")
         unknown = sorted(set(raw) - {"type", "delay", "jitter", "longest", "options"})
         if unknown:
-            raise OptionError(f"backoff has no option {unknown[0]!r}; it takes type, delay, jitter, longest, options")
+            raise OptionError(
+                f"backoff has no option {unknown[0]!r}; it takes type, delay, jitter, longest, options"
+            )
         for name in ("delay", "jitter", "longest"):
             value = raw.get(name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
@@ -150,14 +152,14 @@ async def wait_ms(
         return float(raw)
     kind = raw.get("type") if isinstance(raw, Mapping) else None
     if (strategy := strategies.get(str(kind))) is not None:
-        answer = strategy(attempts_made, error, raw.get("options"))  # type: ignore[union-attr]
+        answer = strategy(attempts_made, error, raw.get("options"))
         return float(await answer if inspect.isawaitable(answer) else answer)
     if kind not in ("fixed", "exponential"):
         raise OptionError(
             f"Unknown backoff strategy {kind}. If a custom backoff strategy is used, give it to the worker: "
             "Worker(…, backoff_strategies={name: function})"
         )
-    assert isinstance(raw, Mapping)  # noqa: S101 - kind came out of it
+    assert isinstance(raw, Mapping)
     wait = float(raw.get("delay") or 0)
     if kind == "exponential":
         # 2**1023 is the last power a float holds; every cap lies far below.

@@ -47,7 +47,7 @@ def decode(text: bytes | str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        # Halves of surrogate pairs and integers beyond 64 bit, which Node and Python both can write.
+        # Halves of surrogate pairs and NaN, which other clients may have written.
         return json.loads(text)
 
 

@@ -141,11 +141,11 @@ class Committer:
                 await asyncio.sleep(_ERROR_PAUSE)
                 if not claims:
                     return None
-        codes, taken, ghosts, _, _, _ = reply
+        codes, taken, ghosts, _, _, _, now = reply
         for job in taken:
             self._start(job)
         for outcome, code in zip(outcomes, codes, strict=True):
-            self._tell(outcome, code)
+            self._tell(outcome, code, now)
         if ghosts:
             ids = [job_id.decode(errors="replace") for job_id in ghosts]
             log.warning("ghosts_dropped", extra={"queue": self._scripts.keys.name, "job_ids": ids})
@@ -178,7 +178,7 @@ class Committer:
         for job in found:
             self._start(job)
 
-    def _tell(self, outcome: Outcome, code: int) -> None:
+    def _tell(self, outcome: Outcome, code: int, now: bytes) -> None:
         job, hooks = outcome.job, self._hooks
         if code < 0:
             log.warning(
@@ -191,8 +191,11 @@ class Committer:
             hooks.emit("lock_lost", job)
         elif outcome.verb == "complete":
             job.return_value = outcome.value
+            job.finished_on = int(now)
             hooks.emit("completed", job, outcome.value)
         elif outcome.verb != "return":
+            if outcome.verb == "fail":
+                job.finished_on = int(now)
             hooks.emit("failed", job, outcome.error)
             if outcome.verb != "fail":
                 hooks.emit("retrying", job, outcome.error, outcome.wait_ms)

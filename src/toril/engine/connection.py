@@ -17,8 +17,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from redis.asyncio.connection import parse_url
-
 from toril.engine.embedded import EmbeddedServer
 from toril.engine.link import PASSING_ERRORS, Address, Argument, ConnectionLostError, Link, ReplyError
 from toril.errors import OptionError, QueueUnavailableError, ServerRefusedError, ServerVersionError
@@ -47,6 +45,8 @@ def parse_address(url: str, password: str | None = None) -> Address:
     Raises:
         OptionError: the URL cannot be read.
     """
+    from redis.asyncio.connection import parse_url  # here: it takes most of what importing Toril would take
+
     try:
         parts: dict[str, Any] = dict(parse_url(url))
         tls = _tls_context(parts) if url.startswith("rediss://") else None

@@ -90,5 +90,3 @@ class OptionEncoder:
 def _is_moment(options: JobOptions) -> bool:
     """Whether what is stored depends on the time of the call."""
     return hasattr(options.delay, "tzinfo")
-
-

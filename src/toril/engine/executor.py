@@ -134,7 +134,9 @@ class Executor:
                 entry.alarm = asyncio.get_running_loop().call_later(timeout / 1000, entry.stop, "timeout")
             value = await self._call(processor, job)
             if entry.reason in (None, "shutdown"):
-                outcome = completed(job, value, encode(value, what="the result", limit=self._queue.max_data_bytes))
+                outcome = completed(
+                    job, value, encode(value, what="the result", limit=self._queue.max_data_bytes)
+                )
             else:
                 outcome = await self._stopped(entry)
         except asyncio.CancelledError as error:
@@ -211,7 +213,7 @@ def _arguments(processor: Processor, job: Job[Any]) -> dict[str, Any]:
             f"task {processor.name!r} takes its arguments from an object, got {type(job.data).__name__}"
         )
     try:
-        assert processor.signature is not None  # noqa: S101 - set for every spread processor
+        assert processor.signature is not None
         processor.signature.bind(**job.data)
     except TypeError as error:
         raise UnrecoverableError(f"task {processor.name!r}: {error}") from None
@@ -219,6 +221,14 @@ def _arguments(processor: Processor, job: Job[Any]) -> dict[str, Any]:
 
 
 def _unreadable(queue: Queue, taken: Taken) -> Job[Any]:
-    fields = dict(zip((b"name", b"data", b"opts", b"timestamp", b"delay", b"priority", b"attemptsMade"), taken, strict=False))
+    fields = dict(
+        zip(
+            (b"name", b"data", b"opts", b"timestamp", b"delay", b"priority", b"attemptsMade"),
+            taken,
+            strict=False,
+        )
+    )
     job_id = (taken[11] or b"").decode()
-    return Job.from_hash(queue.actions, job_id, {name: text for name, text in fields.items() if text is not None})
+    return Job.from_hash(
+        queue.actions, job_id, {name: text for name, text in fields.items() if text is not None}
+    )

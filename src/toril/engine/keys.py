@@ -62,7 +62,9 @@ class QueueKeys:
             if not isinstance(text, str) or not text:
                 raise OptionError(f"{what} must be a text of at least one character, got {text!r}")
             if "@" in text:
-                raise OptionError(f"{what} {text!r} has an '@', which ends a channel's name in Bull; leave it out")
+                raise OptionError(
+                    f"{what} {text!r} has an '@', which ends a channel's name in Bull; leave it out"
+                )
             bad = sorted(_GLOB.intersection(text)) + [c for c in text if ord(c) < 32]
             if bad:
                 raise OptionError(f"{what} {text!r} has {bad[0]!r}, which Bull's subscriptions cannot match")

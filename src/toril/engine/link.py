@@ -143,7 +143,7 @@ class Link(asyncio.Protocol):
         await asyncio.shield(self._closed)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what create_connection gives
+        assert isinstance(transport, asyncio.Transport)
         transport.set_write_buffer_limits(high=1 << 30)
         self._transport = transport
 
@@ -185,5 +185,7 @@ def _refusal(address: Address, error: ReplyError) -> str:
         "NOPERM": "the user lacks the rights; give it all commands on the queue's keys and channels",
     }
     passing = "it passes by itself; try again shortly" if error.kind in PASSING_ERRORS else None
-    hint = passing or hints.get(error.kind, "check the password, the database number and the server's settings")
+    hint = passing or hints.get(
+        error.kind, "check the password, the database number and the server's settings"
+    )
     return f"{address} refuses the connection ({error}); {hint}"

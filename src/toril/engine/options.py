@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypedDict
 
 from toril.engine.backoff import Backoff, seconds, to_ms
 from toril.engine.keys import check_job_id
@@ -57,6 +57,26 @@ class Debounce:
         return {"id": self.id} if self.ttl is None else {"id": self.id, "ttl": to_ms(self.ttl)}
 
 
+class OptionArguments(TypedDict, total=False):
+    """The fields of ``JobOptions`` as keyword arguments, so that type checkers know them."""
+
+    attempts: int | None
+    backoff: Backoff | float | timedelta | None
+    delay: float | timedelta | datetime | None
+    priority: int | None
+    timeout: float | timedelta | None
+    lifo: bool | None
+    job_id: str | None
+    remove_on_complete: bool | int | Keep | None
+    remove_on_fail: bool | int | Keep | None
+    repeat: Repeat | None
+    stack_trace_limit: int | None
+    timestamp: datetime | None
+    debounce: Debounce | None
+    expires: float | timedelta | datetime | None
+    prevent_parsing_data: bool | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
     """What ``queue.add`` and ``@queue.task`` take. ``None`` means: as the queue's defaults say.
@@ -93,7 +113,9 @@ class JobOptions:
     debounce: Debounce | None = None
     expires: float | timedelta | datetime | None = None
     prevent_parsing_data: bool | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)  #: options of Bull's that we only carry
+    extra: Mapping[str, Any] = field(
+        default_factory=dict, hash=False
+    )  #: options of Bull's that we only carry
 
     def __post_init__(self) -> None:
         _whole(self.attempts, "attempts", 1, 1_000_000)
@@ -126,27 +148,37 @@ class JobOptions:
             if value is not None and not isinstance(value, kind):
                 raise OptionError(f"{name} must be a {kind.__name__}, got {value!r}")
 
+    def given(self) -> dict[str, Any]:
+        """What was set, as keyword arguments of ``Queue.add``."""
+        return {name: value for name in _KNOWN if (value := getattr(self, name)) is not None}
+
     def to_bull(self) -> dict[str, Any]:
         """Bull's camelCase and milliseconds; only what was given."""
         bull: dict[str, Any] = dict(self.extra)
-        for name, value in (
+        plain = (
             ("attempts", self.attempts),
             ("priority", self.priority),
             ("lifo", self.lifo),
             ("jobId", self.job_id),
             ("stackTraceLimit", self.stack_trace_limit),
             ("preventParsingData", self.prevent_parsing_data),
-        ):
-            if value is not None:
-                bull[name] = value
+        )
+        bull |= {name: value for name, value in plain if value is not None}
         if self.delay is not None:
-            bull["delay"] = max(0, _moment_ms(self.delay) - now_ms()) if isinstance(self.delay, datetime) else to_ms(self.delay)
+            bull["delay"] = (
+                max(0, _moment_ms(self.delay) - now_ms())
+                if isinstance(self.delay, datetime)
+                else to_ms(self.delay)
+            )
         if self.timeout is not None:
             bull["timeout"] = to_ms(self.timeout)
         if self.backoff is not None:
             backoff = self.backoff if isinstance(self.backoff, Backoff) else Backoff.fixed(self.backoff)
             bull["backoff"] = backoff.to_bull()
-        for name, keep in (("removeOnComplete", self.remove_on_complete), ("removeOnFail", self.remove_on_fail)):
+        for name, keep in (
+            ("removeOnComplete", self.remove_on_complete),
+            ("removeOnFail", self.remove_on_fail),
+        ):
             if keep is not None:
                 bull[name] = keep.to_bull() if isinstance(keep, Keep) else keep
         if self.timestamp is not None:
@@ -257,7 +289,9 @@ def now_ms() -> int:
 
 def _unknown(name: str, known: frozenset[str]) -> str:
     near = get_close_matches(name, known, n=1)
-    return f"unknown option {name!r}" + (f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}")
+    return f"unknown option {name!r}" + (
+        f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
+    )
 
 
 def _whole(value: Any, name: str, least: int, most: int) -> None:
@@ -291,7 +325,9 @@ def _keep(value: Any, name: str) -> bool | int | Keep:
         return value
     if isinstance(value, Mapping) and value and not set(value) - {"age", "count"}:
         return Keep(count=value.get("count"), age=value.get("age"))
-    raise OptionError(f"{name} must be true, false, a number or an object with age (s) and count, got {value!r}")
+    raise OptionError(
+        f"{name} must be true, false, a number or an object with age (s) and count, got {value!r}"
+    )
 
 
 def _debounce(value: Any) -> Debounce:

@@ -56,7 +56,9 @@ def failed_for_good(job: Job[Any], error: BaseException) -> Outcome:
     return Outcome("fail", job, (*saved, str(count), str(age), job.debounce_id or ""), error=error)
 
 
-async def after_error(job: Job[Any], error: BaseException, strategies: Mapping[str, BackoffStrategy]) -> Outcome:
+async def after_error(
+    job: Job[Any], error: BaseException, strategies: Mapping[str, BackoffStrategy]
+) -> Outcome:
     """Another attempt, or none, as attempts and backoff say.
 
     Raises:
@@ -109,4 +111,3 @@ def _save_attempt(job: Job[Any], error: BaseException) -> tuple[str, bytes, str]
 
 def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
-

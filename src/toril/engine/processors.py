@@ -36,12 +36,18 @@ class Processor:
     def __post_init__(self) -> None:
         if not callable(self.call):
             raise OptionError(f"the processor for {self.name!r} must be a function, got {self.call!r}")
-        if isinstance(self.concurrency, bool) or not isinstance(self.concurrency, int) or self.concurrency < 0:
+        if (
+            isinstance(self.concurrency, bool)
+            or not isinstance(self.concurrency, int)
+            or self.concurrency < 0
+        ):
             raise OptionError(f"concurrency must be a whole number of at least 0, got {self.concurrency!r}")
         target = self.call if inspect.isroutine(self.call) else type(self.call).__call__
         is_async = inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(self.call)
         if is_async and self.in_process:
-            raise OptionError(f"the processor for {self.name!r} is async; a child process runs plain functions")
+            raise OptionError(
+                f"the processor for {self.name!r} is async; a child process runs plain functions"
+            )
         object.__setattr__(self, "is_async", is_async)
         if self.spread:
             object.__setattr__(self, "signature", inspect.signature(self.call))

@@ -70,7 +70,8 @@ class Producer:
                 at += len(jobs)
 
     def _next_batch(self) -> list[tuple[Sequence[NewJob], asyncio.Future[Added]]]:
-        batch, jobs, size = [], 0, 0
+        batch: list[tuple[Sequence[NewJob], asyncio.Future[Added]]] = []
+        jobs = size = 0
         while self._waiting:
             entry = self._waiting[0]
             length = sum(len(job[2]) for job in entry[0])

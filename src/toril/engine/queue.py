@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from toril.engine.codec import encode
 from toril.engine.control import QueueControl
 from toril.engine.events import QueueEvent
 from toril.engine.hooks import Listener
 from toril.engine.job import Job
+from toril.engine.options import OptionArguments
 from toril.engine.producer import NewJob
 from toril.engine.queries import QueueQueries
 from toril.engine.schedules import QueueSchedules
@@ -47,7 +48,7 @@ class Queue(QueueQueries, QueueControl, QueueSchedules, QueueTasks):
         OptionError: a bad name, prefix, URL or option.
     """
 
-    async def add(self, name: Any, data: Any = ..., /, **options: Any) -> Job[Any]:
+    async def add(self, name: Any, data: Any = ..., /, **options: Unpack[OptionArguments]) -> Job[Any]:
         """Add one job; ``add(data)`` with something else than a text adds an unnamed one.
 
         When this returns, the server has the job (as durably as its append-only setting says). Concurrent adds
@@ -133,7 +134,7 @@ class Queue(QueueQueries, QueueControl, QueueSchedules, QueueTasks):
     def __repr__(self) -> str:
         return f"<Queue {self.keys.base!r} on {self.server}>"
 
-    def _new_job(self, name: Any, data: Any, options: dict[str, Any]) -> tuple[NewJob, dict[str, Any]]:
+    def _new_job(self, name: Any, data: Any, options: Mapping[str, Any]) -> tuple[NewJob, dict[str, Any]]:
         if not isinstance(name, str) or not name:
             raise OptionError(f"a job's name must be a text of at least one character, got {name!r}")
         text = encode(data, limit=self.max_data_bytes)

@@ -119,5 +119,5 @@ class ProcessRunner:
         """Kill what still runs."""
         if self._pool is not None:
             pool, self._pool = self._pool, None
-            pool.stop()
+            pool.stop()  # type: ignore[no-untyped-call]
             await asyncio.to_thread(pool.join)

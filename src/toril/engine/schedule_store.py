@@ -98,6 +98,16 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Idle:
+    """A schedule without a run on its way."""
+
+    key: str
+    score: float  #: time of the run that should be there, ms
+    prefix: str  #: how the ids of its runs start
+    state: str  #: what became of the run: ``none`` (deleted), ``lost``, ``over``
+
+
+@dataclass(frozen=True, slots=True)
 class Armed:
     """Answer to the wish for another run; see ``lua/arm_schedule.lua`` for the codes."""
 
@@ -157,17 +167,18 @@ class ScheduleStore:
         removed, job_id = await self._scripts.run("remove_schedule", key, prefix or _prefix_of(key))
         return bool(removed), to_text(job_id)
 
-    async def without_run(self) -> list[tuple[bytes, float, str]]:
-        """Key, score and id prefix of schedules that have no run on their way; learns from the others."""
+    async def without_run(self) -> list[Idle]:
+        """The schedules that have no run on their way; learns what the others' runs are made from."""
         members = await self._read("ZRANGE", self._repeat, 0, -1)
-        found: list[tuple[bytes, float, str]] = []
+        found: list[Idle] = []
         for first in range(0, len(members), _BATCH):
             rows: list[Argument] = [1 if first == 0 else 0]
             for member in members[first : first + _BATCH]:
                 rows += (member, _prefix_of(to_text(member)))
-            idle = await self._scripts.run("check_schedules", *rows)
-            for key, score, prefix in zip(idle[::3], idle[1::3], idle[2::3], strict=True):
-                found.append((key, float(score), to_text(prefix)))
+            reply = await self._scripts.run("check_schedules", *rows)
+            for at in range(0, len(reply), 4):
+                key, score, prefix, state = map(to_text, reply[at : at + 4])
+                found.append(Idle(key, float(score), prefix, state))
         return found
 
     async def _read(self, *command: Argument) -> Any:

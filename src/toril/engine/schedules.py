@@ -21,7 +21,7 @@ from toril.engine.core import QueueCore
 from toril.engine.job import Job
 from toril.engine.options import JobOptions
 from toril.engine.repeat import Repeat, instance_prefix, next_run, parse_repeat_key, repeat_key
-from toril.engine.schedule_store import Run, ScheduleStore, Template, lasting
+from toril.engine.schedule_store import Idle, Run, ScheduleStore, Template, lasting
 from toril.errors import OptionError, TorilError
 
 log = logging.getLogger("toril.queue")
@@ -68,7 +68,7 @@ class QueueSchedules(QueueCore):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._schedule_store = ScheduleStore(self.scripts)
-        self._without_run: set[tuple[bytes, float]] = set()  # at the last look
+        self._without_run: set[tuple[str, float]] = set()  # at the last look
 
     async def add_repeatable(self, name: str, data: Any, options: Mapping[str, Any]) -> Job[Any]:
         """Add a schedule and its first run; returns that run. ``queue.add(…, repeat=…)`` calls this.
@@ -166,16 +166,15 @@ class QueueSchedules(QueueCore):
         One counts as having lost its run when it has none at two looks in a row, since Node writes a schedule
         and its run in two steps. May be called by any number of processes.
         """
-        idle = await self._schedule_store.without_run()
-        before, self._without_run = self._without_run, {(key, score) for key, score, _ in idle}
-        missed = [entry for entry in idle if entry[:2] in before]
-        templates = await self._schedule_store.templates([key for key, _, _ in missed])
+        found = await self._schedule_store.without_run()
+        before, self._without_run = self._without_run, {(idle.key, idle.score) for idle in found}
+        missed = [idle for idle in found if (idle.key, idle.score) in before]
+        templates = await self._schedule_store.templates([idle.key for idle in missed])
         healed = []
-        for (member, score, prefix), template in zip(missed, templates, strict=True):
-            key = to_text(member)
+        for idle, template in zip(missed, templates, strict=True):
             # Without a template it is Node's, and its run went before a worker of ours saw it.
-            if template is not None and await self._heal_schedule(key, score, prefix, template):
-                healed.append(key)
+            if template is not None and await self._heal_schedule(idle, template):
+                healed.append(idle.key)
         return healed
 
     async def _add_next(self, job: Job[Any], repeat: dict[str, Any]) -> None:
@@ -202,34 +201,36 @@ class QueueSchedules(QueueCore):
             reason = "removed" if armed.code == -1 else "the job was deleted after it was taken"
             log.info("schedule_stopped", extra=fields | {"reason": reason})
 
-    async def _heal_schedule(self, key: str, score: float, prefix: str, template: Template) -> bool:
+    async def _heal_schedule(self, idle: Idle, template: Template) -> bool:
         now = await self._schedule_store.now()
-        # A run that was still to come has not taken place; one whose time is past may have.
-        done = template.count - 1 if score > now else template.count
-        repeat = template.opts["repeat"]
-        fields = {"queue": self.name, "schedule": key}
+        repeat, done, previous = template.opts["repeat"], template.count, None
+        if idle.state == "over":  # cancelled before its time, maybe
+            previous = idle.score
+        elif idle.score > now:
+            done = max(0, done - 1)  # what was deleted before its time has not taken place; later it may have
+        fields = {"queue": self.name, "schedule": idle.key}
         try:
-            due = next_run({**repeat, "count": done}, now_ms=now)
+            due = next_run({**repeat, "count": done}, now_ms=now, prev_ms=previous)
         except OptionError as error:
             log.warning("schedule_unreadable: %s", error, extra=fields)
             return False
         if due is None:  # it has ended
             return False
         run = Run(
-            key=key,
+            key=idle.key,
             name=template.name,
             data=template.data.encode(),
             opts=template.opts,
             repeat=repeat,
             count=done + 1,
             due=due,
-            prefix=prefix,
+            prefix=idle.prefix,
         )
-        armed = await self._schedule_store.arm("heal", run, since=score)
+        armed = await self._schedule_store.arm("heal", run, since=idle.score)
         if armed.code == 1:
             log.warning(
-                "schedule_healed: the next run of %s was gone and has been added again",
-                key,
+                "schedule_healed: the next run of %s was gone; there is one again",
+                idle.key,
                 extra=fields | {"job_id": armed.job_id},
             )
         return armed.code == 1

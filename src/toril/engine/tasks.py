@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from toril.engine.core import QueueCore
 from toril.engine.job import Job
-from toril.engine.options import JobOptions
+from toril.engine.options import JobOptions, OptionArguments
 from toril.engine.processors import ANY_NAME, Processor, ProcessorTable
 from toril.errors import OptionError
 
@@ -16,17 +16,18 @@ if TYPE_CHECKING:
     from toril.engine.queue import Queue
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R = TypeVar("R")  #: what the job's result is
+C = TypeVar("C")  #: what calling the function here gives: an awaitable of R, or R
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Task(Generic[P, R]):
+class Task(Generic[P, R, C]):
     """A function that can be called here, or enqueued to be called by a worker.
 
     The job's name is the function's, its data an object of the arguments by name.
     """
 
-    def __init__(self, queue: Queue, function: Callable[P, Any], name: str, options: dict[str, Any]) -> None:
+    def __init__(self, queue: Queue, function: Callable[P, C], name: str, options: OptionArguments) -> None:
         self.name, self.function = name, function
         self._queue, self._options = queue, options
         self._signature = inspect.signature(function)
@@ -39,13 +40,14 @@ class Task(Generic[P, R]):
         self.__doc__ = function.__doc__
         self.__name__ = name
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> C:
         """Call the function here and now."""
         return self.function(*args, **kwargs)
 
-    def with_options(self, **options: Any) -> Task[P, R]:
+    def with_options(self, **options: Unpack[OptionArguments]) -> Task[P, R, C]:
         """The same task with other job options: ``send.with_options(delay=60).enqueue(…)``."""
-        return Task(self._queue, self.function, self.name, {**self._options, **options})
+        merged: OptionArguments = {**self._options, **options}
+        return Task(self._queue, self.function, self.name, merged)
 
     async def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Add a job that calls the function with these arguments.
@@ -66,6 +68,17 @@ class Task(Generic[P, R]):
         return cast("Job[R]", await self._queue.add(self.name, data, **self._options))
 
 
+class TaskDecorator(Protocol):
+    """What ``@queue.task(…)`` gives: keeps the function's types."""
+
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> Task[P, R, Coroutine[Any, Any, R]]: ...
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> Task[P, R, R]: ...
+
+
 class QueueTasks(QueueCore):
     """The decorators of a queue, and what they registered."""
 
@@ -74,14 +87,22 @@ class QueueTasks(QueueCore):
         self.processors = ProcessorTable()
 
     @overload
-    def task(self, function: Callable[P, Awaitable[R]], /) -> Task[P, R]: ...
+    def task(
+        self, function: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> Task[P, R, Coroutine[Any, Any, R]]: ...
     @overload
-    def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
+    def task(self, function: Callable[P, R], /) -> Task[P, R, R]: ...
     @overload
     def task(
-        self, *, name: str | None = None, process: bool = False, concurrency: int = 1, **options: Any
-    ) -> Callable[[Callable[P, Any]], Task[P, Any]]: ...
-    def task(
+        self,
+        *,
+        name: str | None = None,
+        process: bool = False,
+        concurrency: int = 1,
+        **options: Unpack[OptionArguments],
+    ) -> TaskDecorator: ...
+    # mypy does not match **Any with unpacked options.
+    def task(  # type: ignore[misc]
         self,
         function: Callable[..., Any] | None = None,
         /,
@@ -103,12 +124,13 @@ class QueueTasks(QueueCore):
             OptionError: an unknown or bad option, a name used twice, or a function that cannot be one.
         """
 
-        def register(target: Callable[..., Any]) -> Task[Any, Any]:
+        def register(target: Callable[..., Any]) -> Task[Any, Any, Any]:
             JobOptions.from_dict(options)
             task_name = name or getattr(target, "__name__", None)
             if not task_name:
                 raise OptionError("a task needs a name: @queue.task(name=…)")
-            task: Task[Any, Any] = Task(cast("Queue", self), target, task_name, options)
+            given = cast("OptionArguments", options)
+            task: Task[Any, Any, Any] = Task(cast("Queue", self), target, task_name, given)
             self.processors.add(
                 Processor(
                     name=task_name, call=target, spread=True, in_process=process, concurrency=concurrency

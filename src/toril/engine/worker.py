@@ -69,20 +69,32 @@ class Worker:
     ) -> None:
         self._owns_queue = isinstance(queue, str)
         if not isinstance(queue, str) and queue_options:
-            raise OptionError(f"{sorted(queue_options)[0]} belongs to the Queue; this worker was given an open one")
+            raise OptionError(
+                f"{sorted(queue_options)[0]} belongs to the Queue; this worker was given an open one"
+            )
         self.queue = Queue(queue, **queue_options) if isinstance(queue, str) else queue
         self.processors = self._table(processor)
         self.concurrency = self.processors.concurrency if concurrency is None else concurrency
-        if isinstance(self.concurrency, bool) or not isinstance(self.concurrency, int) or self.concurrency < 1:
+        if (
+            isinstance(self.concurrency, bool)
+            or not isinstance(self.concurrency, int)
+            or self.concurrency < 1
+        ):
             raise OptionError(f"concurrency must be a whole number of at least 1, got {self.concurrency!r}")
-        for name, value in (("lock_duration", lock_duration), ("stalled_interval", stalled_interval), ("grace", grace)):
+        for name, value in (
+            ("lock_duration", lock_duration),
+            ("stalled_interval", stalled_interval),
+            ("grace", grace),
+        ):
             if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
                 raise OptionError(f"{name} must be seconds, got {value!r}")
         if lock_duration < 0.1:
             raise OptionError(f"lock_duration must be at least 0.1 s, got {lock_duration!r}")
         renew = lock_duration / 2 if lock_renew is None else lock_renew
         if not 0 < renew < lock_duration:
-            raise OptionError(f"lock_renew must be less than lock_duration ({lock_duration} s), got {renew!r}")
+            raise OptionError(
+                f"lock_renew must be less than lock_duration ({lock_duration} s), got {renew!r}"
+            )
         self.grace = grace
         self.token = str(uuid.uuid4())
         lock_ms = int(to_ms(lock_duration))
@@ -195,7 +207,7 @@ class Worker:
                 caught.append(number)
         try:
             await self.start()
-            assert self._committing is not None  # noqa: S101 - start made it
+            assert self._committing is not None
             waiting = asyncio.ensure_future(stop.wait())
             await asyncio.wait({waiting, self._committing}, return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()

@@ -54,4 +54,6 @@ def load(name: str) -> Script:
 def names() -> list[str]:
     """All scripts."""
     folder = files(__package__).joinpath("lua")
-    return sorted(entry.name.removesuffix(".lua") for entry in folder.iterdir() if entry.name.endswith(".lua"))
+    return sorted(
+        entry.name.removesuffix(".lua") for entry in folder.iterdir() if entry.name.endswith(".lua")
+    )

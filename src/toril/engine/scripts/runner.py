@@ -22,9 +22,11 @@ class ScriptRunner:
         patience: seconds to wait for a lost server.
     """
 
-    def __init__(self, connection: Connection, keys: QueueKeys, token: str, *, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, connection: Connection, keys: QueueKeys, token: str, *, patience: float = PATIENCE
+    ) -> None:
         self.connection, self.keys, self.token, self.patience = connection, keys, token, patience
-        self._head = (*keys.script_keys, f"{keys.base}:", token)
+        self._head: tuple[Argument, ...] = (*keys.script_keys, f"{keys.base}:", token)
 
     async def run(
         self, name: str, *arguments: Argument, repeat: bool = True, patience: float | None = None
@@ -40,7 +42,13 @@ class ScriptRunner:
         """
         script = load(name)
         wait = self.patience if patience is None else patience
-        command = ("EVALSHA", script.sha, len(self.keys.script_keys), *self._head, *arguments)
+        command: tuple[Argument, ...] = (
+            "EVALSHA",
+            script.sha,
+            len(self.keys.script_keys),
+            *self._head,
+            *arguments,
+        )
         try:
             try:
                 return await self.connection.execute(*command, patience=wait, repeat=repeat)

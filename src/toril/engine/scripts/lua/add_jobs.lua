@@ -23,21 +23,21 @@
 local request, groups = ARGV[3], tonumber(ARGV[4])
 if request ~= '0' then
   -- A call whose answer got lost comes again with the same number.
-  local last = redis.call('HGET', k_producers, token)
+  local last = call('HGET', k_producers, token)
   if last then
     local number, ids = string.match(last, '^(%d+) (.*)$')
     if number == request then return cjson.decode(ids) end
   end
 end
 local count = (#ARGV - 4 - groups * 8) / 4
-local next_id = redis.call('INCRBY', k_id, count) - count
+local next_id = call('INCRBY', k_id, count) - count
 local list = target_list()
-local numeric = redis.call('EXISTS', k_numeric) == 1
+local numeric = call('EXISTS', k_numeric) == 1
 local waiting = base .. 'waiting@' .. token
 local reply, fifo = {0, text_of(now)}, {}
 local function flush()
   if #fifo > 0 then
-    redis.call('LPUSH', list, unpack(fifo))
+    call('LPUSH', list, unpack(fifo))
     fifo = {}
   end
 end
@@ -65,28 +65,28 @@ for i = 1, count do
   local duplicate = false
   if id == '' then
     id = text_of(next_id)
-    while numeric and redis.call('EXISTS', base .. id) == 1 do
-      next_id = redis.call('INCR', k_id)
+    while numeric and call('EXISTS', base .. id) == 1 do
+      next_id = call('INCR', k_id)
       id = text_of(next_id)
     end
   else
-    duplicate = redis.call('EXISTS', base .. id) == 1
+    duplicate = call('EXISTS', base .. id) == 1
     if not duplicate and not numeric and string.match(id, '^%d+$') then
       numeric = true
-      redis.call('SET', k_numeric, 1)
+      call('SET', k_numeric, 1)
     end
   end
   if duplicate then
-    redis.call('PUBLISH', base .. 'duplicated@' .. token, id)
+    call('PUBLISH', base .. 'duplicated@' .. token, id)
   else
     local holder = false
     if deid ~= '' then
       local marker, ttl = base .. 'de:' .. deid, ARGV[group + 6]
-      local set = ttl ~= '' and redis.call('SET', marker, id, 'NX', 'PX', ttl) or
-        ttl == '' and redis.call('SET', marker, id, 'NX')
+      local set = ttl ~= '' and call('SET', marker, id, 'NX', 'PX', ttl) or
+        ttl == '' and call('SET', marker, id, 'NX')
       if not set then
-        holder = redis.call('GET', marker)
-        redis.call('PUBLISH', base .. 'debounced@' .. token, holder)
+        holder = call('GET', marker)
+        call('PUBLISH', base .. 'debounced@' .. token, holder)
       end
     end
     if holder then
@@ -95,37 +95,37 @@ for i = 1, count do
       local key = base .. id
       local shown_delay, shown_priority = ARGV[group + 2], ARGV[group + 3]
       if deid == '' then
-        redis.call('HSET', key, 'name', name, 'data', data, 'opts', opts[g], 'timestamp', stamps[g],
+        call('HSET', key, 'name', name, 'data', data, 'opts', opts[g], 'timestamp', stamps[g],
           'delay', shown_delay, 'priority', shown_priority)
       else
-        redis.call('HSET', key, 'name', name, 'data', data, 'opts', opts[g], 'timestamp', stamps[g],
+        call('HSET', key, 'name', name, 'data', data, 'opts', opts[g], 'timestamp', stamps[g],
           'delay', shown_delay, 'priority', shown_priority, 'deid', deid)
       end
       if delay > 0 then
         local due = tonumber(stamps[g]) + delay
-        redis.call('ZADD', k_delayed, due * 4096 + next_id % 4096, id)
-        redis.call('PUBLISH', base .. 'delayed', text_of(due))
+        call('ZADD', k_delayed, due * 4096 + next_id % 4096, id)
+        call('PUBLISH', base .. 'delayed', text_of(due))
       else
         if priority ~= 0 then
           flush()
           place_prioritised(list, id, priority, false)
         elseif ARGV[group + 4] == '1' then
           flush()
-          redis.call('RPUSH', list, id)
+          call('RPUSH', list, id)
         else
           fifo[#fifo + 1] = id
           if #fifo >= 4000 then flush() end
         end
-        redis.call('PUBLISH', waiting, id)
+        call('PUBLISH', waiting, id)
       end
     end
   end
   reply[i + 2] = id
 end
 flush()
-if redis.call('EXISTS', k_overflow) == 1 and not worker_alive() then reply[1] = restore(list, 500) end
+if call('EXISTS', k_overflow) == 1 and not worker_alive() then reply[1] = restore(list, 500) end
 if request ~= '0' then
-  if redis.call('HLEN', k_producers) > 1000 then redis.call('DEL', k_producers) end
-  redis.call('HSET', k_producers, token, request .. ' ' .. cjson.encode(reply))
+  if call('HLEN', k_producers) > 1000 then call('DEL', k_producers) end
+  call('HSET', k_producers, token, request .. ' ' .. cjson.encode(reply))
 end
 return reply

@@ -13,7 +13,7 @@
     retry     reason, stack traces (JSON), attempts made, lifo 0/1, priority, ''
     delay     reason, stack traces (JSON), attempts made, delay (ms), '', ''
     return    '', '', '', '', priority, ''        handed back, as if it had not been taken
-  Returns {codes, jobs, dropped ids, next due ms or nil, jobs promoted, 1 if the queue is paused}
+  Returns {codes, jobs, dropped ids, next due ms or nil, jobs promoted, 1 if the queue is paused, now ms}
     fewer jobs than wanted: there were no more, or the limiter held some back
     code 0 done | 1 was done before | -1 no such job | -2 lock gone | -3 not active | -6 other's lock
     job  {name, data, opts, timestamp, delay, priority, attemptsMade, stacktrace, progress, stalledCounter,
@@ -31,28 +31,28 @@ for at = first, #ARGV, 9 do
   local code = leave_active(id)
   if code ~= 0 then
     if ARGV[at + 2] == '1' and (code == -1 or code == -2) and
-      (code == -1 or redis.call('LPOS', k_active, id) == false) then
+      (code == -1 or call('LPOS', k_active, id) == false) then
       code = 1
     end
   elseif verb == 'complete' then
     end_debounce(ARGV[at + 8])
     finish(k_completed, id, 'returnvalue', a, tonumber(d), tonumber(e))
     count_metric(k_metrics_completed, points)
-    redis.call('PUBLISH', base .. 'completed', '{"jobId":' .. cjson.encode(id) .. ',"val":' .. cjson.encode(a) .. '}')
+    call('PUBLISH', base .. 'completed', '{"jobId":' .. cjson.encode(id) .. ',"val":' .. cjson.encode(a) .. '}')
   elseif verb == 'fail' then
     save_attempt(id, a, b, c)
     end_debounce(ARGV[at + 8])
     finish(k_failed, id, 'failedReason', a, tonumber(d), tonumber(e))
     count_metric(k_metrics_failed, points)
-    redis.call('PUBLISH', base .. 'failed', '{"jobId":' .. cjson.encode(id) .. ',"val":' .. cjson.encode(a) .. '}')
+    call('PUBLISH', base .. 'failed', '{"jobId":' .. cjson.encode(id) .. ',"val":' .. cjson.encode(a) .. '}')
   elseif verb == 'retry' then
     save_attempt(id, a, b, c)
     place(list, id, tonumber(e), d == '1', false)
   elseif verb == 'delay' then
     save_attempt(id, a, b, c)
     local due = now + tonumber(d)
-    redis.call('ZADD', k_delayed, due * 4096 + (tonumber(id) or 0) % 4096, id)
-    redis.call('PUBLISH', base .. 'delayed', text_of(due))
+    call('ZADD', k_delayed, due * 4096 + (tonumber(id) or 0) % 4096, id)
+    call('PUBLISH', base .. 'delayed', text_of(due))
   else
     place(list, id, tonumber(e), false, true)
   end
@@ -71,19 +71,22 @@ if want > 0 then
   take(claimed, lock_ms, jobs, ghosts)
   if not paused then
     local taken = #jobs
+    local overflowing = call('EXISTS', k_overflow) == 1
     while taken < want do
-      refill(list)
       local count = math.min(want - taken, 1000)
-      -- What is overflowed comes before anything behind the window.
-      if overflow_first() then count = math.max(1, math.min(count, redis.call('ZCARD', k_priority))) end
-      local ids = redis.call('RPOP', k_wait, count)
+      if overflowing then
+        -- What is overflowed comes before anything behind the window.
+        refill(list)
+        count = math.max(1, math.min(count, call('ZCARD', k_priority)))
+      end
+      local ids = call('RPOP', k_wait, count)
       if not ids or #ids == 0 then break end
-      redis.call('LPUSH', k_active, unpack(ids))
+      call('LPUSH', k_active, unpack(ids))
       take(ids, lock_ms, jobs, ghosts)
       taken = taken + #ids
     end
-    refill(list)
+    if overflowing then refill(list) end
   end
-  if #jobs == 0 and ARGV[7] == '1' then redis.call('PUBLISH', base .. 'drained', '') end
+  if #jobs == 0 and ARGV[7] == '1' then call('PUBLISH', base .. 'drained', '') end
 end
-return {codes, jobs, ghosts, next_due, promoted, paused and 1 or 0}
+return {codes, jobs, ghosts, next_due, promoted, paused and 1 or 0, text_of(now)}

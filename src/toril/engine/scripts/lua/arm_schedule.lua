@@ -21,10 +21,10 @@
 -- @include keys clock place schedule
 local why, key, prefix, due, since, source = ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8]
 local name, data, opts, priority, count, template = ARGV[9], ARGV[10], ARGV[11], ARGV[12], ARGV[13], ARGV[14]
-local score = tonumber(redis.call('ZSCORE', k_repeat, key))
+local score = tonumber(call('ZSCORE', k_repeat, key))
 if why ~= 'add' and not score then return {-1, '', '', 0, text_of(now)} end
 if data == '' then
-  data = redis.call('HGET', base .. source, 'data')
+  data = call('HGET', base .. source, 'data')
   if not data then return {-2, '', '', 0, text_of(now)} end
 end
 if score then
@@ -33,33 +33,33 @@ if score then
   local settled = why == 'add' or (why == 'next' and score > since) or (why == 'heal' and score == since)
   if (settled and state == 'pending') or (why == 'heal' and score ~= since) then
     if why == 'add' then
-      redis.call('INCR', k_id)
-      redis.call('PUBLISH', base .. 'duplicated@' .. token, current)
+      call('INCR', k_id)
+      call('PUBLISH', base .. 'duplicated@' .. token, current)
       -- The run on its way keeps its data; those after it get the new.
-      local armed = redis.call('HGET', base .. current, 'opts')
+      local armed = call('HGET', base .. current, 'opts')
       remember(key, text_of(now), count_of(armed), prefix, name, data, template)
     end
     return {0, current, text_of(score), 0, text_of(now)}
   end
-  if state == 'lost' then redis.call('DEL', base .. current, base .. current .. ':logs') end
+  if state == 'lost' then call('DEL', base .. current, base .. current .. ':logs') end
 end
 local id = prefix .. due
-local number = redis.call('INCR', k_id)
-redis.call('ZADD', k_repeat, due, key)
+local number = call('INCR', k_id)
+call('ZADD', k_repeat, due, key)
 remember(key, text_of(now), count, prefix, name, data, template)
-if redis.call('EXISTS', base .. id) == 1 then
-  redis.call('PUBLISH', base .. 'duplicated@' .. token, id)
+if call('EXISTS', base .. id) == 1 then
+  call('PUBLISH', base .. 'duplicated@' .. token, id)
   return {0, id, due, 0, text_of(now)}
 end
 local delay = math.max(0, tonumber(due) - now)
-redis.call('HSET', base .. id, 'name', name, 'data', data, 'timestamp', text_of(now), 'delay', text_of(delay),
+call('HSET', base .. id, 'name', name, 'data', data, 'timestamp', text_of(now), 'delay', text_of(delay),
   'priority', priority,
   'opts', opts .. ',"delay":' .. text_of(delay) .. ',"timestamp":' .. text_of(now) .. '}')
 if delay > 0 then
-  redis.call('ZADD', k_delayed, due * 4096 + number % 4096, id)
-  redis.call('PUBLISH', base .. 'delayed', due)
+  call('ZADD', k_delayed, due * 4096 + number % 4096, id)
+  call('PUBLISH', base .. 'delayed', due)
 else
   place(target_list(), id, tonumber(priority) or 0, false, false)
-  redis.call('PUBLISH', base .. 'waiting@' .. token, id)
+  call('PUBLISH', base .. 'waiting@' .. token, id)
 end
 return {1, id, due, text_of(delay), text_of(now)}

@@ -6,26 +6,22 @@
   Returns {1 removed or 0 there was none, id of the run that was taken away or ''}
   Cost O(log N), O(waiting) if the run is due and waits for a worker
 ]]
--- @include keys clock schedule
+-- @include keys clock chunks place discard schedule
 local key = ARGV[3]
-local score = redis.call('ZSCORE', k_repeat, key)
+local score = call('ZSCORE', k_repeat, key)
 local _, prefix = remembered(key)
-redis.call('HDEL', k_schedules, key)
+call('HDEL', k_schedules, key)
 if not score then return {0, ''} end
-redis.call('ZREM', k_repeat, key)
+call('ZREM', k_repeat, key)
 local id = (prefix or ARGV[4]) .. text_of(tonumber(score))
 local hash = base .. id
-local found = redis.call('ZREM', k_delayed, id)
-if found == 0 and redis.call('EXISTS', hash) == 1 and redis.call('EXISTS', hash .. ':lock') == 0 and
-  redis.call('HEXISTS', hash, 'finishedOn') == 0 then
-  found = redis.call('LREM', k_wait, 0, id) + redis.call('LREM', k_paused, 0, id) + redis.call('ZREM', k_overflow, id)
+local found = call('ZREM', k_delayed, id) + call('ZREM', k_overflow, id)
+if found == 0 and call('EXISTS', hash) == 1 and call('EXISTS', hash .. ':lock') == 0 and
+  call('HEXISTS', hash, 'finishedOn') == 0 then
+  keep_edge(target_list(), {[id] = true})
+  found = call('LREM', k_wait, 0, id) + call('LREM', k_paused, 0, id)
 end
 if found == 0 then return {1, ''} end
-redis.call('ZREM', k_priority, id)
-local parked = redis.call('HGET', k_limiter_index, id)
-if parked then
-  redis.call('SREM', parked, id)
-  redis.call('HDEL', k_limiter_index, id)
-end
-redis.call('DEL', hash, hash .. ':logs')
+call('ZREM', k_priority, id)
+discard({id})
 return {1, id}

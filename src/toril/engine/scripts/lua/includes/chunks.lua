@@ -4,12 +4,12 @@
 local function in_chunks(command, key, members)
   local total = #members
   for first = 1, total, 4000 do
-    redis.call(command, key, unpack(members, first, math.min(first + 3999, total)))
+    call(command, key, unpack(members, first, math.min(first + 3999, total)))
   end
 end
 local function delete_all(keys)
   local total = #keys
   for first = 1, total, 4000 do
-    redis.call('DEL', unpack(keys, first, math.min(first + 3999, total)))
+    call('DEL', unpack(keys, first, math.min(first + 3999, total)))
   end
 end

@@ -6,5 +6,5 @@
 local function end_debounce(id)
   if not id or id == '' then return end
   local key = base .. 'de:' .. id
-  if redis.call('PTTL', key) <= 0 then redis.call('DEL', key) end
+  if call('PTTL', key) <= 0 then call('DEL', key) end
 end

@@ -8,13 +8,13 @@
 local locks, shown_life = {}, {}
 local function leave_active(id)
   local key = base .. id
-  if redis.call('EXISTS', key) == 0 then return -1 end
-  local holder = redis.call('GET', key .. ':lock')
+  if call('EXISTS', key) == 0 then return -1 end
+  local holder = call('GET', key .. ':lock')
   if holder ~= token then return holder and -6 or -2 end
   locks[#locks + 1] = key .. ':lock'
   shown_life[#shown_life + 1] = id
   -- The oldest are at the right end, and they tend to finish first.
-  if redis.call('LREM', k_active, -1, id) == 0 then return -3 end
+  if call('LREM', k_active, -1, id) == 0 then return -3 end
   return 0
 end
 local function settle_locks()
@@ -34,10 +34,10 @@ end
 local function finish(set, id, field, value, count, age)
   local key = base .. id
   if count == 0 then
-    redis.call('DEL', key, key .. ':logs')
+    call('DEL', key, key .. ':logs')
     return
   end
-  redis.call('HSET', key, field, value, 'finishedOn', now)
+  call('HSET', key, field, value, 'finishedOn', now)
   if pending.set ~= set or pending.count ~= count or pending.age ~= age or #pending.scored >= 4000 then
     flush_finished()
     pending = {set = set, count = count, age = age, scored = {}}
@@ -47,5 +47,5 @@ local function finish(set, id, field, value, count, age)
   scored[#scored + 1] = id
 end
 local function save_attempt(id, reason, stacktrace, attempts)
-  redis.call('HSET', base .. id, 'failedReason', reason, 'stacktrace', stacktrace, 'attemptsMade', attempts)
+  call('HSET', base .. id, 'failedReason', reason, 'stacktrace', stacktrace, 'attemptsMade', attempts)
 end

@@ -17,17 +17,17 @@ end
 local function trim(set, count, age)
   if age >= 0 then
     local edge = now - age * 1000
-    local victims = redis.call('ZRANGEBYSCORE', set, '-inf', edge)
+    local victims = call('ZRANGEBYSCORE', set, '-inf', edge)
     if #victims > 0 then
       forget(victims)
-      redis.call('ZREMRANGEBYSCORE', set, '-inf', edge)
+      call('ZREMRANGEBYSCORE', set, '-inf', edge)
     end
   end
   if count > 0 then
-    local victims = redis.call('ZRANGE', set, 0, -count - 1)
+    local victims = call('ZRANGE', set, 0, -count - 1)
     if #victims > 0 then
       forget(victims)
-      redis.call('ZREMRANGEBYRANK', set, 0, -count - 1)
+      call('ZREMRANGEBYRANK', set, 0, -count - 1)
     end
   end
 end

@@ -5,22 +5,22 @@
 ]]
 local function count_metric(key, points)
   if points <= 0 then return end
-  local before = redis.call('HINCRBY', key, 'count', 1) - 1
-  local last = redis.call('HGET', key, 'prevTS')
+  local before = call('HINCRBY', key, 'count', 1) - 1
+  local last = call('HGET', key, 'prevTS')
   if not last then
-    redis.call('HSET', key, 'prevTS', now, 'prevCount', 0)
+    call('HSET', key, 'prevTS', now, 'prevCount', 0)
     return
   end
   local minutes = math.min(math.floor(now / 60000) - math.floor(tonumber(last) / 60000), points)
   if minutes > 0 then
     local data = key .. ':data'
-    redis.call('LPUSH', data, before - tonumber(redis.call('HGET', key, 'prevCount') or 0))
+    call('LPUSH', data, before - tonumber(call('HGET', key, 'prevCount') or 0))
     if minutes > 1 then
       local zeros = {}
       for i = 1, minutes - 1 do zeros[i] = 0 end
       in_chunks('LPUSH', data, zeros)
     end
-    redis.call('LTRIM', data, 0, points - 1)
-    redis.call('HSET', key, 'prevCount', before, 'prevTS', now)
+    call('LTRIM', data, 0, points - 1)
+    call('HSET', key, 'prevCount', before, 'prevTS', now)
   end
 end

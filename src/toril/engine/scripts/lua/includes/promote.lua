@@ -5,26 +5,26 @@
   needs keys, clock, place
 ]]
 local function promote_due()
-  local first = redis.call('ZRANGE', k_delayed, 0, 0, 'WITHSCORES')
+  local first = call('ZRANGE', k_delayed, 0, 0, 'WITHSCORES')
   if not first[1] then return 0, false end
   local edge = now * 4096
   if tonumber(first[2]) > edge then return 0, text_of(tonumber(first[2]) / 4096) end
-  local due = redis.call('ZRANGEBYSCORE', k_delayed, 0, edge, 'LIMIT', 0, 1000)
-  redis.call('ZREM', k_delayed, unpack(due))
+  local due = call('ZRANGEBYSCORE', k_delayed, 0, edge, 'LIMIT', 0, 1000)
+  call('ZREM', k_delayed, unpack(due))
   local list = target_list()
   for _, id in ipairs(due) do
     local key = base .. id
-    local priority = redis.call('HGET', key, 'priority')
+    local priority = call('HGET', key, 'priority')
     -- A hash deleted by somebody is not made again by writing to it: its id just leaves.
-    if priority or redis.call('EXISTS', key) == 1 then
+    if priority or call('EXISTS', key) == 1 then
       place(list, id, tonumber(priority or 0) or 0, false, false)
-      redis.call('HSET', key, 'delay', 0)
-      redis.call('PUBLISH', base .. 'waiting@' .. token, id)
+      call('HSET', key, 'delay', 0)
+      call('PUBLISH', base .. 'waiting@' .. token, id)
     end
   end
-  first = redis.call('ZRANGE', k_delayed, 0, 0, 'WITHSCORES')
+  first = call('ZRANGE', k_delayed, 0, 0, 'WITHSCORES')
   if not first[1] then return #due, false end
   local next_due = text_of(tonumber(first[2]) / 4096)
-  redis.call('PUBLISH', base .. 'delayed', next_due)
+  call('PUBLISH', base .. 'delayed', next_due)
   return #due, next_due
 end

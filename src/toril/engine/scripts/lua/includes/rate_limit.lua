@@ -13,25 +13,25 @@ local function admit(id)
   if limit_grouped then counter = counter .. ':' .. (string.match(id, '([^:]*)$') or id) end
   local parked = counter .. ':limited'
   local delay = 0
-  if redis.call('SREM', parked, id) == 1 then
-    redis.call('HDEL', k_limiter_index, id)
+  if call('SREM', parked, id) == 1 then
+    call('HDEL', k_limiter_index, id)
   else
-    local waiting = redis.call('SCARD', parked)
-    if waiting > 0 then delay = waiting * limit_ms * 1.1 / limit_max + redis.call('PTTL', counter) end
+    local waiting = call('SCARD', parked)
+    if waiting > 0 then delay = waiting * limit_ms * 1.1 / limit_max + call('PTTL', counter) end
   end
-  local started = tonumber(redis.call('GET', counter) or 0)
+  local started = tonumber(call('GET', counter) or 0)
   if delay <= 0 and started >= limit_max then
-    delay = math.max(1, redis.call('PTTL', counter) + (started - limit_max) * limit_ms / limit_max)
+    delay = math.max(1, call('PTTL', counter) + (started - limit_max) * limit_ms / limit_max)
   end
   if delay > 0 then
     local due = now + delay
-    redis.call('ZADD', k_delayed, due * 4096 + started % 4096, id)
-    redis.call('PUBLISH', base .. 'delayed', text_of(due))
-    redis.call('SADD', parked, id)
-    redis.call('HSET', k_limiter_index, id, parked)
-    redis.call('LREM', k_active, 1, id)
+    call('ZADD', k_delayed, due * 4096 + started % 4096, id)
+    call('PUBLISH', base .. 'delayed', text_of(due))
+    call('SADD', parked, id)
+    call('HSET', k_limiter_index, id, parked)
+    call('LREM', k_active, 1, id)
     return false
   end
-  if started == 0 then redis.call('SET', counter, 1, 'PX', limit_ms) else redis.call('INCR', counter) end
+  if started == 0 then call('SET', counter, 1, 'PX', limit_ms) else call('INCR', counter) end
   return true
 end

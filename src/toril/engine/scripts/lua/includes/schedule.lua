@@ -7,14 +7,14 @@
   needs keys, clock
 ]]
 local function remember(key, at, count, prefix, name, data, opts)
-  redis.call('HSET', k_schedules, key, '{"at":' .. at .. ',"count":' .. count .. ',"prefix":' ..
+  call('HSET', k_schedules, key, '{"at":' .. at .. ',"count":' .. count .. ',"prefix":' ..
     cjson.encode(prefix) .. ',"name":' .. cjson.encode(name) .. ',"data":' .. cjson.encode(data) .. ',"opts":' ..
     cjson.encode(opts) .. '}')
 end
 
 -- When a schedule was remembered, and its prefix; nothing if it is not.
 local function remembered(key)
-  return string.match(redis.call('HGET', k_schedules, key) or '', '^{"at":([%d.]+),"count":%d+,"prefix":"([^"]+)"')
+  return string.match(call('HGET', k_schedules, key) or '', '^{"at":([%d.]+),"count":%d+,"prefix":"([^"]+)"')
 end
 
 -- The number of a run, as its options say.
@@ -27,9 +27,9 @@ end
 -- What became of a run: none (no such job), over (finished), lost, or pending: it waits, runs, or is to be tried
 -- again. Lost is one in no list although it was never promoted; Node's empty() leaves such behind.
 local function run_state(id)
-  local fields = redis.call('HMGET', base .. id, 'opts', 'delay', 'processedOn', 'finishedOn')
+  local fields = call('HMGET', base .. id, 'opts', 'delay', 'processedOn', 'finishedOn')
   if not fields[1] then return 'none' end
   if fields[4] then return 'over' end
-  if fields[2] == '0' or fields[3] or redis.call('ZSCORE', k_delayed, id) then return 'pending' end
+  if fields[2] == '0' or fields[3] or call('ZSCORE', k_delayed, id) then return 'pending' end
   return 'lost'
 end

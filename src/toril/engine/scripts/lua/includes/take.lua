@@ -10,18 +10,18 @@ local function take(ids, lock_ms, jobs, ghosts)
   local channel = base .. 'active@' .. token
   for _, id in ipairs(ids) do
     local key = base .. id
-    local fields = redis.call('HMGET', key, unpack(FIELDS))
+    local fields = call('HMGET', key, unpack(FIELDS))
     if not (fields[1] or fields[2] or fields[3]) then
-      redis.call('LREM', k_active, 1, id)
-      redis.call('ZREM', k_priority, id)
+      call('LREM', k_active, 1, id)
+      call('ZREM', k_priority, id)
       -- What a careless writer left of it (a lone delay or stall count) would block the id for ever.
-      redis.call('DEL', key)
+      call('DEL', key)
       ghosts[#ghosts + 1] = id
     elseif admit(id) then
-      redis.call('SET', key .. ':lock', token, 'PX', lock_ms)
-      if fields[6] and fields[6] ~= '0' then redis.call('ZREM', k_priority, id) end
-      redis.call('HSET', key, 'processedOn', now)
-      redis.call('PUBLISH', channel, id)
+      call('SET', key .. ':lock', token, 'PX', lock_ms)
+      if fields[6] and fields[6] ~= '0' then call('ZREM', k_priority, id) end
+      call('HSET', key, 'processedOn', now)
+      call('PUBLISH', channel, id)
       fields[12] = id
       fields[13] = text_of(now)
       jobs[#jobs + 1] = fields

@@ -1,0 +1,44 @@
+# Everything a newcomer needs: Python >= 3.11 and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: help setup dev demo test check format bench clean
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(VENV)/.setup: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Toril needs Python 3.11 or newer; set PYTHON=…") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[all]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$($(BIN)/python tests/support/dev_requirements.py)
+	touch $@
+
+setup: $(VENV)/.setup ## a virtual environment with Toril and its extras
+
+dev: $(VENV)/.dev ## the same with what the tests need
+
+demo: $(VENV)/.setup ## a firm's invoices to PDF and out by mail, through real workers
+	$(BIN)/toril demo
+
+test: $(VENV)/.dev ## all tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q
+
+check: $(VENV)/.dev ## format, lint and types
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## put the code in its format
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks
+
+bench: $(VENV)/.dev ## side by side with other queues; takes minutes, run it alone
+	$(BIN)/python benchmarks/run.py
+
+clean: ## remove what was made here
+	rm -rf $(VENV) .toril .pytest_cache .mypy_cache .ruff_cache

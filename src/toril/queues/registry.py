@@ -1,0 +1,62 @@
+"""The ready-made queues together, and how a definition becomes a queue that can be worked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from toril.engine.options import JobOptions
+from toril.engine.queue import Queue
+from toril.engine.worker import Worker
+from toril.queues.base import QueueDefinition
+from toril.queues.email.definition import choose_provider, email_queue
+from toril.queues.pdf.definition import pdf_queue
+from toril.queues.storage import FileStore
+
+#: Job options of every ready-made queue, unless it has its own; as Bull stores them (ms, ages in s).
+DEFAULT_JOB_OPTIONS: dict[str, Any] = {
+    "attempts": 3,
+    "backoff": {"type": "exponential", "delay": 2000},
+    "removeOnComplete": {"age": 86_400, "count": 1000},
+    "removeOnFail": {"age": 172_800},
+}
+
+
+def ready_made_queues(
+    *,
+    files: FileStore,
+    outbox: Path,
+    from_email: str,
+    from_name: str = "",
+    resend_api_key: str | None = None,
+    smtp_url: str | None = None,
+) -> dict[str, QueueDefinition]:
+    """All ready-made queues by name, with the providers that the arguments ask for.
+
+    Args:
+        files: where processors keep and find files.
+        outbox: folder for mail when neither a Resend key nor an SMTP URL is given.
+        from_email, from_name: sender of mail.
+
+    Raises:
+        ConfigurationError: a value is not acceptable, or an extra is not installed.
+    """
+    provider = choose_provider(resend_api_key=resend_api_key, smtp_url=smtp_url, outbox=outbox)
+    definitions = (
+        email_queue(provider, from_email=from_email, from_name=from_name, files=files),
+        pdf_queue(store=files),
+    )
+    return {definition.name: definition for definition in definitions}
+
+
+def open_queue(definition: QueueDefinition, **queue_options: Any) -> Queue:
+    """A queue with the definition's job options and its processor; takes the options of ``Queue``."""
+    options = JobOptions.from_bull({**DEFAULT_JOB_OPTIONS, **definition.job_options})
+    queue = Queue(definition.name, default_job_options=options, **queue_options)
+    queue.process(concurrency=definition.concurrency)(definition.process)
+    return queue
+
+
+def make_worker(definition: QueueDefinition, queue: Queue, **worker_options: Any) -> Worker:
+    """A worker with the definition's lock and concurrency; takes the options of ``Worker``."""
+    return Worker(queue, **{"lock_duration": definition.lock_duration, **worker_options})

@@ -43,7 +43,8 @@ class ResendProvider:
         total_timeout: float = 120.0,
         connections: int = 10,
     ) -> None:
-        if not api_key.isascii() or not api_key.isprintable() or not api_key.strip():
+        api_key = api_key.strip()
+        if not api_key or not api_key.isascii() or not api_key.isprintable():
             raise ConfigurationError("RESEND_API_KEY must be a key as Resend shows it, re_ and letters")
         parts = urlsplit(base_url)
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
@@ -52,7 +53,7 @@ class ResendProvider:
         self._client = httpx.AsyncClient(
             base_url=base_url,
             headers={
-                "Authorization": f"Bearer {api_key.strip()}",
+                "Authorization": f"Bearer {api_key}",
                 "Content-Type": "application/json",
                 "User-Agent": f"toril/{toril.__version__}",
             },

@@ -7,13 +7,16 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from toril.cli.command import Call, command
 from toril.cli.demo_firm import DemoFirm, covering_mail, make_firm, make_invoices
+from toril.cli.exits import ExitCode
 from toril.engine.job import Job
 from toril.errors import TorilError
 from toril.queues.registry import make_worker, ready_made_queues
@@ -111,6 +114,26 @@ class Demo:
 
     def _job_id(self, queue: str, invoice: dict[str, Any]) -> str:
         return f"demo-{self._run}-{queue}-{invoice['invoiceId']}"
+
+
+@command(
+    examples="""
+    toril demo                    200 invoices, with nothing configured
+    toril demo --invoices 1000    more of them
+    """
+)
+async def demo(
+    call: Call,
+    invoices: Annotated[int, typer.Option(min=1, max=100_000, help="How many invoices.")] = 200,
+    seed: Annotated[int, typer.Option(help="The same number gives the same invoices.")] = 1,
+) -> int:
+    """Run one job of every kind, and show what came out.
+
+    A made-up law firm puts its invoices on the pdf queue; each finished PDF is mailed by the email queue, into
+    the local outbox. Exits with 1 if a job did not complete.
+    """
+    complete = await run_demo(call.settings, Console(stderr=call.json), invoices=invoices, seed=seed)
+    return ExitCode.DONE if complete else ExitCode.FAILED
 
 
 async def run_demo(settings: Settings, console: Console, *, invoices: int, seed: int) -> bool:

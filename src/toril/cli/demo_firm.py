@@ -14,15 +14,31 @@ from faker import Faker
 VAT_RATE = Decimal(15)
 _HALALA = Decimal("0.01")
 
+#: Arabic, English, unit, lowest and highest price (SAR)
 _SERVICES = (
-    ("استشارة قانونية", "Legal consultation", "hour", 450, 1200),
+    ("استشارة قانونية", "Legal consultation", "ساعة · hour", 450, 1200),
     ("صياغة عقد", "Contract drafting", "", 1500, 9000),
-    ("مراجعة عقد", "Contract review", "hour", 500, 1100),
-    ("تمثيل أمام المحكمة التجارية", "Representation before the commercial court", "session", 2500, 8000),
+    ("مراجعة عقد", "Contract review", "ساعة · hour", 500, 1100),
+    (
+        "تمثيل أمام المحكمة التجارية",
+        "Representation before the commercial court",
+        "جلسة · session",
+        2500,
+        8000,
+    ),
     ("إعداد لائحة دعوى", "Preparing a statement of claim", "", 2000, 7500),
     ("تأسيس شركة ذات مسؤولية محدودة", "Incorporating a limited company", "", 6000, 15000),
-    ("ترجمة معتمدة", "Certified translation", "page", 60, 140),
-    ("متابعة التنفيذ", "Enforcement follow-up", "hour", 400, 900),
+    ("ترجمة معتمدة", "Certified translation", "صفحة · page", 60, 140),
+    ("متابعة التنفيذ", "Enforcement follow-up", "ساعة · hour", 400, 900),
+)
+#: (Arabic, English)
+_NAMES = (("الميزان", "Al Mizan"), ("البيان", "Al Bayan"), ("الحجة", "Al Hujjah"), ("السند", "Al Sanad"))
+_DISTRICTS = (
+    ("حي العليا، الرياض 12211", "Al Olaya, Riyadh 12211"),
+    ("حي الملقا، الرياض 13524", "Al Malqa, Riyadh 13524"),
+    ("حي الروضة، جدة 23433", "Al Rawdah, Jeddah 23433"),
+    ("حي الشاطئ، الدمام 32413", "Ash Shati, Dammam 32413"),
+    ("حي العزيزية، مكة المكرمة 24243", "Al Aziziyah, Makkah 24243"),
 )
 _TERMS = "الدفع خلال 30 يومًا من تاريخ الفاتورة · Payment within 30 days of the invoice date"
 
@@ -39,15 +55,14 @@ class DemoFirm:
 
 def make_firm(seed: int) -> DemoFirm:
     """The same firm for the same seed."""
-    arabic, english = _fakers(seed)
     chance = random.Random(seed)  # noqa: S311 - sample data
-    family_ar, family_en = arabic.last_name(), english.last_name()
-    name_en = f"{family_en} Law Firm"
+    name_ar, name_en = chance.choice(_NAMES)
+    name_en = f"{name_en} Law Firm"
     digits = "".join(str(chance.randrange(10)) for _ in range(13))
     return DemoFirm(
         firm_id=f"{chance.getrandbits(96):024x}",
         seller={
-            "nameAr": f"مكتب {family_ar} للمحاماة والاستشارات القانونية",
+            "nameAr": f"مكتب {name_ar} للمحاماة والاستشارات القانونية",
             "nameEn": name_en,
             "vatNumber": f"3{digits}3",
             "commercialRegistration": f"1010{chance.randrange(10**6):06d}",
@@ -67,7 +82,9 @@ def make_invoices(firm: DemoFirm, count: int, seed: int) -> Iterator[dict[str, A
     chance = random.Random(seed + 1)  # noqa: S311 - sample data
     today = datetime.now(UTC)
     for number in range(1, count + 1):
-        client = arabic if number % 2 else english
+        in_arabic = number % 2 == 1
+        client = arabic if in_arabic else english
+        district = chance.choice(_DISTRICTS)[0 if in_arabic else 1]
         items = [_item(chance) for _ in range(chance.randint(1, 6))]
         subtotal = sum((Decimal(item["total"]) for item in items), Decimal(0))
         vat = (subtotal * VAT_RATE / 100).quantize(_HALALA, ROUND_HALF_UP)
@@ -75,6 +92,7 @@ def make_invoices(firm: DemoFirm, count: int, seed: int) -> Iterator[dict[str, A
         yield {
             "invoiceId": f"{chance.getrandbits(96):024x}",
             "firmId": firm.firm_id,
+            "options": {"language": "both" if in_arabic else "en"},
             "invoiceData": {
                 "invoiceNumber": f"INV-{today.year}-{number:04d}",
                 "date": issued.strftime("%Y-%m-%d"),
@@ -82,7 +100,7 @@ def make_invoices(firm: DemoFirm, count: int, seed: int) -> Iterator[dict[str, A
                 "clientName": client.company() if number % 3 else client.name(),
                 "clientEmail": f"client{number}@example.com",
                 "clientPhone": f"+966 5{chance.randrange(10**8):08d}",
-                "clientAddress": client.address().replace("\n", ", "),
+                "clientAddress": f"{chance.randint(2000, 9000)} {district}",
                 "items": items,
                 "subtotal": str(subtotal),
                 "vatRate": str(VAT_RATE),

@@ -333,7 +333,7 @@ async def test_a_run_deleted_after_it_was_taken_leaves_its_schedule_to_be_healed
     await look.redis.delete(look.keys.job(first))
     assert (await scripts.arm("next", soon + 60_000, since=soon, source=first, data=""))[0] == -2
     assert await look.next_run() == soon
-    assert await scripts.check() == [KEY, str(soon), PREFIX]
+    assert await scripts.check() == [KEY, str(soon), PREFIX, "none"]
 
 
 async def test_a_deleted_run_is_replaced_once_however_many_try(
@@ -362,7 +362,7 @@ async def test_what_nodes_empty_leaves_of_a_run_does_not_block_the_schedule(
 ) -> None:
     await scripts.arm("add", soon)
     await look.redis.delete(look.keys.of("delayed"))
-    assert await scripts.check() == [KEY, str(soon), PREFIX]
+    assert await scripts.check() == [KEY, str(soon), PREFIX, "lost"]
     assert (await scripts.arm(why, soon, since=soon, data='{"v":2}'))[0] == 1
     assert await look.delayed() == [f"{PREFIX}{soon}"]
     assert (await look.job(f"{PREFIX}{soon}"))["data"] == '{"v":2}'
@@ -380,7 +380,7 @@ async def test_a_run_on_its_way_is_no_loss_in_whatever_place(scripts: Scripts, l
     await look.take(job_id)
     assert await scripts.check() == []  # running
     await look.finish(job_id)
-    assert await scripts.check() == [KEY, str(soon), PREFIX]  # over, and nothing follows
+    assert await scripts.check() == [KEY, str(soon), PREFIX, "over"]  # over, and nothing follows
 
 
 async def test_the_check_learns_what_nodes_runs_are_made_from(

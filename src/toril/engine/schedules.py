@@ -203,11 +203,10 @@ class QueueSchedules(QueueCore):
 
     async def _heal_schedule(self, idle: Idle, template: Template) -> bool:
         now = await self._schedule_store.now()
-        repeat, done, previous = template.opts["repeat"], template.count, None
-        if idle.state == "over":  # cancelled before its time, maybe
-            previous = idle.score
-        elif idle.score > now:
-            done = max(0, done - 1)  # what was deleted before its time has not taken place; later it may have
+        repeat, done = template.opts["repeat"], template.count
+        # One that is over had its turn, early or cancelled. A deleted one gets it back if there is time, but
+        # counts as one of a limited number, since it may have run.
+        previous = idle.score if idle.state == "over" else None
         fields = {"queue": self.name, "schedule": idle.key}
         try:
             due = next_run({**repeat, "count": done}, now_ms=now, prev_ms=previous)

@@ -35,9 +35,10 @@ if score then
     if why == 'add' then
       call('INCR', k_id)
       call('PUBLISH', base .. 'duplicated@' .. token, current)
-      -- The run on its way keeps its data; those after it get the new.
-      local armed = call('HGET', base .. current, 'opts')
-      remember(key, text_of(now), count_of(armed), prefix, name, data, template)
+      -- The run on its way keeps its data; those after it get the new, which has to be newer than that run.
+      local armed = call('HMGET', base .. current, 'opts', 'timestamp')
+      local at = math.max(now, (tonumber(armed[2] or nil) or 0) + 1)
+      remember(key, text_of(at), count_of(armed[1]), prefix, name, data, template)
     end
     return {0, current, text_of(score), 0, text_of(now)}
   end

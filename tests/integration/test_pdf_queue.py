@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from tests.support.pdf_jobs import FIRM, PlainJob, invoice_job, seller, text_of
 
-from toril.errors import RetryableError
+from toril.errors import JobFailedError, RetryableError
 from toril.queues.pdf import RenderError, Seller, pdf_queue
+from toril.queues.registry import make_worker, open_queue
 from toril.queues.storage import LocalFileStore
 
 
@@ -94,3 +95,20 @@ async def test_a_renderer_that_fails_is_tried_again(tmp_path: Path) -> None:
     with pytest.raises(RetryableError, match="out of paper"):
         await queue.process(PlainJob(invoice_job()))
     assert os.listdir(tmp_path) == []
+
+
+async def test_a_real_worker_takes_the_job_from_a_real_queue(
+    tmp_path: Path, server_url: str, prefix: str
+) -> None:
+    store = LocalFileStore(tmp_path)
+    definition = pdf_queue(store=store)
+    async with open_queue(definition, url=server_url, prefix=prefix) as queue:
+        good = await queue.add("__default__", invoice_job())
+        bad = await queue.add("__default__", invoice_job(totalAmount=1))
+        async with make_worker(definition, queue):
+            result = await good.result(timeout=60)
+            with pytest.raises(JobFailedError, match=r"invoiceData\.totalAmount"):
+                await bad.result(timeout=60)
+
+    assert result["fileName"] == "invoice-INV-2025-0042.pdf"
+    assert "8,625.00" in text_of(await store.read(result["filePath"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -58,6 +59,7 @@ class User:
 
     def say(self, word: str) -> None:
         assert self.process.stdin is not None
+        assert self.process.poll() is None, self.process.communicate()
         self.process.stdin.write(f"{word}\n")
         self.process.stdin.flush()
 
@@ -66,6 +68,10 @@ class User:
         line = self.process.stdout.readline()
         assert line, self.process.communicate()
         return int(line)
+
+    def is_silent(self, *, for_s: float) -> bool:
+        assert self.process.stdout is not None
+        return not select.select([self.process.stdout], [], [], for_s)[0]
 
     def do(self, word: str) -> int:
         self.say(word)
@@ -78,7 +84,8 @@ class User:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.communicate()
+        if self.process.stdout and not self.process.stdout.closed:
+            self.process.communicate()
 
 
 @pytest.fixture
@@ -99,8 +106,7 @@ def user(home: Path) -> Iterator[Callable[..., User]]:
 
     yield new
     for one in users:
-        if one.process.returncode is None:
-            one.kill()
+        one.kill()
 
 
 def lives(home: Path) -> bool:
@@ -175,6 +181,30 @@ def test_processes_that_come_and_go_never_find_a_server_that_is_ending(
     assert not lives(home)
     user().do("acquire")
     assert command(home, "GET", "churned") == "60"
+
+
+def test_who_comes_while_the_last_leaves_waits_for_a_server_of_its_own(
+    home: Path, user: Callable[..., User]
+) -> None:
+    pausing = """
+import sys
+from toril.engine.embedded_process import ServerProcess
+stop = ServerProcess.stop
+def pause_and_stop(self):
+    print(0, flush=True)
+    sys.stdin.readline()
+    stop(self)
+ServerProcess.stop = pause_and_stop
+"""
+    last, next_ = user(pausing + USER), user()
+    pid = last.do("acquire")
+    next_.do("children")  # it is ready
+    last.do("release")  # found that it is the last, and has not stopped the server yet
+    next_.say("acquire")
+    assert next_.is_silent(for_s=0.3)
+    last.say("go on")
+    assert next_.hear() != pid
+    assert command(home, "PING") == "PONG"
 
 
 def test_server_stops_when_the_last_user_leaves_and_not_before(home: Path, user: Callable[..., User]) -> None:
@@ -326,6 +356,7 @@ def test_starter_has_no_child_to_wait_for(home: Path, user: Callable[..., User])
     starter.finish()
 
 
+# Forks a child that lives until its parent ends, or longer, and does with the server what its name says.
 FORK = """
 import asyncio, os, sys
 from pathlib import Path
@@ -341,6 +372,8 @@ if os.fork() == 0:
         asyncio.run(server.release())
     os.write(there[1], b"x")
     os.read(here[0], 1)   # until the parent is gone
+    if "{child}" == "outlives":
+        sys.stdin.readline()
     if "{child}" == "joins":
         asyncio.run(server.ensure_running())
         asyncio.run(server.release())
@@ -355,12 +388,22 @@ print(0, flush=True)
 
 
 def test_forked_child_does_not_keep_its_parents_server(home: Path, user: Callable[..., User]) -> None:
-    parent = user(FORK.replace("{child}", "lives on"))
+    parent = user(FORK.replace("{child}", "is idle"))
     parent.hear()
     assert lives(home)
     parent.do("go on")
     assert not lives(home)
     parent.finish()
+
+
+def test_forked_child_does_not_count_for_its_killed_parent(home: Path, user: Callable[..., User]) -> None:
+    parent, other = user(FORK.replace("{child}", "outlives")), user()
+    parent.hear()
+    other.do("acquire")
+    parent.process.kill()
+    parent.process.wait(timeout=60)
+    other.do("release")
+    assert not lives(home)
 
 
 def test_release_in_a_forked_child_does_not_take_the_parents_server(

@@ -154,6 +154,23 @@ async def test_long_home_has_its_socket_in_a_private_temporary_directory(
     await server.release()
 
 
+async def test_long_home_starts_again_after_a_reboot_emptied_the_temporary_directory(
+    tmp_path: Path, temporary: Path
+) -> None:
+    home = tmp_path / ("long" * 30)
+    server = await EmbeddedServer.acquire(home)
+    async with client_of(server) as client:
+        await client.set("kept", "yes")
+        await client.waitaof(1, 0, 10_000)  # on the disk
+    os.kill(server.pid, signal.SIGKILL)
+    shutil.rmtree(server.socket_path.parent)
+    await server.ensure_running()
+    async with client_of(server) as client:
+        assert await client.get("kept") == "yes"
+    await server.release()
+    assert os.listdir(temporary) == []
+
+
 @pytest.mark.parametrize("trap", ["open directory", "link"])
 async def test_temporary_directory_prepared_by_somebody_else_is_refused(
     tmp_path: Path, temporary: Path, trap: str

@@ -105,6 +105,18 @@ async def test_what_another_queue_object_adds_is_not_a_local_event(
     assert here.calls == []
 
 
+async def test_what_a_worker_of_this_queue_object_promotes_is_a_local_event(
+    subscriber: EventSubscriber, hooks: Hooks, redis: redis_asyncio.Redis, keys: QueueKeys
+) -> None:
+    here = Heard()
+    hooks.on("waiting", here)
+    subscriber.speak_as("the-worker")
+    await subscriber.ready()
+    await redis.publish(f"{keys.base}:waiting@the-worker", "7")
+    await here.until()
+    assert here.calls == [("7",)]
+
+
 async def test_a_duplicate_is_told_with_the_id_it_collided_with(
     subscriber: EventSubscriber, hooks: Hooks, producer: Producer
 ) -> None:

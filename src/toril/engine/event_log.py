@@ -40,11 +40,6 @@ LEVELS: Final = {
 }
 
 
-def is_logged(event: str) -> bool:
-    """Whether a line about such an event would be written now."""
-    return log.isEnabledFor(LEVELS[event])
-
-
 def log_event(queue: str, event: str, arguments: tuple[Any, ...]) -> None:
     """Write the line about one event.
 

@@ -130,7 +130,8 @@ class EventSubscriber:
         ping_every: float = 15.0,
         answer_within: float = 5.0,
     ) -> None:
-        self._keys, self._token, self._hooks = keys, token.encode(), hooks
+        self._keys, self._hooks = keys, hooks
+        self._own_tokens = {token.encode()}
         self._listeners = Listeners(keys.name, EVENTS)
         self._streams: WeakSet[EventStream] = WeakSet()
         self._watchers: dict[str, list[asyncio.Future[Ending]]] = {}
@@ -160,6 +161,10 @@ class EventSubscriber:
     def off(self, event: str, listener: Listener) -> None:
         """Stop calling ``listener``; it is no error if it was not there."""
         self._listeners.off(event, listener)
+
+    def speak_as(self, token: str) -> None:
+        """Take messages with this token for our own too: a worker's, which promotes and takes jobs under it."""
+        self._own_tokens.add(token.encode())
 
     def refresh(self) -> None:
         """Connect and subscribe to what is wanted and not yet subscribed; needs a running event loop."""
@@ -263,7 +268,7 @@ class EventSubscriber:
                 self._call_all(self._cancelled, to_text(payload))
                 return
             event, raw = _read(name, payload)
-            if name in _OWN_EVENTS and token == self._token:
+            if name in _OWN_EVENTS and token in self._own_tokens:
                 self._hooks.emit(name, event.job_id)
             if name == "delayed":
                 self._call_all(self._due, event.value)

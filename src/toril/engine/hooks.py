@@ -28,7 +28,7 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from toril.engine.event_log import is_logged, log, log_event
+from toril.engine.event_log import LEVELS, log, log_event
 from toril.errors import OptionError
 
 EVENTS = (
@@ -96,9 +96,10 @@ class Listeners:
 
     def emit(self, event: str, *arguments: Any) -> None:
         """Tell the listeners; async ones run as tasks of their own."""
-        listeners = self._listeners.get(event)
-        if not listeners:
-            return
+        if listeners := self._listeners.get(event):
+            self._call(event, listeners, arguments)
+
+    def _call(self, event: str, listeners: list[Listener], arguments: tuple[Any, ...]) -> None:
         for listener in tuple(listeners):
             try:
                 outcome = listener(*arguments)
@@ -133,10 +134,11 @@ class Hooks(Listeners):
 
     def wanted(self, event: str) -> bool:
         """Whether anybody listens or the event is logged, so that callers can spare the work of telling."""
-        return is_logged(event) or super().wanted(event)
+        return log.isEnabledFor(LEVELS[event]) or bool(self._listeners.get(event))
 
     def emit(self, event: str, *arguments: Any) -> None:
         """Log the event and tell the listeners; async ones run as tasks of their own."""
-        if is_logged(event):
+        if log.isEnabledFor(LEVELS[event]):
             log_event(self._queue, event, arguments)
-        super().emit(event, *arguments)
+        if listeners := self._listeners.get(event):
+            self._call(event, listeners, arguments)

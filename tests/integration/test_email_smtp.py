@@ -272,6 +272,8 @@ async def test_a_mail_too_large_for_the_server_is_refused_before_it_travels() ->
         with pytest.raises(UnrecoverableError, match="552"):
             await provider.send(a_mail(text="x\n" * 50_000), idempotency_key=KEY)
         assert not server.content_came.is_set()
+        await provider.send(a_mail(), idempotency_key="email:2")
+        assert f"SIZE={len(server.mails[0].content)}" in server.mail_options
 
 
 class TestLogin:

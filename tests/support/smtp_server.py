@@ -43,6 +43,7 @@ class MailServer:
     on_data: str = ""
     connections: list[SMTP] = field(default_factory=list)
     most_at_once: int = 0
+    mail_options: list[str] = field(default_factory=list)  #: of the last MAIL command
     logins: list[tuple[bytes, bytes]] = field(default_factory=list)
     password: bytes = b"secret"
     content_came: asyncio.Event = field(default_factory=asyncio.Event)
@@ -68,6 +69,7 @@ class MailServer:
     ) -> str:
         if answer := self.answers.get("MAIL"):
             return answer
+        self.mail_options = options
         envelope.mail_from = address
         return "250 OK"
 

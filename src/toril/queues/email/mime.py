@@ -22,7 +22,7 @@ from urllib.parse import quote
 from toril.queues.email.addresses import Mailbox
 from toril.queues.email.message import Mail, MailAttachment
 
-_POLICY = compat32.clone(linesep="\r\n", mangle_from_=False)
+_POLICY = compat32.clone(linesep="\r\n")
 _NEEDS_ENCODING = re.compile(r"[^\n\t\x20-\x7e]|[^\n]{999}")  # RFC 5322, 2.1.1: at most 998 to a line
 
 

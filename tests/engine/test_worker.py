@@ -678,3 +678,56 @@ async def test_the_limiter_spreads_starts_over_workers(queue: Queue) -> None:
         await asyncio.gather(*(job.result(WITHIN) for job in jobs))
     assert starts[-1] - starts[0] >= 0.35
     assert len(starts) == 6
+
+
+async def test_the_limiter_counts_each_group_for_itself(server_url: str, prefix: str) -> None:
+    starts: dict[str, list[float]] = {"a": [], "b": []}
+    loop = asyncio.get_running_loop()
+
+    async def work(job: Job[Any]) -> None:
+        starts[job.data["user"]["id"]].append(loop.time())
+
+    limiter = {"max": 1, "duration": 0.2, "group_key": "user.id"}
+    async with Queue("q", url=server_url, prefix=prefix, limiter=limiter) as queue:
+        jobs = await queue.add_bulk([("n", {"user": {"id": "ab"[number % 2]}}) for number in range(6)])
+        assert [job.id[-2:] for job in jobs] == [":a", ":b"] * 3
+        async with working(queue, work, concurrency=4):
+            await asyncio.gather(*(job.result(WITHIN) for job in jobs))
+    for times in starts.values():
+        assert len(times) == 3
+        assert times[2] - times[0] >= 0.35
+    assert abs(starts["a"][0] - starts["b"][0]) < 0.2
+
+
+async def test_a_job_cancelled_on_its_way_to_a_worker_is_not_started(
+    queue: Queue, redis: redis_asyncio.Redis
+) -> None:
+    ran = []
+
+    async def work(job: Job[Any]) -> None:
+        ran.append(job.id)
+
+    job = await queue.add("n", {}, attempts=3)
+    stale = await queue.add("n", {}, job_id="again")
+    await redis.hset(queue.keys.of("toril:cancelled"), job.id, 9_999_999_999_999)
+    await redis.hset(queue.keys.of("toril:cancelled"), stale.id, 1)  # of an earlier job with this id
+    async with working(queue, work):
+        with pytest.raises(JobFailedError, match="cancelled"):
+            await job.result(WITHIN)
+        await stale.result(WITHIN)
+    assert ran == [stale.id]
+    assert not await redis.exists(queue.keys.of("toril:cancelled"))
+
+
+async def test_a_cancelled_job_that_fails_by_itself_is_not_tried_again(
+    queue: Queue, redis: redis_asyncio.Redis
+) -> None:
+    async def work(job: Job[Any]) -> None:
+        # The mark without the message: as if that had got lost.
+        await redis.hset(queue.keys.of("toril:cancelled"), job.id, 9_999_999_999_999)
+        raise ValueError("broken")
+
+    job = await queue.add("n", {}, attempts=3)
+    async with working(queue, work):
+        with pytest.raises(JobFailedError, match="cancelled"):
+            await job.result(WITHIN)

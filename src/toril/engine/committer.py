@@ -19,7 +19,7 @@ from toril.engine.idle import IdleWait
 from toril.engine.link import ConnectionLostError
 from toril.engine.outcome import Outcome
 from toril.engine.scripts.runner import ScriptRunner
-from toril.errors import JobLockLost, QueueStateError, QueueUnavailableError, TorilError
+from toril.errors import JobLockLost, QueueStateError, QueueUnavailableError, TorilError, UnrecoverableError
 
 log = logging.getLogger("toril.worker")
 
@@ -32,6 +32,9 @@ _NOT_STORED = {
     -3: "was not among the active jobs any more",
     -6: "another worker holds it",
 }
+
+#: Code of ``advance``: cancelled while it ended in a way that would have run it again.
+_CANCELLED = 2
 
 Taken = list[bytes | None]
 
@@ -97,7 +100,16 @@ class Committer:
             claims = self._idle.claimed()
             want = self._free() if self._taking and not self._dry else 0
             if outcomes or claims or want > 0:
-                await self._advance(outcomes, claims, want)
+                try:
+                    await self._advance(outcomes, claims, want)
+                except Exception as error:
+                    # A fault of ours must not leave the worker alive and deaf, nor lose what was to be recorded.
+                    log.exception("committer_failed", extra={"queue": self._scripts.keys.name})
+                    self._report(error)
+                    for outcome in outcomes:
+                        outcome.resent = True
+                    self._outcomes = outcomes + self._outcomes
+                    await asyncio.sleep(_ERROR_PAUSE)
                 continue
             if self._closing and not self._running() and not self._idle.waiting:
                 return
@@ -189,6 +201,9 @@ class Committer:
                 extra={"queue": self._scripts.keys.name, "job_id": job.id, "code": code},
             )
             hooks.emit("lock_lost", job)
+        elif code == _CANCELLED:
+            job.finished_on = int(now)
+            hooks.emit("failed", job, UnrecoverableError("cancelled"))
         elif outcome.verb == "complete":
             job.return_value = outcome.value
             job.finished_on = int(now)

@@ -16,6 +16,7 @@ from toril.engine.hooks import Hooks
 from toril.engine.keys import QueueKeys
 from toril.engine.options import JobOptions
 from toril.engine.producer import Producer
+from toril.engine.rate_limit import read_limiter
 from toril.engine.scripts.runner import PATIENCE, ScriptRunner
 from toril.errors import OptionError
 
@@ -47,6 +48,7 @@ class QueueCore:
         self.scripts = ScriptRunner(self.connection, self.keys, self.token, patience=patience)
         self.hooks = Hooks(name)
         self.max_data_bytes = max_data_bytes
+        read_limiter(limiter)
         self.limiter = limiter
         self.encoder = OptionEncoder(_defaults(default_job_options))
         self.producer = Producer(self.scripts)

@@ -61,7 +61,7 @@ class Executor:
         freed: Callable[[], None],
     ) -> None:
         self._queue, self._processors, self._strategies = queue, processors, strategies
-        self._record, self._hooks = record, queue.hooks
+        self._record, self._freed, self._hooks = record, freed, queue.hooks
         self.running: dict[str, Running] = {}
         self.threads = ThreadRunner(slots, freed=freed)
         self.processes = ProcessRunner(slots)
@@ -79,6 +79,9 @@ class Executor:
             return
         if self.quiet:
             self._record(handed_back(job))
+            return
+        if len(taken) > 13 and taken[13]:
+            self._record(failed_for_good(job, UnrecoverableError("cancelled")))
             return
         expires = job.opts.get("expiresAt")
         if isinstance(expires, int | float) and (job.processed_on or 0) > expires:
@@ -154,6 +157,8 @@ class Executor:
                 self._idle.set()
             if outcome is not None:
                 self._record(outcome)
+            else:
+                self._freed()
 
     async def _call(self, processor: Processor | None, job: Job[Any]) -> Any:
         if processor is None:
@@ -184,7 +189,6 @@ class Executor:
             extra={"queue": self._queue.name, "job_id": job.id},
         )
         self._hooks.emit("lock_lost", job)
-        self._freed_without_outcome()
         return None
 
     async def _failed(self, job: Job[Any], error: BaseException) -> Outcome:
@@ -195,9 +199,6 @@ class Executor:
             self._hooks.emit("error", trouble)
             error.add_note(f"not tried again: {trouble}")
             return failed_for_good(job, error)
-
-    def _freed_without_outcome(self) -> None:
-        asyncio.get_running_loop().call_soon(self.threads.freed)
 
 
 def _arguments(processor: Processor, job: Job[Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from toril.engine.job import Job
 from toril.engine.options import OptionArguments
 from toril.engine.producer import NewJob
 from toril.engine.queries import QueueQueries
+from toril.engine.rate_limit import grouped_id
 from toril.engine.schedules import QueueSchedules
 from toril.engine.tasks import QueueTasks
 from toril.errors import OptionError
@@ -39,7 +40,8 @@ class Queue(QueueQueries, QueueControl, QueueSchedules, QueueTasks):
         url: ``redis://…``, ``rediss://…`` or ``unix://…``; else ``REDIS_URL``; else the embedded server.
         prefix: start of all keys, as Bull's option of this name.
         default_job_options: options of every job, each of which a job can override.
-        limiter: at most ``max`` starts in ``duration`` seconds over all workers: {"max": 10, "duration": 1}.
+        limiter: at most ``max`` starts in ``duration`` seconds over all workers: {"max": 10, "duration": 1}; with
+            ``group_key``, a path into the data such as ``user.id``, for each of its values.
         home: folder of the embedded server, when that is used.
         patience: seconds a call waits for a lost server before it raises ``QueueUnavailableError``.
         max_data_bytes: most bytes of JSON in one job's data.
@@ -138,6 +140,8 @@ class Queue(QueueQueries, QueueControl, QueueSchedules, QueueTasks):
         if not isinstance(name, str) or not name:
             raise OptionError(f"a job's name must be a text of at least one character, got {name!r}")
         text = encode(data, limit=self.max_data_bytes)
+        if self.limiter is not None and (path := self.limiter.get("group_key")):
+            options = {**options, "job_id": grouped_id(options.get("job_id"), data, path)}
         group, opts = self.encoder.encode(options)
         return (group, name, text, options.get("job_id") or ""), opts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,3 +30,18 @@ def read_limiter(limiter: Mapping[str, Any] | None) -> str:
     if duration < 0.001:
         raise OptionError(f"limiter duration must be at least 0.001 s, got {duration!r}")
     return f"{most} {number(round(to_ms(duration)))} {1 if limiter.get('group_key') else 0}"
+
+
+def grouped_id(job_id: str | None, data: Any, path: str) -> str:
+    """A job's id with its group at the end, from which the limiter reads it, as Bull does.
+
+    Args:
+        path: where in the data the group is, with dots: ``user.id``.
+    """
+    value = data
+    for step in path.split("."):
+        value = value.get(step) if isinstance(value, Mapping) else None
+    # As Node writes values into a text.
+    words = {None: "undefined", True: "true", False: "false"}
+    group = words[value] if value is None or isinstance(value, bool) else str(value)
+    return f"{job_id or uuid.uuid4()}:{group}"

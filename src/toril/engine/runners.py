@@ -31,7 +31,7 @@ class ThreadRunner:
     """
 
     def __init__(self, slots: int, *, freed: Callable[[], None]) -> None:
-        self._slots, self.freed = slots, freed
+        self._slots, self._freed = slots, freed
         self.outliving: set[str] = set()
         self._pool: ThreadPoolExecutor | None = None
 
@@ -65,7 +65,7 @@ class ThreadRunner:
         self.outliving.discard(job_id)
         if not ended.cancelled():
             ended.exception()  # its job has failed already: whatever came of the thread is nobody's
-        self.freed()
+        self._freed()
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@
     return    '', '', '', '', priority, ''        handed back, as if it had not been taken
   Returns {codes, jobs, dropped ids, next due ms or nil, jobs promoted, 1 if the queue is paused, now ms}
     fewer jobs than wanted: there were no more, or the limiter held some back
-    code 0 done | 1 was done before | -1 no such job | -2 lock gone | -3 not active | -6 other's lock
+    code 0 done | 1 was done before | 2 failed as cancelled instead | -1 no such job | -2 lock gone | -3 not active | -6 other's lock
     job  {name, data, opts, timestamp, delay, priority, attemptsMade, stacktrace, progress, stalledCounter,
-          deid, id, processedOn}
+          deid, id, processedOn, '1' if it was cancelled on its way here}
   Cost O(1) for each outcome and job, plus what the keep policies remove
 ]]
--- @include keys clock chunks place debounce keep metrics finish rate_limit promote take
+-- @include keys clock chunks place debounce keep metrics finish policy rate_limit promote cancelled take
 local lock_ms, want, points = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6])
 local codes = {}
 local first = 9 + tonumber(ARGV[8])
@@ -34,6 +34,13 @@ for at = first, #ARGV, 9 do
       (code == -1 or call('LPOS', k_active, id) == false) then
       code = 1
     end
+  elseif marks_there and take_cancel_mark(id, call('HGET', base .. id, 'timestamp')) and verb ~= 'complete' and verb ~= 'fail' then
+    -- Somebody cancelled it while it ended in another way that would run it again.
+    local fields = call('HMGET', base .. id, 'opts', 'deid')
+    end_debounce(fields[2])
+    finish(k_failed, id, 'failedReason', 'cancelled', stored_policy(fields[1], 'removeOnFail'))
+    call('PUBLISH', base .. 'failed', '{"jobId":' .. cjson.encode(id) .. ',"val":"cancelled"}')
+    code = 2
   elseif verb == 'complete' then
     end_debounce(ARGV[at + 8])
     finish(k_completed, id, 'returnvalue', a, tonumber(d), tonumber(e))

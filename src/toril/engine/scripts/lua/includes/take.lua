@@ -2,7 +2,7 @@
   Start jobs whose ids were moved to active: lock, mark, read. A job without a name, data or options is not one
   (Node would run it as an empty one): its id is dropped and reported.
 
-  needs keys, clock, chunks, finish, metrics, rate_limit
+  needs keys, clock, chunks, finish, metrics, rate_limit, cancelled
 ]]
 local FIELDS = {'name', 'data', 'opts', 'timestamp', 'delay', 'priority', 'attemptsMade', 'stacktrace', 'progress',
   'stalledCounter', 'deid'}
@@ -24,6 +24,7 @@ local function take(ids, lock_ms, jobs, ghosts)
       call('PUBLISH', channel, id)
       fields[12] = id
       fields[13] = text_of(now)
+      fields[14] = take_cancel_mark(id, fields[4]) and '1' or false
       jobs[#jobs + 1] = fields
     end
   end

@@ -1,0 +1,15 @@
+--[[ cancelled
+  Marks on running jobs that somebody wants cancelled: id -> time of the wish (ms).
+
+  A mark that is older than its job belongs to an earlier job of the same id, which a worker of Node's finished
+  without knowing of marks.
+  needs keys
+]]
+local marks_there = call('EXISTS', k_cancelled) == 1
+local function take_cancel_mark(id, timestamp)
+  if not marks_there then return false end
+  local marked = call('HGET', k_cancelled, id)
+  if not marked then return false end
+  call('HDEL', k_cancelled, id)
+  return tonumber(marked) >= (tonumber(timestamp or 0) or 0)
+end

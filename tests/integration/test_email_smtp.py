@@ -399,6 +399,11 @@ class TestUrls:
             pytest.param("smtp://", "host None", id="no host"),
             pytest.param("smtp://me:hunter2@mail.example.com:x", "cannot be read", id="port"),
             pytest.param(
+                "smtp://me:hunter2/x@mail.example.com", "percent-encoded", id="slash in the password"
+            ),
+            pytest.param("smtp://me:1?hunter2@mail.example.com", "percent-encoded", id="? in the password"),
+            pytest.param("smtp://me:1#hunter2@mail.example.com", "percent-encoded", id="# in the password"),
+            pytest.param(
                 "smtp://me:hunter2@mail.example.com?verify=no", "unknown option 'verify'", id="option"
             ),
             pytest.param("smtp://me:hunter2@mail.example.com?tls=maybe", "tls=maybe", id="value"),

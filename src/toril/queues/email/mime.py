@@ -44,7 +44,8 @@ def to_mime(mail: Mail) -> Message:
 
 def to_bytes(mail: Mail) -> bytes:
     """The message with CRLF line ends, as SMTP and .eml files want it; slow for large attachments."""
-    return to_mime(mail).as_bytes(policy=_POLICY)
+    content = to_mime(mail).as_bytes(policy=_POLICY)
+    return content if content.endswith(b"\r\n") else content + b"\r\n"
 
 
 def _headers(mail: Mail) -> Iterable[tuple[str, str]]:

@@ -39,8 +39,15 @@ class SmtpServer:
         try:
             parts = urlsplit(url)
             port = parts.port
-        except ValueError as error:
-            raise ConfigurationError(f"the SMTP URL cannot be read: {error}") from error
+            readable = parts.path in ("", "/") and not parts.fragment and "@" not in parts.query
+        except ValueError:
+            readable = False
+        if not readable:
+            # Without quoting any of it: a password with / ? or # in it ends up in all of these parts.
+            raise ConfigurationError(
+                "the SMTP URL cannot be read; write characters such as / ? # @ : of user and password "
+                "percent-encoded"
+            )
         if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
             raise ConfigurationError(
                 "an SMTP URL looks like smtp://user:password@mail.example.com:587 or smtps://…; "

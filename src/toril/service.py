@@ -142,8 +142,7 @@ class QueueService:
         for queue in self.queues.values():
             await queue.close()
         for definition in self.definitions.values():
-            if definition.on_close is not None:
-                await definition.on_close()
+            await definition.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -286,4 +286,4 @@ def unknown_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Variables that begin like ours but are none, with the setting that was perhaps meant, or ''."""
     known = [row.variable for row in SETTINGS]
     strange = sorted(name for name in environ if name.startswith("TORIL_") and name not in known)
-    return {name: next(iter(get_close_matches(name, known, n=1)), "") for name in strange}
+    return {name: next(iter(get_close_matches(name, known, n=1, cutoff=0.8)), "") for name in strange}

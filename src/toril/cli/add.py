@@ -28,7 +28,7 @@ async def add_job(
     call: Call,
     queue: QueueName,
     name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="Name of the job; else __default__.", show_default=False)
+        str, typer.Argument(metavar="NAME", help="Name of the job; else __default__.", show_default=False)
     ] = DEFAULT_NAME,
     data: Annotated[
         str,
@@ -80,12 +80,14 @@ async def add_job(
 
 def _json(option: str, text: str) -> Any:
     """The value of an option that is JSON, the name of a file after @, or - for standard input."""
-    source = option
+    source = "the value"
     try:
         if text == "-":
-            source, text = "standard input", sys.stdin.read()
+            source = "standard input"
+            text = sys.stdin.read()
         elif text.startswith("@"):
-            source, text = text[1:], Path(text[1:]).read_text(encoding="utf-8")
+            source = text[1:]
+            text = Path(source).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise CommandError(
@@ -95,7 +97,7 @@ def _json(option: str, text: str) -> Any:
         return json.loads(text)
     except ValueError as error:
         raise CommandError(
-            f"{option}: {source if source != option else 'the value'} is not JSON: {error}",
+            f"{option}: {source} is not JSON: {error}",
             exit=ExitCode.USAGE,
             code="bad_data",
             hint='write it like \'{"to": "a@b.example"}\', in single quotes',

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -59,13 +60,13 @@ class Call:
     Attributes:
         settings: the environment's, with ``--url`` and ``--prefix`` in their place.
         json: answer for machines.
-        url_given: ``--url``, if there was one.
+        given: the common options as they were given.
         problems: settings that cannot be used; only commands that say so get past any.
     """
 
     settings: Settings
     json: bool = False
-    url_given: str | None = None
+    given: Common = field(default_factory=Common)
     problems: list[str] = field(default_factory=list)
 
     def queue(self, name: str) -> Queue:
@@ -88,25 +89,59 @@ class Call:
 
 
 class Command(TyperCommand):
-    """A command whose help ends with examples and exit codes."""
+    """A command with help that teaches: usage, arguments and options in plain words, examples, exit codes."""
 
     examples = ""
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        pieces = ["[OPTIONS]"]
+        for each in self.get_params(ctx):
+            if each.param_type_name == "argument":
+                name = f"{_name(each)}..." if each.nargs == -1 else _name(each)
+                pieces.append(name if each.required else f"[{name}]")
+        return pieces
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        write_parameters(formatter, self.get_params(ctx))
+
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        write_examples(formatter, self.examples)
-        formatter.write(f"\nExit codes:\n  {exit_codes()}\n")
+        write_epilog(formatter, self.examples)
 
 
-def exit_codes() -> str:
-    """All exit codes in one line."""
-    return ", ".join(f"{code.value} {meaning}" for code, meaning in MEANING.items())
+def write_parameters(formatter: Any, parameters: Sequence[Any]) -> None:
+    """The arguments and options of a help text, each with what it takes."""
+    rows: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+    for each in parameters:
+        if getattr(each, "hidden", False):
+            continue
+        help = each.help or ""
+        if each.param_type_name == "argument":
+            rows["Arguments"].append((_name(each), help))
+        else:
+            names = ", ".join(sorted(each.opts, key=len))
+            takes = "" if each.is_flag else f" {_name(each)}"
+            if each.required:
+                help += " Required."
+            elif takes and each.show_default and each.default is not None:
+                help += f" Default: {each.default}."
+            rows["Options"].append((names + takes, help))
+    for title, section in rows.items():
+        if section:
+            with formatter.section(title):
+                formatter.write_dl(section)
 
 
-def write_examples(formatter: Any, examples: str) -> None:
-    """Add worked examples to a help text, as they are."""
+def _name(parameter: Any) -> str:
+    return str(parameter.metavar or parameter.name.upper())
+
+
+def write_epilog(formatter: Any, examples: str) -> None:
+    """End a help text with worked examples, as they are written, and the exit codes."""
     lines = inspect.cleandoc(examples).splitlines()
     if lines:
         formatter.write("\nExamples:\n" + "".join(f"  {line}\n" for line in lines))
+    codes = ", ".join(f"{code.value} {meaning}" for code, meaning in MEANING.items())
+    formatter.write("\nExit codes:\n" + textwrap.indent(textwrap.fill(codes, 76), "  ") + "\n")
 
 
 def command(*, examples: str, lenient: bool = False) -> Callable[[Callable[..., Any]], Callable[..., int]]:
@@ -157,17 +192,19 @@ def _keyword(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 
 
 def _call(before: Common, after: Common, *, lenient: bool) -> Call:
-    from dataclasses import replace
-
     from toril.errors import ConfigurationError
+    from toril.observability import logging as log_lines
     from toril.settings import Settings
 
     settings, problems = Settings.read(os.environ)
+    # What matters to a short command is in its answer or its error; a worker sets up its own log.
+    log_lines.configure("debug" if settings.log_level == "debug" else "error", "text")
     if problems and not lenient:
         raise ConfigurationError("; ".join(problems))
-    url, prefix = after.url or before.url, after.prefix or before.prefix
-    if url:
-        settings = replace(settings, redis_url=url)
-    if prefix:
-        settings = replace(settings, prefix=prefix)
-    return Call(settings=settings, json=before.json or after.json, url_given=url, problems=problems)
+    given = Common(
+        url=after.url or before.url, prefix=after.prefix or before.prefix, json=after.json or before.json
+    )
+    settings = replace(
+        settings, redis_url=given.url or settings.redis_url, prefix=given.prefix or settings.prefix
+    )
+    return Call(settings=settings, json=given.json, given=given, problems=problems)

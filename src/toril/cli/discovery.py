@@ -6,6 +6,7 @@ from collections.abc import Callable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from toril.cli.command import PATIENCE
 from toril.cli.exits import CommandError, ExitCode
 from toril.engine.codec import to_text
 from toril.engine.connection import Connection
@@ -51,7 +52,7 @@ async def require_queue(call: Call, queue: Queue) -> None:
         CommandError: it has not; names the one that was perhaps meant.
     """
     keys = (queue.keys.of(suffix) for suffix in SCRIPT_KEYS)
-    if await queue.connection.execute("EXISTS", *keys, repeat=True):
+    if await queue.connection.execute("EXISTS", *keys, repeat=True, patience=PATIENCE):
         return
     names = await find_queues(queue.connection, call.settings.prefix)
     near = get_close_matches(queue.name, names, n=1)

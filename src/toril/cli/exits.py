@@ -50,6 +50,13 @@ class CommandError(TorilError):
         super().__init__(message)
 
 
+#: For errors of the engine, which does not know that a command asks.
+_HINTS = {
+    "QueueUnavailableError": "is the server running, and is its address (--url, REDIS_URL) right?",
+    "ConnectionLostError": "what was asked may or may not have been done",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """What to tell, and with which status to leave."""
@@ -65,7 +72,7 @@ def ending_of(error: BaseException) -> Ending:
     if isinstance(error, CommandError):
         return Ending(error.exit, error.code, str(error), error.hint)
     if isinstance(error, TorilError):
-        return Ending(_exit_of(error), error.code, str(error))
+        return Ending(_exit_of(error), error.code, str(error), _HINTS.get(type(error).__name__, ""))
     if isinstance(error, KeyboardInterrupt | Abort):
         return Ending(ExitCode.INTERRUPTED, "interrupted", "interrupted")
     # The command line parser's errors; their class is not the same in all versions of the parser.

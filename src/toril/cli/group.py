@@ -14,6 +14,9 @@ from toril.engine.worker import Worker
 
 log = logging.getLogger("toril.cli")
 
+#: Seconds that closing may take after a second signal; handing back takes milliseconds.
+_HURRY_WITHIN = 3.0
+
 
 class WorkerGroup:
     """Several workers on one event loop: started together and closed together, with their queues."""
@@ -113,6 +116,11 @@ async def _close(group: WorkerGroup, requests: StopRequests) -> None:
             "workers_hurrying: running jobs go back to their queues", extra={"running": group.running}
         )
         group.hurry()
+        # A thread cannot be stopped, and a worker would wait for it.
+        await asyncio.wait({closing}, timeout=_HURRY_WITHIN)
+        if not closing.done():
+            log.warning("workers_not_closed: the process ends without them")
+            return
     await closing
     log.info("workers_closed")
 

@@ -21,9 +21,7 @@ from toril.errors import JobError, JobNotFoundError
 #: Ids that a question lists by name; more are counted.
 _NAMED = 5
 
-JobIds = Annotated[
-    list[str] | None, typer.Argument(metavar="[ID...]", help="Ids of jobs.", show_default=False)
-]
+JobIds = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids of jobs.", show_default=False)]
 
 
 @command(
@@ -74,7 +72,7 @@ async def list_jobs(
                 each,
                 when(job.timestamp),
                 job.attempts_made,
-                job.progress,
+                job.progress or None,
                 job.failed_reason,
                 json.dumps(job.data, ensure_ascii=False, default=str)[:500],
             )
@@ -122,7 +120,7 @@ async def show_job(
             ("returned", job.return_value),
             ("options", job.opts),
             ("data", json.dumps(job.data, ensure_ascii=False, indent=2, default=str)),
-            ("stack traces", "\n".join(job.stacktrace)),
+            ("stack traces", "\n".join(trace.rstrip() for trace in job.stacktrace)),
             ("log", "\n".join(rows)),
         ]
     )
@@ -177,7 +175,7 @@ async def retry_jobs(
 async def remove_jobs(
     call: Call,
     queue: QueueName,
-    job_ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of jobs.", show_default=False)],
+    job_ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids of jobs.", show_default=False)],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.", show_default=False)] = False,
 ) -> int:
     """Delete jobs, whatever state they are in.

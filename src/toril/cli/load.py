@@ -42,7 +42,7 @@ def _load_queue(target: str) -> Queue:
         raise _wrong(f"{target!r} is a task, not a queue", "name the queue that the task belongs to")
     if not isinstance(found, Queue):
         kind = f"{type(found).__module__}.{type(found).__qualname__}".removeprefix("builtins.")
-        raise _wrong(f"{target!r} is a {kind}, not a toril.Queue", "name a variable that holds a Queue")
+        raise _wrong(f"{target!r} is no toril.Queue but of type {kind}", "name a variable that holds a Queue")
     if not len(found.processors):
         raise _wrong(
             f"queue {found.name!r} ({target}) has no processors",

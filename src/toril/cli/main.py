@@ -11,14 +11,23 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from toril.cli.command import Command, Common, JsonOption, PrefixOption, UrlOption, exit_codes, write_examples
-from toril.cli.exits import Ending, ExitCode, ending_of
+from toril.cli.command import (
+    Command,
+    Common,
+    JsonOption,
+    PrefixOption,
+    UrlOption,
+    write_epilog,
+    write_parameters,
+)
+from toril.cli.exits import CommandError, Ending, ExitCode, ending_of
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -61,8 +70,16 @@ class Group(TyperGroup):
                 self.add_command(TyperCommand(name, help=row.help, rich_markup_mode=None))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        if args and args[0] in self.commands:
-            self.add_command(self.rows[args[0]].load(args[0]), args[0])
+        name = args[0]
+        if name not in self.commands:
+            near = get_close_matches(name, self.commands, n=1)
+            raise CommandError(
+                f"there is no command {ctx.command_path} {name}",
+                exit=ExitCode.USAGE,
+                code="usage",
+                hint=f"did you mean {near[0]!r}?" if near else f"see {ctx.command_path} --help",
+            )
+        self.add_command(self.rows[name].load(name), name)
         return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -71,9 +88,12 @@ class Group(TyperGroup):
             raise typer.Exit
         return super().parse_args(ctx, args)
 
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        write_parameters(formatter, self.get_params(ctx))
+        self.format_commands(ctx, formatter)
+
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        write_examples(formatter, self.examples)
-        formatter.write(f"\nExit codes:\n  {exit_codes()}\n")
+        write_epilog(formatter, self.examples)
 
 
 class Jobs(Group):
@@ -176,4 +196,4 @@ def _tell(ending: Ending, *, as_json: bool) -> None:
         return
     from toril.observability.logging import harmless
 
-    typer.echo(harmless(f"error: {ending.message}" + (f" ({ending.hint})" if ending.hint else "")), err=True)
+    typer.echo(harmless(f"error: {ending.message}" + (f"; {ending.hint}" if ending.hint else "")), err=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from toril.cli.command import Call, command
+from toril.cli.command import PATIENCE, Call, command
 from toril.cli.discovery import find_queues, require_queue
 from toril.cli.output import confirm, count, print_json, print_line, print_table, progress
 from toril.engine.states import PAUSED, WAITING, check_state
@@ -34,7 +34,7 @@ async def list_queues(call: Call) -> None:
     connection = call.connection()
     try:
         with progress(as_json=call.json) as display:
-            total = int(await connection.execute("DBSIZE", repeat=True))
+            total = int(await connection.execute("DBSIZE", repeat=True, patience=PATIENCE))
             walk = display.add_task("looking for queues", total=3 * total)
             names = await find_queues(
                 connection, call.settings.prefix, seen=lambda keys: display.advance(walk, keys)

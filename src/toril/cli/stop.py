@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 #: Seconds the interpreter gets to end once all is closed.
-_END_WITHIN = 3.0
+_END_WITHIN = 2.0
 
 
 class StopRequests:
@@ -71,7 +71,8 @@ def see_to_the_end(code: int, stuck: Callable[[list[str]], None]) -> None:
     """
 
     def end() -> None:
-        stuck([thread.name for thread in threading.enumerate() if not thread.daemon])
+        others = [each for each in threading.enumerate() if each is not threading.main_thread()]
+        stuck([each.name for each in others if not each.daemon])
         end_now(code)
 
     timer = threading.Timer(_END_WITHIN, end)

@@ -20,7 +20,7 @@ from toril.engine.connection import parse_address
 from toril.engine.queue import Queue
 from toril.engine.worker import Worker
 from toril.observability import logging as log_lines
-from toril.settings import LOG_FORMATS, LOG_LEVELS
+from toril.settings import LOG_FORMATS, LOG_LEVELS, Settings
 
 log = logging.getLogger("toril.cli")
 
@@ -38,7 +38,7 @@ def run_worker(
     call: Call,
     queues: Annotated[
         list[str],
-        typer.Argument(metavar="MODULE:QUEUE...", help="Variables that hold a Queue.", show_default=False),
+        typer.Argument(metavar="MODULE:QUEUE", help="Variables that hold a Queue.", show_default=False),
     ],
     concurrency: Annotated[
         int | None,
@@ -90,14 +90,16 @@ def run_worker(
     level = _choice("--log-level", log_level or call.settings.log_level, LOG_LEVELS)
     form = _choice("--log-format", log_format or call.settings.log_format, LOG_FORMATS)
     log_lines.configure(level, form)
-    if call.url_given:
-        parse_address(call.url_given)
-        os.environ["REDIS_URL"] = call.url_given  # before the import, since queues read it when they are made
+    if call.given.url:
+        parse_address(call.given.url)
+        os.environ["REDIS_URL"] = call.given.url  # before the import, since queues read it when they are made
     if processes > 1:
         from toril.cli.supervisor import Supervisor
 
         options = ["--grace", str(grace), "--log-level", level, "--log-format", form]
         options += [] if concurrency is None else ["--concurrency", str(concurrency)]
+        options += ["--url", call.given.url] if call.given.url else []
+        options += ["--prefix", call.given.prefix] if call.given.prefix else []
         options += ["--json"] if call.json else []
         return asyncio.run(Supervisor([*queues, *options], processes).run())
     loaded = load_queues(queues)
@@ -119,9 +121,7 @@ def _tell_start(group: WorkerGroup, servers: list[str], *, as_json: bool) -> Non
         for worker, server in zip(group.workers, servers, strict=True)
     ]
     if as_json:
-        _print(
-            json.dumps({"event": "worker_started", "pid": os.getpid(), "queues": rows}, ensure_ascii=False)
-        )
+        _print(json.dumps({"event": "ready", "pid": os.getpid(), "queues": rows}, ensure_ascii=False))
         return
     parts = [f"{row['queue']} ({row['concurrency']} at once)" for row in rows]
     places = dict.fromkeys(str(row["server"]) for row in rows)
@@ -134,20 +134,26 @@ def _print(text: str) -> None:
 
 
 def _check_surroundings(queues: list[Queue], call: Call) -> None:
+    url, prefix = call.given.url, call.given.prefix
     for queue in queues:
-        if call.url_given and str(queue.server) != str(parse_address(call.url_given)):
-            raise CommandError(
-                f"queue {queue.name!r} is on {queue.server}, as its code says, so --url cannot move it",
-                exit=ExitCode.USAGE,
-                code="url_not_used",
-                hint="leave out --url, or leave out url= in the code",
-            )
-        if queue.keys.prefix != call.settings.prefix:
+        if url and str(queue.server) != str(parse_address(url)):
+            raise _not_moved(queue, f"on {queue.server}", "url")
+        if prefix and queue.keys.prefix != prefix:
+            raise _not_moved(queue, f"under the prefix {queue.keys.prefix!r}", "prefix")
+        if call.settings.prefix not in (queue.keys.prefix, Settings().prefix):
             log.warning(
-                "prefix_not_used: the code of queue %s names its prefix",
-                queue.name,
-                extra={"queue": queue.name, "prefix": queue.keys.prefix, "setting": call.settings.prefix},
+                "prefix_not_used: TORIL_PREFIX is for commands and the web application; code names its own",
+                extra={"queue": queue.name, "prefix": queue.keys.prefix},
             )
+
+
+def _not_moved(queue: Queue, where: str, option: str) -> CommandError:
+    return CommandError(
+        f"queue {queue.name!r} is {where}, as its code says, so --{option} cannot move it",
+        exit=ExitCode.USAGE,
+        code="not_moved",
+        hint=f"leave out --{option}, or change {option}= in the code",
+    )
 
 
 def _choice(option: str, value: str, choices: Sequence[str]) -> str:

@@ -56,7 +56,9 @@ class TextLines(logging.Formatter):
         if self._colour:
             time, level = _paint(time, "2"), _paint(level, _COLOURS.get(record.levelname, "0"))
         message = record.getMessage()
-        fields = {name: value for name, value in fields_of(record).items() if not _is_told(value, message)}
+        fields = {
+            name: value for name, value in fields_of(record).items() if not _is_told(name, value, message)
+        }
         texts = [" ".join([message, *(f"{name}={_value(value)}" for name, value in fields.items())])]
         if record.exc_info:
             texts.append(self.formatException(record.exc_info))
@@ -105,8 +107,8 @@ def _value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _is_told(value: Any, message: str) -> bool:
-    return isinstance(value, str) and len(value) > 20 and value in message
+def _is_told(name: str, value: Any, message: str) -> bool:
+    return name in ("error", "reason") and isinstance(value, str) and value in message
 
 
 def _paint(text: str, code: str) -> str:

@@ -83,8 +83,7 @@ if want > 0 then
       local count = math.min(want - taken, 1000)
       if overflowing then
         -- What is overflowed comes before anything behind the window.
-        refill(list)
-        count = math.max(1, math.min(count, call('ZCARD', k_priority)))
+        count = math.min(count, refill(list) or count)
       end
       local ids = call('RPOP', k_wait, count)
       if not ids or #ids == 0 then break end

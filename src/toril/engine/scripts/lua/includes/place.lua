@@ -190,6 +190,7 @@ local settled = false
 local function place_prioritised(list, id, priority, in_front)
   local level = level_of(priority)
   local first = overflow_first()
+  local overflowed = first ~= nil
   local function goes_behind(other)
     return level > other or (level == other and not in_front)
   end
@@ -216,23 +217,29 @@ local function place_prioritised(list, id, priority, in_front)
     end
   end
   local before = call('ZCOUNT', k_priority, 0, (in_front and '(' or '') .. priority)
+  local length = overflowed and not goes_behind(first) and window_length(list, first, not alive)
   call('ZADD', k_priority, priority, id)
   insert_at(list, {id}, before)
-  if alive and call('ZCARD', k_priority) > WINDOW then spill(list, (window_length(list, first, false))) end
+  if length then
+    if before >= length then
+      call('SET', k_edge, id)
+      length = before
+    end
+    length = length + 1
+  elseif alive then
+    length = window_length(list, first, false)
+  end
+  if alive then spill(list, length) end
 end
 
 -- Fill the window when it runs low, and put Node's own additions in order; for whatever takes jobs, and for the
--- heartbeat, since Node's workers empty the window too.
+-- heartbeat, since Node's workers empty the window too. Returns how many jobs come before the overflow, or nil if
+-- nothing is overflowed.
 local function refill(list)
   local first = overflow_first()
-  if not first then return end
-  local length
-  if worker_alive() then
-    length = settle(list, first)
-  else
-    length = window_length(list, first, false)
-  end
-  if length >= LOW_WATER then return end
+  if not first then return nil end
+  local length = worker_alive() and settle(list, first) or window_length(list, first, true)
+  if length >= LOW_WATER then return length end
   local popped = call('ZPOPMIN', k_overflow, WINDOW - length)
   local ids, scores = {}, {}
   for i = #popped - 1, 1, -2 do
@@ -240,10 +247,11 @@ local function refill(list)
     scores[#scores + 1] = math.floor(tonumber(popped[i + 1]) / LEVEL)
     scores[#scores + 1] = popped[i]
   end
-  local added = #ids
+  local filled = length + #ids
   insert_at(list, ids, length)
   call('ZADD', k_priority, unpack(scores))
-  mark_edge(list, length + added)
+  mark_edge(list, filled)
+  return call('EXISTS', k_overflow) == 1 and filled or nil
 end
 
 -- Without a living Toril worker: put overflowed jobs back into the list, the least urgent first and right behind

@@ -9,7 +9,7 @@ answers for one schedule would run jobs twice or not at all, so these are that p
   restricted: ``0-6`` as day of week is, ``1-7`` is not; ``1-30`` as day of month is in months of 31 days.
 - ``1#2`` is the second Monday; it narrows a restricted day of month as well.
 - Where clocks jump forward, a run in the gap takes place an hour later. Where they go back, a restricted hour
-  counts once and ``*`` twice. Where a day begins with a jump forward, its skipped first hour has no runs.
+  counts once and ``*`` twice. Where the gap touches midnight, its runs are left out.
 
 What cron-parser accepts although it can only be a mistake is refused: a range of three parts (``1-5-7``),
 digits beside ``*``, empty or negative bounds, ``L`` with a number as day of month, ``8L`` and a bare ``L``
@@ -286,7 +286,7 @@ def _within_day(fields: CronFields, clock: LocalClock, now: int, base: int) -> t
     offset = clock.offset(now)
     day, second = divmod(now + offset, DAY)
     end = clock.instant((day + 1) * DAY, offset)
-    if clock.offset(end - 1) != offset:
+    if end - now != DAY - second:
         return _walk(fields, clock, now, base)
     found = fields.second_of_day(second + 1 if now == base else second)
     return (False, end) if found is None else (True, now + found - second)

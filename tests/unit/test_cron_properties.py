@@ -64,15 +64,12 @@ class Expression:
 
     def matches(self, local: datetime) -> bool:
         in_day, in_weekday = local.day in self.day.values, local.isoweekday() % 7 in self.weekday.values
-        if self.day.is_star or self.weekday.is_star:
-            day_matches = in_day and in_weekday
-        else:
-            day_matches = in_day or in_weekday
+        needed = all if self.day.is_star or self.weekday.is_star else any
         return (
             local.minute in self.minute.values
             and local.hour in self.hour.values
             and local.month in self.month.values
-            and day_matches
+            and needed((in_day, in_weekday))
         )
 
 

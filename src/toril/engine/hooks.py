@@ -17,6 +17,9 @@
 | cleaned | list of job ids, state |
 | duplicated, debounced | job id |
 | error | error |
+
+``waiting``, ``duplicated`` and ``debounced`` come back from the server, like the events of ``toril.engine.events``:
+``await queue.subscriber.ready()`` before the first of them must not be missed.
 """
 
 from __future__ import annotations

@@ -181,7 +181,7 @@ class QueueSchedules(QueueCore):
         key = str(repeat.get("key") or repeat_key(job.name, repeat))
         name, opts, data, done = job.name, job.opts, b"", _count(repeat)
         (template,) = await self._schedule_store.templates([key])
-        newest = template is None or template.at <= (job.timestamp or 0)
+        newest = template is None or (template.at, template.count) <= (job.timestamp or 0, done)
         if template is not None and not newest:
             # The schedule was added again, or went on, since this run was added.
             name, opts, data = template.name, template.opts, template.data.encode()

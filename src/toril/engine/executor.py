@@ -80,17 +80,11 @@ class Executor:
         if self.quiet:
             self._record(handed_back(job))
             return
-        if len(taken) > 13 and taken[13]:
-            self._record(failed_for_good(job, UnrecoverableError("cancelled")))
-            return
-        expires = job.opts.get("expiresAt")
-        if isinstance(expires, int | float) and (job.processed_on or 0) > expires:
-            self._record(failed_for_good(job, UnrecoverableError("expired")))
-            return
         processor = self._processors.find(job.name)
         entry = self.running[job.id] = Running(job)
         self._idle.clear()
-        entry.task = asyncio.create_task(self._run(entry, processor))
+        cancelled = len(taken) > 13 and taken[13] is not None
+        entry.task = asyncio.create_task(self._run(entry, processor, cancelled=cancelled))
 
     def occupied(self) -> list[str]:
         """Ids of the jobs that hold a slot."""
@@ -123,15 +117,19 @@ class Executor:
         self.threads.close()
         await self.processes.close()
 
-    async def _run(self, entry: Running, processor: Processor | None) -> None:
+    async def _run(self, entry: Running, processor: Processor | None, *, cancelled: bool) -> None:
         job = entry.job
         outcome: Outcome | None = None
         try:
             running_job.set(job)
+            if "repeat" in job.opts:  # first of all: a schedule must go on, whatever becomes of this run
+                await self._queue.schedule_next(job)
+            if cancelled:
+                raise UnrecoverableError("cancelled")
+            if _is_expired(job):
+                raise UnrecoverableError("expired")
             if self._hooks.wanted("active"):
                 self._hooks.emit("active", job)
-            if "repeat" in job.opts:
-                await self._queue.schedule_next(job)
             timeout = job.opts.get("timeout")
             if isinstance(timeout, int | float) and timeout > 0:
                 entry.alarm = asyncio.get_running_loop().call_later(timeout / 1000, entry.stop, "timeout")
@@ -199,6 +197,15 @@ class Executor:
             self._hooks.emit("error", trouble)
             error.add_note(f"not tried again: {trouble}")
             return failed_for_good(job, error)
+
+
+def _is_expired(job: Job[Any]) -> bool:
+    expires = job.opts.get("expiresAt")
+    if not isinstance(expires, int | float) or (job.processed_on or 0) <= expires:
+        return False
+    # A run that a worker of Node's added carries the moment of the run before it.
+    planned = job.opts.get("prevMillis")
+    return not (isinstance(planned, int | float) and planned >= expires)
 
 
 def _arguments(processor: Processor, job: Job[Any]) -> dict[str, Any]:

@@ -63,34 +63,30 @@ class IdleWait:
         await self._connection.ready(time.monotonic() + 10)
 
     async def stop(self) -> None:
-        """End a wait that is under way without losing what it may bring."""
+        """End a wait that is under way, for good, without losing what it may bring."""
         self._stopping = True
+        await self.interrupt()
         task = self._task
-        while task is not None and not task.done():
-            # Dropping the connection could lose an id that is on its way here; so the server is asked to answer.
-            link = self._shared.live
-            if link is None or self._connection.live is None:
-                break
-            try:
-                async with asyncio.timeout(1):
-                    await link.send("CLIENT", "UNBLOCK", self._client_id)
-            except (ReplyError, QueueUnavailableError, TimeoutError):
-                break
-            await asyncio.wait([task], timeout=0.2)
         await self._connection.close()
         if task is not None:
             await asyncio.wait([task])
 
     async def interrupt(self) -> None:
-        """End the present wait; another may begin later (a local pause)."""
-        task, link = self._task, self._shared.live
-        if task is None or link is None or self._connection.live is None:
-            return
-        try:
-            await link.send("CLIENT", "UNBLOCK", self._client_id)
-        except (ReplyError, QueueUnavailableError):
-            return
-        await asyncio.wait([task], timeout=1)
+        """End the present wait; another may begin later (after a local pause).
+
+        Dropping the connection could lose an id that is on its way here, so the server is asked to answer. It is
+        asked again until it does: the call to be ended may not have reached it yet.
+        """
+        while (task := self._task) is not None:
+            link = self._shared.live
+            if link is None or self._connection.live is None:
+                return
+            try:
+                async with asyncio.timeout(1):
+                    await link.send("CLIENT", "UNBLOCK", self._client_id)
+            except (ReplyError, QueueUnavailableError, TimeoutError):
+                return
+            await asyncio.wait([task], timeout=0.05)
 
     async def _introduce(self, link: Link) -> None:
         self._client_id = int(await link.send("CLIENT", "ID"))

@@ -139,6 +139,7 @@ class Worker:
             self._services.append(
                 StalledCheck(self.queue, interval=stalled_interval, max_stalled=max_stalled_count)
             )
+        self._stop_listening: list[Callable[[], None]] = []
         self._committing: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -170,8 +171,11 @@ class Worker:
         await self.queue.connection.ready(time.monotonic() + self.queue.scripts.patience)
         await self._idle.connect()
         subscriber = self.queue.subscriber
-        subscriber.on_delayed(self._promoter.told)
-        subscriber.on_cancel(lambda job_id: self._executor.stop(job_id, "cancelled"))
+        subscriber.speak_as(self.token)
+        self._stop_listening = [
+            subscriber.on_delayed(self._promoter.told),
+            subscriber.on_cancel(lambda job_id: self._executor.stop(job_id, "cancelled")),
+        ]
         await subscriber.ready()
         # The heartbeat comes before the first job, so that the overflow is known to be looked after.
         await self._housekeeping.run_once()
@@ -264,6 +268,8 @@ class Worker:
             await self._housekeeping.leave()
         for service in self._services:
             await service.stop()
+        for stop_listening in self._stop_listening:
+            stop_listening()
         await self._executor.close()
         if self._owns_queue:
             await self.queue.close()

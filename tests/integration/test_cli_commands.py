@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -235,8 +236,8 @@ async def test_a_wrong_password_is_3_and_says_so(toril: Toril) -> None:
 
 async def test_output_that_nobody_reads_to_the_end_is_no_fault(toril: Toril, email: Queue) -> None:
     await email.add_bulk([("good", {"text": "x" * 1000})] * 200)
-    async with toril.running("jobs", "list", "email", "--end", "-1", "--json") as listing:
-        await listing.line("[")
-        listing.hang_up()
-        assert await listing.end_code() != 0
-    assert not [line for line in listing.lines if "Traceback" in line]
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = await toril("jobs", "list", "email", "--end", "-1", stdout=writer)
+    os.close(writer)
+    assert (ended.code, ended.err) == (1, "")

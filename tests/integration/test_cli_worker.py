@@ -73,8 +73,7 @@ async def test_it_runs_the_jobs_of_several_queues_and_ends_well(toril: Toril, vi
     async with toril.running("worker", "tasks:video", "tasks:mail", "--concurrency", "7") as worker:
         start = await worker.line("worker ")
         assert start.endswith(f": video (7 at once), mail (7 at once) on {url}?db=0. Ctrl-C to stop")
-        for _ in range(2):
-            await worker.line("did ")
+        await worker.lines_with("did ", 2)
         worker.send(signal.SIGINT)
         assert await worker.end() == 0
     assert {"did video 1", "did mail 1"} <= set(worker.lines)

@@ -45,15 +45,20 @@ class Toril:
     folder: Path
     settings: dict[str, str]
 
-    async def __call__(self, *arguments: str, stdin: str | None = None, **settings: str) -> Ended:
-        """Run a command to its end. Without ``stdin`` there is nobody to ask."""
-        process = await self._start(
-            arguments, settings, stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
+    async def __call__(
+        self, *arguments: str, stdin: str = "", stdout: int = asyncio.subprocess.PIPE, **settings: str
+    ) -> Ended:
+        """Run a command to its end; nobody sits at a keyboard.
+
+        Args:
+            stdout: descriptor of where its answer goes, if that is not to be read here.
+        """
+        pipe = asyncio.subprocess.PIPE
+        process = await self._start(arguments, settings, stdin=pipe, stdout=stdout, stderr=pipe)
         async with asyncio.timeout(WITHIN_S):
-            out, err = await process.communicate((stdin or "").encode())
+            out, err = await process.communicate(stdin.encode())
         assert process.returncode is not None
-        return Ended(process.returncode, out.decode(), err.decode())
+        return Ended(process.returncode, (out or b"").decode(), err.decode())
 
     @contextlib.asynccontextmanager
     async def running(
@@ -66,7 +71,11 @@ class Toril:
         """
         ours, theirs = pty.openpty() if terminal else (None, None)
         process = await self._start(
-            arguments, settings, stderr=asyncio.subprocess.STDOUT, stdin=theirs or asyncio.subprocess.DEVNULL
+            arguments,
+            settings,
+            stdin=theirs or asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
         )
         running = Running(process, ours)
         try:
@@ -88,7 +97,6 @@ class Toril:
             *arguments,
             cwd=self.folder,
             env={**kept, **self.settings, **settings, "COLUMNS": "100"},
-            stdout=asyncio.subprocess.PIPE,
             **more,
         )
 
@@ -109,12 +117,20 @@ class Running:
     async def line(self, text: str) -> str:
         """The next line that holds ``text``."""
         assert self._process.stdout is not None
-        async with asyncio.timeout(WITHIN_S):
-            while raw := await self._process.stdout.readline():
-                self.lines.append(raw.decode().rstrip("\n"))
-                if text in self.lines[-1]:
-                    return self.lines[-1]
-        raise AssertionError(f"ended without {text!r}; it wrote:\n" + "\n".join(self.lines))
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                while raw := await self._process.stdout.readline():
+                    self.lines.append(raw.decode().rstrip("\n"))
+                    if text in self.lines[-1]:
+                        return self.lines[-1]
+        except TimeoutError:
+            pass
+        raise AssertionError(f"no line with {text!r}; it wrote:\n" + "\n".join(self.lines))
+
+    async def lines_with(self, text: str, count: int) -> None:
+        """Read until there have been so many lines that hold ``text``, those before included."""
+        while sum(text in line for line in self.lines) < count:
+            await self.line(text)
 
     def type(self, text: str) -> None:
         """Answer at the keyboard."""
@@ -129,15 +145,6 @@ class Running:
         assert self._process.stdout is not None
         async with asyncio.timeout(WITHIN_S):
             self.lines += (await self._process.stdout.read()).decode().splitlines()
-            return await self._process.wait()
-
-    def hang_up(self) -> None:
-        """Read no more, so that what is written next has nowhere to go."""
-        self._process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
-
-    async def end_code(self) -> int:
-        """Wait for the end without reading; the exit code."""
-        async with asyncio.timeout(WITHIN_S):
             return await self._process.wait()
 
     def kill_all(self) -> None:

@@ -35,7 +35,10 @@ class WorkerGroup:
         Raises:
             QueueUnavailableError: a server cannot be reached.
         """
-        await asyncio.gather(*(worker.start() for worker in self.workers))
+        for (
+            worker
+        ) in self.workers:  # in turn, so that none is still on its way when another's failure ends all
+            await worker.start()
 
     def hurry(self) -> None:
         """While closing: wait for running jobs no longer."""

@@ -163,12 +163,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command; returns its exit code. Errors are told on standard error, without a traceback."""
     try:
         outcome = typer.main.get_command(_app).main(list(arguments), prog_name="toril", standalone_mode=False)
-        sys.stdout.flush()
         return int(outcome or 0)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough. What is still buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.FAILED
     except (Exception, KeyboardInterrupt) as error:
         if os.environ.get("TORIL_LOG_LEVEL") == "debug":
             import traceback

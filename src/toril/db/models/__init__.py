@@ -1,1 +1,102 @@
-"""All records of an installation."""
+"""All records of an installation. Importing this package makes every table known."""
+
+from toril.db.models.access import ApiKey, AuditEntry, OneTimeToken, Session, TokenPurpose
+from toril.db.models.banking import AccountStatus, BankAccount, BankTransaction, CurrencyRate, Direction
+from toril.db.models.clients import (
+    Case,
+    CaseStatus,
+    CaseType,
+    Client,
+    ClientKind,
+    Expense,
+    TimeEntry,
+)
+from toril.db.models.contracts import Contract, ContractStatus, WathqStatus
+from toril.db.models.firms import Firm, Language, Role, User
+from toril.db.models.invoices import (
+    OWED,
+    RECEIVED,
+    Invoice,
+    InvoiceLine,
+    InvoiceStatus,
+    Payment,
+    PaymentMethod,
+    PaymentStatus,
+    VatCategory,
+)
+from toril.db.models.mail import (
+    BulkSend,
+    CampaignSend,
+    EmailCampaign,
+    MailSuppression,
+    SendStatus,
+    TrackingEvent,
+    TrackingKind,
+)
+from toril.db.models.notifications import Notification, PushSubscription
+from toril.db.models.reports import GeneratedFile, Report, ReportStatus
+from toril.db.models.whatsapp import (
+    MessageDirection,
+    MessageStatus,
+    WhatsAppMessage,
+    WhatsAppNotification,
+    WhatsAppNumber,
+)
+from toril.db.models.zatca import ZatcaDocument, ZatcaKind, ZatcaStatus, ZatcaUnit
+
+__all__ = [
+    "OWED",
+    "RECEIVED",
+    "AccountStatus",
+    "ApiKey",
+    "AuditEntry",
+    "BankAccount",
+    "BankTransaction",
+    "BulkSend",
+    "CampaignSend",
+    "Case",
+    "CaseStatus",
+    "CaseType",
+    "Client",
+    "ClientKind",
+    "Contract",
+    "ContractStatus",
+    "CurrencyRate",
+    "Direction",
+    "EmailCampaign",
+    "Expense",
+    "Firm",
+    "GeneratedFile",
+    "Invoice",
+    "InvoiceLine",
+    "InvoiceStatus",
+    "Language",
+    "MailSuppression",
+    "MessageDirection",
+    "MessageStatus",
+    "Notification",
+    "OneTimeToken",
+    "Payment",
+    "PaymentMethod",
+    "PaymentStatus",
+    "PushSubscription",
+    "Report",
+    "ReportStatus",
+    "Role",
+    "SendStatus",
+    "Session",
+    "TimeEntry",
+    "TokenPurpose",
+    "TrackingEvent",
+    "TrackingKind",
+    "User",
+    "VatCategory",
+    "WathqStatus",
+    "WhatsAppMessage",
+    "WhatsAppNotification",
+    "WhatsAppNumber",
+    "ZatcaDocument",
+    "ZatcaKind",
+    "ZatcaStatus",
+    "ZatcaUnit",
+]

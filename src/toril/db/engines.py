@@ -1,0 +1,91 @@
+"""Connections to the database, set up so that SQLite and PostgreSQL keep the same promises."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import URL, NullPool, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from toril.errors import ConfigurationError
+
+#: Seconds SQLite waits for another process to finish writing.
+SQLITE_PATIENCE: Final = 30
+
+#: Takes the right to write at once: a transaction that reads first and writes later could not get it any more
+#: when another has written meanwhile.
+_WRITING: Final = "BEGIN IMMEDIATE"
+_READING: Final = "BEGIN"
+
+
+def writing_engine(url: URL) -> AsyncEngine:
+    """Connections for transactions that write.
+
+    Raises:
+        ConfigurationError: the driver is not installed, or the folder of a SQLite file cannot be made.
+    """
+    engine = _engine(url)
+    if engine.dialect.name == "sqlite":
+        _set_up_sqlite(engine, _WRITING, "foreign_keys = ON")
+    return engine
+
+
+def reading_engine(url: URL, writing: AsyncEngine) -> AsyncEngine:
+    """Connections for transactions that only read, and see the records as they were when they began."""
+    if writing.dialect.name != "sqlite":
+        return writing.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    engine = _engine(url)
+    _set_up_sqlite(engine, _READING, "query_only = ON")
+    return engine
+
+
+def migrating_engine(url: URL) -> AsyncEngine:
+    """Connections for changes of the tables, closed after use."""
+    engine = _engine(url, poolclass=NullPool)
+    if engine.dialect.name == "sqlite":
+        # With a write-ahead log readers and a writer do not wait for one another; the file remembers it. SQLite
+        # changes a table by making a new one: with foreign keys on, dropping the old one would cascade.
+        _set_up_sqlite(engine, _WRITING, "journal_mode = WAL", "foreign_keys = OFF")
+    return engine
+
+
+def _engine(url: URL, **options: Any) -> AsyncEngine:
+    if url.get_backend_name() == "sqlite":
+        _make_folder(Path(url.database or ""))
+    else:
+        options["pool_pre_ping"] = True  # a restarted server costs no failed transaction
+    try:
+        return create_async_engine(url, json_serializer=_to_json, **options)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"the package {error.name} is missing for {url.get_backend_name()}: pip install 'toril[db]'"
+        ) from error
+
+
+def _make_folder(file: Path) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"the folder for the database {file} cannot be made: {error}") from error
+
+
+def _set_up_sqlite(engine: AsyncEngine, begin: str, *pragmas: str) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_up(connection: Any, _: Any) -> None:
+        # The driver would begin transactions by itself, too late and not before DDL; we do it.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (f"busy_timeout = {SQLITE_PATIENCE * 1000}", *pragmas):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def start(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+
+def _to_json(value: Any) -> str:
+    """JSON for a column. What JSON has no word for, such as a ``Decimal``, is written as text."""
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,0 +1,74 @@
+"""What went wrong in the database, as an error of ours that says what to do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from toril.db.errors import DatabaseSchemaError, DatabaseUnavailableError, RecordConflictError
+from toril.errors import ConfigurationError, TorilError
+
+#: Codes of PostgreSQL by their beginning. Source: its manual, appendix "Error Codes".
+_REFUSED: Final = ("28", "3D")  # authorization, no such database
+_NO_SUCH_TABLE: Final = ("42P01", "42703")  # table, column
+_PASSING: Final = (
+    "08",
+    "40",
+    "53",
+    "55P03",
+    "57P",
+    "58",
+)  # connection, deadlock, resources, lock, stop, disk
+
+#: Words of SQLite, which has no codes that reach us.
+_SQLITE_NO_SUCH_TABLE: Final = ("no such table", "no such column", "has no column named")
+_SQLITE_PASSING: Final = ("locked", "busy", "disk I/O error", "disk is full")
+_SQLITE_REFUSED: Final = ("unable to open", "not a database", "readonly", "malformed")
+
+
+def explain(error: Exception, database: str) -> TorilError | None:
+    """The error of ours for one of a statement; None when it is a fault of the program.
+
+    Args:
+        database: its address for people, without a password.
+    """
+    if isinstance(error, PoolTimeoutError):
+        return DatabaseUnavailableError(
+            f"all connections to {database} are in use; is a transaction left open?"
+        )
+    if not isinstance(error, DBAPIError):
+        return None
+    text = _first_line(error.orig)
+    if isinstance(error, IntegrityError):
+        return RecordConflictError(f"the database refused the change: {text}")
+    code = getattr(error.orig, "sqlstate", None) or ""
+    if code in _NO_SUCH_TABLE or _has(text, _SQLITE_NO_SUCH_TABLE):
+        return DatabaseSchemaError(
+            f"{database} has not the tables of this version ({text}): run toril db upgrade"
+        )
+    if code.startswith(_REFUSED) or _has(text, _SQLITE_REFUSED):
+        return ConfigurationError(f"{database} cannot be used: {text}")
+    if error.connection_invalidated or code.startswith(_PASSING) or _has(text, _SQLITE_PASSING):
+        return DatabaseUnavailableError(f"{database} is not available: {text}")
+    return None
+
+
+def explain_connecting(error: Exception, database: str) -> TorilError:
+    """The error of ours for one that came while connecting, where drivers raise what they like."""
+    if (explained := explain(error, database)) is not None:
+        return explained
+    text = _first_line(error) or type(error).__name__
+    if (getattr(error, "sqlstate", None) or "").startswith(_REFUSED):
+        return ConfigurationError(f"{database} cannot be used: {text}")
+    return DatabaseUnavailableError(f"{database} cannot be reached: {text}")
+
+
+def _first_line(error: BaseException | None) -> str:
+    # A driver's class goes before its words; further lines can hold values of the row.
+    return (str(error).splitlines() or [""])[0].rpartition(">: ")[2]
+
+
+def _has(text: str, phrases: tuple[str, ...]) -> bool:
+    return any(phrase in text for phrase in phrases)

@@ -1,0 +1,112 @@
+"""The database: sessions to read and write records, and its tables in the right version."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from toril.db.engines import reading_engine, writing_engine
+from toril.db.failures import explain, explain_connecting
+from toril.db.migrate import SchemaVersion, downgrade, look, upgrade
+from toril.db.url import database_url
+
+
+class Database:
+    """All records of an installation, in one SQLite file or on a PostgreSQL server.
+
+    Connects when the first session is opened. Close it, or use it with ``async with``.
+
+    Args:
+        url: ``postgresql://…`` or ``sqlite:///…``; None is a SQLite file in ``home``.
+        home: folder of this installation.
+
+    Raises:
+        ConfigurationError: the URL cannot be used, or a driver is not installed.
+    """
+
+    def __init__(self, url: str | None = None, *, home: Path = Path(".toril")) -> None:
+        self._url = database_url(url, home=home)
+        self._writing = writing_engine(self._url)
+        self._reading = reading_engine(self._url, self._writing)
+        self._write = async_sessionmaker(self._writing, expire_on_commit=False)
+        self._read = async_sessionmaker(self._reading, expire_on_commit=False)
+
+    def __str__(self) -> str:
+        """Its address for people, without the password."""
+        shown = self._url.set(drivername=self._url.get_backend_name())
+        return shown.render_as_string(hide_password=True)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """A transaction that may write: committed at the end of the block, undone when the block raises.
+
+        Keep it short, and never wait for another service in it: on SQLite all writers wait for one another.
+
+        Raises:
+            DatabaseUnavailableError: not reached, lost, or locked for too long.
+            DatabaseSchemaError: the tables are not there.
+            RecordConflictError: a unique value is taken, a record is in use, or a check failed.
+        """
+        async with self._transaction(self._write) as session:
+            yield session
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """A transaction that only reads. It sees all records as they were at one moment, however long it takes.
+
+        Raises:
+            As ``session``.
+        """
+        async with self._transaction(self._read) as session:
+            yield session
+
+    async def upgrade(self) -> SchemaVersion:
+        """Make the tables, or bring them to this version. Safe when several processes do it at once.
+
+        Raises:
+            DatabaseSchemaError: the tables are those of a newer version.
+            DatabaseUnavailableError, ConfigurationError: see ``session``.
+        """
+        return await upgrade(self._url, str(self))
+
+    async def downgrade(self, revision: str) -> SchemaVersion:
+        """Take the tables back to an earlier revision; ``base`` removes them all, with every record in them."""
+        return await downgrade(self._url, str(self), revision)
+
+    async def schema_version(self) -> SchemaVersion:
+        """The revision of the tables that are there, and the one this version needs."""
+        async with self.reading() as session:
+            return await (await session.connection()).run_sync(look)
+
+    async def close(self) -> None:
+        """Close all connections. May be called twice."""
+        await self._reading.dispose()
+        await self._writing.dispose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @asynccontextmanager
+    async def _transaction(self, sessions: async_sessionmaker[AsyncSession]) -> AsyncIterator[AsyncSession]:
+        try:
+            async with sessions.begin() as session:
+                try:
+                    await session.connection()
+                except Exception as error:
+                    raise explain_connecting(error, str(self)) from error
+                yield session
+        except SQLAlchemyError as error:
+            if (explained := explain(error, str(self))) is None:
+                raise
+            raise explained from error

@@ -11,7 +11,7 @@ import httpx
 import orjson
 
 from toril.errors import NotConfiguredError, RetryableError, TorilError, UnrecoverableError
-from toril.queues.email.providers.retry_after import retry_after_seconds
+from toril.queues.retry_after import retry_after_seconds
 
 #: seconds; with three attempts, the last one comes a day after the first, when the quota is a new one
 _DAILY_QUOTA_WAIT = 12 * 3600.0

@@ -1,0 +1,1 @@
+"""The sync queue: what the firm's outside services know, brought into its records."""

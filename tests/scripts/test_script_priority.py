@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import random
-import uuid
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 import redis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tests.support.script_runs import Scripts
-
-from toril.engine.keys import QueueKeys
+from tests.support.script_runs import Scripts, new_scripts
 
 WINDOW = 512
 
@@ -40,21 +35,6 @@ class Model:
     @property
     def ids(self) -> list[str]:
         return [job_id for job_id, _ in self.jobs]
-
-
-@pytest.fixture
-def client(server_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(server_url, decode_responses=True) as opened:
-        yield opened
-
-
-@pytest.fixture
-def scripts(client: redis.Redis) -> Scripts:
-    return new_scripts(client)
-
-
-def new_scripts(client: redis.Redis) -> Scripts:
-    return Scripts(client, QueueKeys("work", f"t{uuid.uuid4().hex[:12]}"))
 
 
 def check_places(scripts: Scripts, model: Model) -> None:

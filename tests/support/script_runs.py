@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import redis
@@ -40,6 +41,11 @@ return id
 """
 
 
+def new_scripts(client: redis.Redis) -> Scripts:
+    """The scripts of a queue that nobody else uses."""
+    return Scripts(client, QueueKeys("work", f"t{uuid.uuid4().hex[:12]}"))
+
+
 class Scripts:
     """Runs the scripts of one queue over a plain client, as the caller ``token``."""
 
@@ -70,9 +76,18 @@ class Scripts:
         """Take up to ``count`` jobs as a worker; returns their ids."""
         return [job[11] for job in self.run("advance", LOCK_MS, count, "", 0, 0, 0)[1]]
 
+    def add_delayed(self, delay_ms: int) -> str:
+        """Add a delayed job; returns its id."""
+        head = ('{"attempts":1,"timestamp":', "", delay_ms, 0, 0, "", "", "")
+        return self.run("add_jobs", 0, 1, *head, 1, "job", "{}", "")[2]
+
+    def end(self, verb: str, job_id: str, *arguments: Any) -> int:
+        """Record how a taken job ended, as ``advance`` wants it; returns the code."""
+        return int(self.run("advance", LOCK_MS, 0, "", 0, 0, 0, verb, job_id, 0, *arguments)[0][0])
+
     def hand_back(self, job_id: str, priority: int) -> None:
         """Put a taken job back to the head."""
-        self.run("advance", LOCK_MS, 0, "", 0, 0, 0, "return", job_id, 0, "", "", "", "", priority, "")
+        self.end("return", job_id, "", "", "", "", priority, "")
 
     def beat(self, life_ms: int = 60_000) -> int:
         """A worker's heartbeat; 0 takes it off the list."""

@@ -203,7 +203,7 @@ class QueueControl(QueueCore):
             ids = await ask("LRANGE", key, -first - _STEP, -first - 1)
             if not ids:
                 return
-            yield first, [to_text(job_id) for job_id in ids]
+            yield first, [to_text(job_id) for job_id in reversed(ids)]
             # What left meanwhile, by us or to a worker, was nearer to the head.
             first += len(ids) - max(0, length - await ask("LLEN", key))
 

@@ -24,6 +24,7 @@ if call('ZREM', k_delayed, id) + call('ZREM', k_overflow, id) == 0 then
   call('LREM', k_paused, from_head, id)
 end
 call('ZREM', k_priority, id)
+forget_edge()
 local parked = call('HGET', k_limiter_index, id)
 if parked then
   call('SREM', parked, id)

@@ -12,7 +12,7 @@
 ]]
 -- @include keys clock chunks place discard armed old
 local list = ARGV[3] == 'wait' and k_wait or ARGV[3] == 'paused' and k_paused or k_active
-local after, count, most = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[7])
+local after, count, grace, most = ARGV[4], tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
 local first = 0
 if after ~= '' then
   local at = call('LPOS', list, after, 'RANK', -1)
@@ -22,11 +22,12 @@ local ids = call('LRANGE', list, -first - count, -first - 1)
 local victims, wanted = {}, {}
 for i = #ids, 1, -1 do
   if most > 0 and #victims >= most then break end
-  if is_old(ids[i], ARGV[6]) and not is_armed(ids[i]) then
-    victims[#victims + 1] = ids[i]
-    wanted[ids[i]] = true
+  local id = ids[i]
+  if (grace == '' or (not is_held(id) and is_old(id, grace))) and not is_armed(id) then
+    victims[#victims + 1] = id
+    wanted[id] = true
   else
-    after = ids[i]
+    after = id
   end
 end
 local done = #ids < count or (most > 0 and #victims >= most)

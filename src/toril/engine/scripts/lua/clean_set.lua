@@ -9,11 +9,12 @@
   Returns {ids deleted, how many at the beginning were kept, 1 if this was the end}
   Cost O(log N + count)
 ]]
--- @include keys clock chunks discard armed old
+-- @include keys clock chunks place discard armed old
 local sets = {completed = k_completed, failed = k_failed, delayed = k_delayed, overflow = k_overflow}
 local set, kept, count, grace, most = sets[ARGV[3]], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
+local finished = set == k_completed or set == k_failed
 local ids
-if grace ~= '' and (set == k_completed or set == k_failed) then
+if grace ~= '' and finished then
   -- Their score is the time they finished, so the others need not be looked at.
   ids = call('ZRANGEBYSCORE', set, '-inf', '(' .. text_of(now - tonumber(grace)), 'LIMIT', kept, count)
 else
@@ -22,7 +23,7 @@ end
 local victims = {}
 for _, id in ipairs(ids) do
   if most > 0 and #victims >= most then break end
-  if is_old(id, grace) and not is_armed(id) then
+  if (grace == '' or (not is_held(id) and (finished or is_old(id, grace)))) and not is_armed(id) then
     victims[#victims + 1] = id
   else
     kept = kept + 1
@@ -30,6 +31,7 @@ for _, id in ipairs(ids) do
 end
 if #victims > 0 then
   in_chunks('ZREM', set, victims)
+  forget_edge()
   discard(victims)
 end
 local done = #ids < count or (most > 0 and #victims >= most)

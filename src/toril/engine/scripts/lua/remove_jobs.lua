@@ -38,5 +38,6 @@ for id in pairs(wanted) do
   end
 end
 in_chunks('ZREM', k_priority, removed)
+forget_edge()
 discard(removed)
 return {removed, held}

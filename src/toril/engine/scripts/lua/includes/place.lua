@@ -124,11 +124,11 @@ local function window_length(list, first, strict)
 end
 
 local function mark_edge(list, length)
-  if call('EXISTS', k_overflow) == 0 then
-    call('DEL', k_edge)
-  else
-    call('SET', k_edge, length > 0 and call('LINDEX', list, -length) or '')
-  end
+  call('SET', k_edge, length > 0 and call('LINDEX', list, -length) or '')
+end
+-- To be called when jobs may have left the overflow.
+local function forget_edge()
+  if call('EXISTS', k_overflow) == 0 then call('DEL', k_edge) end
 end
 
 -- Before ids (keys of `wanted`) leave the list other than by their turn: the window may end with another job.
@@ -251,6 +251,7 @@ local function refill(list)
   insert_at(list, ids, length)
   call('ZADD', k_priority, unpack(scores))
   mark_edge(list, filled)
+  forget_edge()
   return call('EXISTS', k_overflow) == 1 and filled or nil
 end
 
@@ -271,6 +272,7 @@ local function restore(list, limit)
   insert_at(list, ids, length)
   call('ZADD', k_priority, unpack(scores))
   mark_edge(list, length)
+  forget_edge()
   return call('ZCARD', k_overflow)
 end
 

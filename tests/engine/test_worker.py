@@ -302,6 +302,19 @@ async def test_a_thread_that_outlives_its_job_keeps_its_slot(queue: Queue) -> No
     assert ran == [slow.id, following.id]
 
 
+async def test_closing_does_not_wait_for_a_thread_whose_job_has_ended(queue: Queue) -> None:
+    release = threading.Event()
+    job = await queue.add("slow", {}, timeout=0.05)
+    try:
+        async with working(queue, lambda job: release.wait(WITHIN)):
+            with pytest.raises(JobFailedError, match="timed out"):
+                await job.result(WITHIN)
+            began = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - began < WITHIN / 2
+    finally:
+        release.set()
+
+
 @pytest.mark.parametrize("bad", ["{not json", "", '{"a": NaN'])
 async def test_data_that_is_not_json_fails_its_job_only(
     queue: Queue, redis: redis_asyncio.Redis, bad: str

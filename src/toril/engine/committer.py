@@ -44,7 +44,8 @@ class Committer:
 
     Args:
         slots: how many jobs may run at once.
-        running: gives the ids of what occupies slots.
+        running: gives the ids of the jobs that run.
+        occupied: tells how many slots are taken; more than run, while threads outlive their jobs.
         start: called with each job taken, as ``advance`` hands it over.
     """
 
@@ -56,13 +57,14 @@ class Committer:
         *,
         slots: int,
         running: Callable[[], Collection[str]],
+        occupied: Callable[[], int],
         start: Callable[[Taken], None],
         lock_ms: int,
         limiter: str = "",
         metrics: int = 0,
     ) -> None:
         self._scripts, self._hooks, self._idle = scripts, hooks, idle
-        self._slots, self._running, self._start = slots, running, start
+        self._slots, self._running, self._occupied, self._start = slots, running, occupied, start
         self._step = max(1, (slots + 1) // 2)
         self._fixed = (lock_ms, limiter, metrics)
         self._outcomes: list[Outcome] = []
@@ -124,7 +126,7 @@ class Committer:
 
     def _free(self) -> int:
         # The idle wait may bring one at any moment: its place is kept.
-        free = self._slots - len(self._running()) - (1 if self._idle.waiting else 0)
+        free = self._slots - self._occupied() - (1 if self._idle.waiting else 0)
         return min(free, self._step)
 
     async def _advance(self, outcomes: list[Outcome], claims: list[str], want: int) -> None:

@@ -86,9 +86,9 @@ class Executor:
         cancelled = len(taken) > 13 and taken[13] is not None
         entry.task = asyncio.create_task(self._run(entry, processor, cancelled=cancelled))
 
-    def occupied(self) -> list[str]:
-        """Ids of the jobs that hold a slot."""
-        return [*self.running, *self.threads.outliving]
+    def occupied(self) -> int:
+        """How many slots are taken."""
+        return len(self.running) + len(self.threads.outliving)
 
     def stop(self, job_id: str, reason: StopReason) -> None:
         """Stop one job, if it runs here."""

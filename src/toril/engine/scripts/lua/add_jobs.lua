@@ -65,10 +65,7 @@ for i = 1, count do
   local duplicate = false
   if id == '' then
     id = text_of(next_id)
-    while numeric and call('EXISTS', base .. id) == 1 do
-      next_id = call('INCR', k_id)
-      id = text_of(next_id)
-    end
+    while numeric and call('EXISTS', base .. id) == 1 do id = text_of(call('INCR', k_id)) end
   else
     duplicate = call('EXISTS', base .. id) == 1
     if not duplicate and not numeric and string.match(id, '^%d+$') then

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from toril.engine.embedded import EmbeddedServer
 from toril.engine.link import PASSING_ERRORS, Address, Argument, ConnectionLostError, Link, ReplyError
@@ -49,6 +50,9 @@ def parse_address(url: str, password: str | None = None) -> Address:
 
     try:
         parts: dict[str, Any] = dict(parse_url(url))
+        database = urlsplit(url).path.strip("/")
+        if database and not database.isdigit() and not parts.get("path"):  # redis-py would take it for 0
+            raise ValueError(f"database {database!r} is not a number")
         tls = _tls_context(parts) if url.startswith("rediss://") else None
         return Address(
             host=parts.get("host") or "localhost",

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import ssl
+from typing import Any
+
+import pytest
+
+from toril.engine.connection import Server, parse_address
+from toril.errors import OptionError
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://", {"host": "localhost", "port": 6379, "db": 0}),
+        ("redis://h:7000/3", {"host": "h", "port": 7000, "db": 3}),
+        ("redis://h?db=2", {"host": "h", "db": 2}),
+        ("redis://:p%40ss@h", {"password": "p@ss", "username": None}),
+        ("redis://ada:secret@h", {"username": "ada", "password": "secret"}),
+        ("unix:///run/a%20b.sock?db=1", {"path": "/run/a b.sock", "db": 1}),
+        ("unix://ada:secret@/run/x.sock", {"path": "/run/x.sock", "password": "secret"}),
+    ],
+)
+def test_addresses_are_read(url: str, expected: dict[str, Any]) -> None:
+    address = parse_address(url)
+    assert {name: getattr(address, name) for name in expected} == expected
+    assert address.tls is None
+
+
+def test_the_password_may_come_apart_from_the_url() -> None:
+    assert parse_address("redis://h", "apart").password == "apart"
+    assert parse_address("redis://:own@h", "apart").password == "own"
+
+
+def test_tls_checks_certificates_unless_told_otherwise() -> None:
+    strict = parse_address("rediss://h").tls
+    assert strict is not None
+    assert (strict.verify_mode, strict.check_hostname) == (ssl.CERT_REQUIRED, True)
+    loose = parse_address("rediss://h?ssl_cert_reqs=none").tls
+    assert loose is not None
+    assert (loose.verify_mode, loose.check_hostname) == (ssl.CERT_NONE, False)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://h", "h:6379", "", "redis://h:port", "redis://h/x/y", "rediss://h?ssl_cert_reqs=maybe",
+     "rediss://h?ssl_ca_certs=/no/such/file"],
+)  # fmt: skip
+def test_bad_urls_are_refused_with_what_to_write(url: str) -> None:
+    with pytest.raises(OptionError, match="redis://"):
+        parse_address(url)
+
+
+def test_errors_and_texts_do_not_show_the_password() -> None:
+    with pytest.raises(OptionError) as caught:
+        parse_address("redis://ada:secret@h:port")
+    assert "secret" not in str(caught.value)
+    assert "secret" not in str(parse_address("redis://ada:secret@h"))
+
+
+def test_the_environment_names_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://from-env:7001/2")
+    assert str(Server()) == "redis://from-env:7001/2"
+    assert str(Server("redis://given")) == "redis://given:6379/0"
+    monkeypatch.delenv("REDIS_URL")
+    assert str(Server()) == "the embedded server"

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
+from tests.support.interop import OpenNode, needs_node, one_loop
 from tests.support.node import NodeBull, NodeError, NodeQueue, node_available, redis_options
 from tests.support.node_install import HERE
-from tests.support.servers import RedisServer, server_binaries
-
-needs_node = pytest.mark.skipif(not node_available(), reason=node_available().reason)
 
 
-@pytest.fixture(params=["valkey", "redis"])
-async def server(request: pytest.FixtureRequest) -> AsyncIterator[RedisServer]:
-    if request.param not in server_binaries():
-        pytest.skip(f"no {request.param} server on this machine")
-    async with RedisServer(request.param) as started:
-        yield started
-
-
-@pytest.fixture
-async def node() -> AsyncIterator[NodeBull]:
-    async with NodeBull() as started:
-        yield started
-
-
-@pytest.fixture
-async def queue(node: NodeBull, server: RedisServer) -> NodeQueue:
-    return await node.open("video", server.url)
+@pytest_asyncio.fixture(loop_scope="module")
+async def queue(node_queue: NodeQueue) -> NodeQueue:
+    """Here both sides are Node's."""
+    return node_queue
 
 
 def test_lock_file_names_no_registry() -> None:
@@ -41,7 +26,7 @@ def test_lock_file_names_no_registry() -> None:
 def test_availability_names_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
     monkeypatch.setenv("TORIL_NODE_MODULES", str(tmp_path))
-    assert "bull is not installed" in node_available().reason
+    assert f"is not installed in {tmp_path}" in node_available().reason
     monkeypatch.setattr("shutil.which", lambda name: None)
     assert "node is not in PATH" in node_available().reason
     assert not node_available()
@@ -60,11 +45,12 @@ def test_urls_become_node_options(url: str, options: dict[str, object]) -> None:
 
 
 @needs_node
+@one_loop
 class TestJobs:
     async def test_job_added_by_one_queue_object_is_worked_by_another(
-        self, node: NodeBull, queue: NodeQueue, server: RedisServer
+        self, queue: NodeQueue, open_node: OpenNode
     ) -> None:
-        worker = await node.open("video", server.url)
+        worker = await open_node()
         await worker.process({"do": "sum"}, name="add")
         job = await queue.add("add", {"a": 2, "b": 3})
         assert await queue.finished(job["id"]) == 5
@@ -101,11 +87,11 @@ class TestJobs:
             await queue.finished(job["id"])
         assert (await queue.get_job(job["id"]) or {})["attemptsMade"] == 1
 
-    async def test_named_backoff_is_a_table_of_delays(self, node: NodeBull, server: RedisServer) -> None:
-        queue = await node.open("video", server.url, settings={"backoffStrategies": {"steps": [1, 60_000]}})
+    async def test_named_backoff_is_a_table_of_delays(self, open_node: OpenNode) -> None:
+        queue = await open_node(settings={"backoffStrategies": {"steps": [1, 60_000]}})
+        await queue.on("failed")
         await queue.process({"do": "fail", "message": "again"})
         job = await queue.add_unnamed({}, attempts=9, backoff={"type": "steps"})
-        await queue.on("failed")
         await queue.event("failed", job_id=job["id"], count=2)
         assert await queue.get_state(job["id"]) == "delayed"
 
@@ -143,6 +129,7 @@ class TestJobs:
 
 
 @needs_node
+@one_loop
 class TestControl:
     async def test_paused_queue_keeps_its_jobs_until_resumed(self, queue: NodeQueue) -> None:
         await queue.pause()
@@ -206,7 +193,7 @@ class TestControl:
     async def test_worker_is_listed_and_metrics_are_read(self, queue: NodeQueue) -> None:
         await queue.process({"do": "echo"})
         await queue.finished((await queue.add_unnamed({}))["id"])
-        assert [worker["name"] for worker in await queue.get_workers()] == ["video"]
+        assert [worker["name"] for worker in await queue.get_workers()] == [queue.name]
         assert (await queue.get_metrics("completed"))["count"] == 0
 
     async def test_closed_queue_object_is_gone(self, queue: NodeQueue) -> None:
@@ -217,6 +204,7 @@ class TestControl:
 
 
 @needs_node
+@one_loop
 class TestDriver:
     async def test_bulls_own_error_comes_back(self, queue: NodeQueue) -> None:
         await queue.process({"do": "echo"})
@@ -240,17 +228,22 @@ class TestDriver:
         with pytest.raises(TimeoutError, match="did not answer finished"):
             await queue.finished(job["id"], within_s=0.05)
 
-    async def test_killed_node_leaves_its_job_active(self, queue: NodeQueue, server: RedisServer) -> None:
-        await queue.process({"do": "never"})
-        job = await queue.add_unnamed({})
-        await queue.event("processing", job_id=job["id"])
-        await queue.node.kill()
+    async def test_killed_node_leaves_its_job_active(
+        self, queue: NodeQueue, server_url: str, prefix: str
+    ) -> None:
         async with NodeBull() as other:
-            assert await (await other.open("video", server.url)).get_state(job["id"]) == "active"
-
-    async def test_node_ends_though_a_job_never_does(self, server: RedisServer) -> None:
-        async with NodeBull() as node:
-            queue = await node.open("video", server.url)
-            await queue.process({"do": "never"})
+            worker = await other.open(queue.name, server_url, prefix)
+            await worker.process({"do": "never"})
             job = await queue.add_unnamed({})
-            await queue.event("processing", job_id=job["id"])
+            await worker.event("processing", job_id=job["id"])
+            await other.kill()
+        assert await queue.get_state(job["id"]) == "active"
+
+    async def test_node_ends_though_a_job_never_does(
+        self, queue: NodeQueue, server_url: str, prefix: str
+    ) -> None:
+        async with NodeBull() as other:
+            worker = await other.open(queue.name, server_url, prefix)
+            await worker.process({"do": "never"})
+            job = await queue.add_unnamed({})
+            await worker.event("processing", job_id=job["id"])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.support.node import NodeBull, NodeQueue, node_available
+from tests.support.interop import WITH_NODE
+from tests.support.node import NodeQueue
 from tests.support.until import until
 
 from toril.engine.job import Job
@@ -15,7 +15,7 @@ from toril.engine.queue import Queue
 from toril.engine.repeat import Repeat
 from toril.engine.worker import Worker
 
-pytestmark = pytest.mark.skipif(not node_available(), reason=node_available().reason)
+pytestmark = WITH_NODE
 
 #: Both sides' words for some schedules.
 SCHEDULES: list[tuple[Repeat, dict[str, Any]]] = [
@@ -27,12 +27,6 @@ SCHEDULES: list[tuple[Repeat, dict[str, Any]]] = [
     ),
     (Repeat(every=3_600, job_id="mine"), {"every": 3_600_000, "jobId": "mine"}),
 ]
-
-
-@pytest.fixture
-async def node_queue(server_url: str, prefix: str, queue_name: str) -> AsyncIterator[NodeQueue]:
-    async with NodeBull() as node:
-        yield await node.open(queue_name, server_url, prefix=prefix)
 
 
 async def enough(runs: list[Any], count: int) -> None:

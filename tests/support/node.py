@@ -54,6 +54,7 @@ class NodeBull:
         self._process: asyncio.subprocess.Process | None = None
         self._replies: dict[int, asyncio.Future[Any]] = {}
         self._last_id = 0
+        self._opened = 0
         self._stderr: list[str] = []
         self._readers: list[asyncio.Task[None]] = []
 
@@ -102,7 +103,8 @@ class NodeBull:
 
         In ``settings["backoffStrategies"]`` a strategy is the list of its delays (ms), one an attempt.
         """
-        queue = NodeQueue(self, f"q{len(self.queues) + 1}", name)
+        self._opened += 1
+        queue = NodeQueue(self, f"q{self._opened}", name)
         self.queues[queue.handle] = queue
         opened = {"redis": redis_options(url), "prefix": prefix, **options}
         await self.call("open", queue=queue.handle, args=[name, opened])
@@ -142,7 +144,8 @@ class NodeBull:
         async for line in process.stdout:
             message = json.loads(line)
             if "event" in message:
-                await self.queues[message["queue"]].receive(NodeEvent(message["event"], message["args"]))
+                if queue := self.queues.get(message["queue"]):
+                    await queue.receive(NodeEvent(message["event"], message["args"]))
             elif reply := self._replies.get(message["id"]):
                 if reply.done():
                     continue

@@ -196,3 +196,4 @@ class NodeQueue:
     async def close(self, *, do_not_wait_jobs: bool = False) -> None:
         """Close this queue object; running jobs end first unless told otherwise."""
         await self.call("close", do_not_wait_jobs)
+        self.node.queues.pop(self.handle, None)

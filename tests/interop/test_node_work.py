@@ -1,0 +1,274 @@
+"""Jobs that one side adds and the other works."""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+from tests.support.interop import (
+    WITH_NODE,
+    WITHIN,
+    OpenNode,
+    both_servers,
+    echo,
+    make_due,
+    reaches,
+    reread,
+    working,
+)
+from tests.support.node import NodeError, NodeQueue
+from tests.support.until import until
+
+from toril.engine.backoff import Backoff
+from toril.engine.job import Job
+from toril.engine.options import Keep
+from toril.engine.queue import Queue
+from toril.errors import JobFailedError
+
+pytestmark = WITH_NODE
+
+#: Data that both sides must read alike.
+DATA: list[Any] = [
+    "plain",
+    "",
+    "كشف الحساب لشهر رمضان",
+    "🐂🎉 ñ \u2028 \u0000 \"quoted\" \\ </script>",
+    2**53,
+    -(2**53),
+    0,
+    0.1,
+    1e21,
+    5e-324,
+    True,
+    False,
+    None,
+    [],
+    {},
+    [None, [1, [2, [3, {"deep": {"er": [{}]}}]]]],
+    {"": 1, "k:e:y": None, "مفتاح": ["ب"]},
+    "ж" * 500_000,
+]  # fmt: skip
+
+
+@both_servers
+async def test_node_works_a_job_of_ours(queue: Queue, node_queue: NodeQueue, redis: Redis) -> None:
+    data = {"file": "a.png", "sizes": [64, 512]}
+    ours = await queue.add(
+        "resize", data, attempts=3, backoff=Backoff.exponential(2), priority=3, timeout=timedelta(minutes=1),
+        remove_on_complete=Keep(count=5, age=60), remove_on_fail=100, stack_trace_limit=4, job_id="ours",
+    )  # fmt: skip
+    nodes = await node_queue.add(
+        "resize", data, attempts=3, backoff={"type": "exponential", "delay": 2_000}, priority=3, timeout=60_000,
+        removeOnComplete={"count": 5, "age": 60}, removeOnFail=100, stackTraceLimit=4, jobId="nodes",
+    )  # fmt: skip
+    assert await stored(redis, queue, ours.id) == await stored(redis, queue, nodes["id"])
+
+    await node_queue.process([{"do": "log", "rows": ["done"]}, {"do": "echo"}], name="resize")
+    assert await ours.result(WITHIN) == data
+    seen = (await node_queue.event("processing", job_id="ours")).args[0]
+    assert (seen["name"], seen["data"], seen["attemptsMade"]) == ("resize", data, 0)
+    assert seen["opts"] == ours.opts
+    done = await reread(queue, "ours")
+    assert (done.return_value, await done.state()) == (data, "completed")
+    assert await queue.logs("ours") == (["done"], 1)
+
+
+async def stored(redis: Redis, queue: Queue, job_id: str) -> dict[str, Any]:
+    """A job's hash without what differs between two like jobs."""
+    fields = await redis.hgetall(queue.keys.job(job_id))
+    opts = json.loads(fields.pop("opts"))
+    assert opts.pop("timestamp") == int(fields.pop("timestamp"))
+    assert opts.pop("jobId") == job_id
+    return {**fields, "opts": opts}
+
+
+@both_servers
+async def test_we_work_a_job_of_nodes(queue: Queue, node_queue: NodeQueue) -> None:
+    seen: list[Job[Any]] = []
+
+    async def resize(job: Job[Any]) -> dict[str, Any]:
+        seen.append(job)
+        return {"files": 2, "note": "é"}
+
+    added = await node_queue.add("resize", {"file": "a.png"}, attempts=3, backoff=500, jobId="r1")
+    async with working(queue, resize):
+        assert await node_queue.finished("r1") == {"files": 2, "note": "é"}
+    (job,) = seen
+    assert (job.id, job.name, job.data, job.attempts_made) == ("r1", "resize", {"file": "a.png"}, 0)
+    assert (job.opts, job.timestamp) == (added["opts"], added["timestamp"])
+    assert job.options.backoff == Backoff.fixed(0.5)
+    done = await node_queue.get_job("r1") or {}
+    assert done["returnvalue"] == {"files": 2, "note": "é"}
+    assert done["finishedOn"] >= done["processedOn"] >= added["timestamp"]
+    assert await node_queue.get_state("r1") == "completed"
+
+
+async def test_any_data_goes_to_node_and_back(queue: Queue, node_queue: NodeQueue) -> None:
+    jobs = await queue.add_bulk([("echo", data) for data in DATA])
+    await node_queue.process({"do": "echo"}, name="echo")
+    for job, data in zip(jobs, DATA, strict=True):
+        assert await job.result(WITHIN) == data
+        shown = (await node_queue.event("processing", job_id=job.id)).args[0]["data"]
+        assert shown == as_bull_shows(data)
+
+
+async def test_any_data_of_nodes_comes_here_and_back(queue: Queue, node_queue: NodeQueue) -> None:
+    jobs = [await node_queue.add("echo", data) for data in DATA]
+    async with working(queue, echo):
+        for job, data in zip(jobs, map(as_bull_shows, DATA), strict=True):
+            assert await node_queue.finished(job["id"]) == data
+            assert (await reread(queue, job["id"])).data == data
+
+
+def as_bull_shows(data: Any) -> Any:
+    """Bull stores and shows what is false for JavaScript as an empty object; its processors get it as it is."""
+    return data if data or isinstance(data, list) else {}
+
+
+async def test_our_failure_is_told_to_node(queue: Queue, node_queue: NodeQueue) -> None:
+    async def work(job: Job[Any]) -> None:
+        raise ValueError("no such file: é")
+
+    job = await node_queue.add("resize", {})
+    async with working(queue, work):
+        with pytest.raises(NodeError, match=r"^no such file: é$"):
+            await node_queue.finished(job["id"])
+    failed = await node_queue.get_job(job["id"]) or {}
+    assert failed["failedReason"] == "no such file: é"
+    assert failed["attemptsMade"] == 1
+    (trace,) = failed["stacktrace"]
+    assert trace.startswith("Traceback")
+    assert trace.endswith("ValueError: no such file: é\n")
+    assert await node_queue.get_state(job["id"]) == "failed"
+    with pytest.raises(NodeError, match=r"^no such file: é$"):  # also who asks later
+        await node_queue.finished(job["id"])
+
+
+async def test_nodes_failure_is_told_to_us(queue: Queue, node_queue: NodeQueue) -> None:
+    await node_queue.process({"do": "fail", "message": "no such file: é"})
+    job = await queue.add({})
+    with pytest.raises(JobFailedError) as caught:
+        await job.result(WITHIN)
+    assert caught.value.reason == "no such file: é"
+    failed = await reread(queue, job.id)
+    assert failed.failed_reason == "no such file: é"
+    assert failed.stacktrace[0].startswith("Error: no such file: é\n    at ")
+
+
+async def test_attempts_go_on_across_languages(
+    queue: Queue, node_queue: NodeQueue, open_node: OpenNode, redis: Redis
+) -> None:
+    entered: list[tuple[int, int]] = []
+
+    async def work(job: Job[Any]) -> None:
+        entered.append((job.attempts_made, len(job.stacktrace)))
+        raise RuntimeError("second")
+
+    job = await queue.add("work", {}, attempts=3, backoff=3_600)
+    first = await open_node()
+    await first.process({"do": "fail", "message": "first"}, name="work")
+    await reaches(queue, "delayed", job.id)
+    await first.close()
+    await make_due(redis, queue, job.id)
+    async with working(queue, work):
+        await until(lambda: attempts(queue, job.id, 2))
+    assert entered == [(1, 1)]
+    await make_due(redis, queue, job.id)
+    await node_queue.process({"do": "return", "value": "third"}, name="work")
+    assert await job.result(WITHIN) == "third"
+    last = (await node_queue.event("processing", job_id=job.id)).args[0]
+    assert last["attemptsMade"] == 2
+    assert last["stacktrace"][0].startswith("Error: first\n")
+    assert last["stacktrace"][1].endswith("RuntimeError: second\n")
+
+
+async def attempts(queue: Queue, job_id: str, count: int) -> bool:
+    return (await reread(queue, job_id)).attempts_made == count
+
+
+async def test_our_progress_log_and_new_data_are_seen_by_node(queue: Queue, node_queue: NodeQueue) -> None:
+    async def work(job: Job[Any]) -> None:
+        await job.update_progress({"done": 0.5, "of": "é"})
+        await job.log("first: é")
+        await job.log("second")
+        await job.update({"n": 2})
+
+    job = await node_queue.add("work", {"n": 1})
+    await node_queue.on("global:progress")
+    async with working(queue, work):
+        await node_queue.finished(job["id"])
+    seen = await node_queue.get_job(job["id"]) or {}
+    assert (seen["progress"], seen["data"]) == ({"done": 0.5, "of": "é"}, {"n": 2})
+    assert await node_queue.get_job_logs(job["id"]) == {"logs": ["first: é", "second"], "count": 2}
+    assert (await node_queue.event("global:progress")).args == [job["id"], {"done": 0.5, "of": "é"}]
+
+
+async def test_progress_log_and_new_data_of_nodes_are_seen_by_us(queue: Queue, node_queue: NodeQueue) -> None:
+    job = await queue.add("work", {"n": 1})
+    steps = [
+        {"do": "progress", "values": [10, {"done": 2}]},
+        {"do": "log", "rows": ["first: é", "second"]},
+        {"do": "update", "data": {"n": 2}},
+    ]
+    await node_queue.process(steps, name="work")
+    assert await job.result(WITHIN) is None
+    seen = await reread(queue, job.id)
+    assert (seen.progress, seen.data) == ({"done": 2}, {"n": 2})
+    assert await queue.logs(job.id) == (["first: é", "second"], 2)
+
+
+@pytest.mark.parametrize("by_node", [True, False], ids=["node retries ours", "we retry Node's"])
+async def test_a_failed_job_is_retried_from_the_other_side(
+    queue: Queue, node_queue: NodeQueue, by_node: bool
+) -> None:
+    async def work(job: Job[Any]) -> int:
+        if job.attempts_made == 0:
+            raise RuntimeError("not yet")
+        return job.attempts_made
+
+    job = await queue.add("work", {})
+    if by_node:
+        async with working(queue, work):
+            with pytest.raises(JobFailedError, match="not yet"):
+                await job.result(WITHIN)
+            await node_queue.retry(job.id)
+            assert await node_queue.finished(job.id) == 1
+    else:
+        steps = [{"do": "failTimes", "times": 1, "message": "not yet"}, {"do": "return", "value": 1}]
+        await node_queue.process(steps, name="work")
+        with pytest.raises(NodeError, match="not yet"):
+            await node_queue.finished(job.id)
+        await job.retry()
+        assert await job.result(WITHIN) == 1
+    done = await node_queue.get_job(job.id) or {}
+    # The count goes on, as Bull keeps it, and the reason of the failure goes.
+    assert (done["attemptsMade"], done.get("failedReason"), len(done["stacktrace"])) == (1, None, 1)
+    assert done["retriedOn"] >= done["timestamp"]
+
+
+async def test_what_is_no_job_is_dropped_rather_than_run_empty(
+    queue: Queue, node_queue: NodeQueue, redis: Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    await redis.lpush(queue.keys.of("wait"), "ghost")
+    job = await node_queue.add("echo", {"n": 1})
+    with caplog.at_level(logging.WARNING):
+        async with working(queue, echo):
+            assert await node_queue.finished(job["id"]) == {"n": 1}
+    assert "ghosts_dropped" in caplog.text
+    assert await redis.exists(queue.keys.job("ghost")) == 0
+    assert (await node_queue.get_job_counts())["completed"] == 1
+
+
+async def test_data_that_is_not_json_fails_at_once(queue: Queue, node_queue: NodeQueue, redis: Redis) -> None:
+    bad = await node_queue.add("echo", {"n": 1}, attempts=3)
+    await redis.hset(queue.keys.job(bad["id"]), "data", "{n: 1}")
+    good = await node_queue.add("echo", {"n": 2})
+    async with working(queue, echo):
+        assert await node_queue.finished(good["id"]) == {"n": 2}
+        with pytest.raises(JobFailedError, match="data is not JSON"):
+            await (await reread(queue, bad["id"])).result(WITHIN)
+    assert (await node_queue.get_job_counts())["failed"] == 1

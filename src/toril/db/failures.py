@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from toril.db.errors import DatabaseSchemaError, DatabaseUnavailableError, RecordConflictError
+from toril.db.errors import (
+    DatabaseSchemaError,
+    DatabaseUnavailableError,
+    RecordConflictError,
+    RecordValueError,
+)
 from toril.errors import ConfigurationError, TorilError
 
 #: Codes of PostgreSQL by their beginning. Source: its manual, appendix "Error Codes".
 _REFUSED: Final = ("28", "3D")  # authorization, no such database
 _NO_SUCH_TABLE: Final = ("42P01", "42703")  # table, column
-_PASSING: Final = (
-    "08",
-    "40",
-    "53",
-    "55P03",
-    "57P",
-    "58",
-)  # connection, deadlock, resources, lock, stop, disk
+_BAD_VALUE: Final = "22"  # too long, or a character that text cannot have
+#: Connection, deadlock, resources, lock, shutdown, disk.
+_PASSING: Final = ("08", "40", "53", "55P03", "57P", "58")
 
 #: Words of SQLite, which has no codes that reach us.
 _SQLITE_NO_SUCH_TABLE: Final = ("no such table", "no such column", "has no column named")
@@ -38,6 +38,8 @@ def explain(error: Exception, database: str) -> TorilError | None:
         return DatabaseUnavailableError(
             f"all connections to {database} are in use; is a transaction left open?"
         )
+    if isinstance(error, StatementError) and isinstance(error.orig, LookupError):
+        return RecordValueError(str(error.orig))  # a choice that is none
     if not isinstance(error, DBAPIError):
         return None
     text = _first_line(error.orig)
@@ -48,6 +50,8 @@ def explain(error: Exception, database: str) -> TorilError | None:
         return DatabaseSchemaError(
             f"{database} has not the tables of this version ({text}): run toril db upgrade"
         )
+    if code.startswith(_BAD_VALUE):
+        return RecordValueError(f"the database cannot keep a value: {text}")
     if code.startswith(_REFUSED) or _has(text, _SQLITE_REFUSED):
         return ConfigurationError(f"{database} cannot be used: {text}")
     if error.connection_invalidated or code.startswith(_PASSING) or _has(text, _SQLITE_PASSING):

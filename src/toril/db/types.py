@@ -117,12 +117,12 @@ class Exact(TypeDecorator[Decimal]):
         """``value`` as a whole number of the smallest unit."""
         if isinstance(value, bool) or not isinstance(value, Decimal | int):
             raise ColumnValueError(f"{value!r} is not exact: give a Decimal or a whole number, never a float")
+        if not Decimal(value).is_finite():
+            raise ColumnValueError(f"{value} is no number that can be kept")
         try:
             units = _EXACTLY.to_integral_exact(_EXACTLY.scaleb(Decimal(value), self.scale))
         except DecimalException:
-            raise ColumnValueError(
-                f"{value} has more than {self.scale} decimals, or is no number: round it first"
-            ) from None
+            raise ColumnValueError(f"{value} has more than {self.scale} decimals: round it first") from None
         if abs(units) >= min(10**self.precision, _INT64):
             raise ColumnValueError(f"{value} is too large: it may have {self.precision} digits in all")
         return int(units)

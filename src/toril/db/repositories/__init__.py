@@ -1,0 +1,1 @@
+"""What is asked of the records, one module for each kind of them."""

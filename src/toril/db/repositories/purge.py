@@ -1,0 +1,53 @@
+"""Rows that have had their time: counted, and deleted in batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, delete, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from toril.db.models.access import OneTimeToken, Session
+from toril.db.models.mail import BulkSend
+from toril.db.models.notifications import Notification
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """Rows of one table that may go. Delete them in short transactions, one ``delete_batch`` in each."""
+
+    model: type[Session] | type[OneTimeToken] | type[Notification] | type[BulkSend]
+    which: ColumnElement[bool]
+
+    async def count(self, session: AsyncSession) -> int:
+        """How many there are."""
+        return await session.scalar(select(func.count()).select_from(self.model).where(self.which)) or 0
+
+    async def delete_batch(self, session: AsyncSession, *, limit: int = 500) -> int:
+        """Delete up to ``limit`` of them; returns how many. Fewer than ``limit`` were the last."""
+        some = select(self.model.id).where(self.which).limit(limit)
+        deleted = await session.execute(
+            delete(self.model).where(self.model.id.in_(some)).returning(self.model.id)
+        )
+        return len(deleted.all())
+
+
+def expired_sessions(now: datetime) -> Purge:
+    """Sessions that have ended; revoked ones too, as their refresh tokens can do nothing any more."""
+    return Purge(Session, or_(Session.expires_at <= now, Session.revoked_at.is_not(None)))
+
+
+def spent_tokens(now: datetime) -> Purge:
+    """One-time codes and links that have expired or were used."""
+    return Purge(OneTimeToken, or_(OneTimeToken.expires_at <= now, OneTimeToken.used_at.is_not(None)))
+
+
+def read_notifications(before: datetime) -> Purge:
+    """Notifications that were read before a moment; unread ones stay."""
+    return Purge(Notification, Notification.read_at < before)
+
+
+def old_bulk_sends(before: datetime) -> Purge:
+    """Records of bulk jobs from before a moment; choose one by which no such job can run again."""
+    return Purge(BulkSend, BulkSend.created_at < before)

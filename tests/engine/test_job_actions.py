@@ -494,6 +494,13 @@ async def test_result_of_a_removed_job_does_not_wait_for_ever(queue: Queue) -> N
         await job.result()
 
 
+async def test_the_message_about_a_job_that_is_gone_already_is_waited_for(queue: Queue, redis: Redis) -> None:
+    waiting = asyncio.create_task(queue.actions.result("fleeting", 5))
+    await until_awaited(queue, redis)
+    await redis.publish(queue.keys.of("completed"), '{"jobId": "fleeting", "val": "[7]"}')
+    assert await waiting == [7]
+
+
 async def test_result_is_found_though_the_message_got_lost(
     queue: Queue, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

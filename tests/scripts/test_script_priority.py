@@ -281,6 +281,29 @@ def test_adding_puts_jobs_back_when_all_workers_died(scripts: Scripts) -> None:
     assert scripts.list_of("wait") == ids[::-1]
 
 
+def test_what_is_added_while_jobs_are_put_back_keeps_its_place(scripts: Scripts) -> None:
+    scripts.beat()
+    urgent, late = scripts.add(*[2] * WINDOW), scripts.add(*[9] * 1500)
+    scripts.client.delete(scripts.keys.of("toril:workers"))
+    urgent += scripts.add(2)
+    late += scripts.add(9)
+    assert scripts.overflow()
+    urgent += scripts.add(2)
+    scripts.leave()
+    assert scripts.list_of("wait") == [*urgent, *late][::-1]
+
+
+def test_jobs_are_put_back_in_order_though_node_emptied_the_window(scripts: Scripts) -> None:
+    scripts.beat()
+    ids = scripts.add(*[1] * 2000)
+    scripts.client.delete(scripts.keys.of("toril:workers"))
+    assert [scripts.node_take() for _ in range(WINDOW)] == ids[:WINDOW]
+    for _ in range(4):
+        ids += scripts.add(1)
+    assert scripts.overflow() == []
+    assert scripts.list_of("wait") == ids[WINDOW:][::-1]
+
+
 def test_a_long_list_that_node_filled_is_shortened_step_by_step(scripts: Scripts) -> None:
     nodes = [scripts.node_add(5) for _ in range(1800)]
     unprioritised = scripts.add(0)

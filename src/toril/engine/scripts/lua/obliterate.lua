@@ -1,5 +1,6 @@
 --[[ obliterate
-  Delete a paused queue's jobs, a step; with the last ones go the queue's own keys.
+  Delete a paused queue's jobs, a step; after the last ones go the queue's own keys. What is named after jobs,
+  groups or debounce ids that are gone is left to the caller to find.
 
   ARGV[3] force  0/1  1: even if jobs are active
   ARGV[4] count  int  most jobs in this step
@@ -26,5 +27,4 @@ if #victims > 0 then
   return #victims
 end
 delete_all(KEYS)
-call('DEL', k_metrics_completed .. ':data', k_metrics_failed .. ':data')
 return 0

@@ -38,7 +38,8 @@ format: $(VENV)/.dev ## put the code in its format
 	$(BIN)/ruff check --fix src tests benchmarks
 
 bench: $(VENV)/.dev ## side by side with other queues; takes minutes, run it alone
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python -m benchmarks.run --install
+	$(BIN)/python -m benchmarks.run
 
 clean: ## remove what was made here
 	rm -rf $(VENV) .toril .pytest_cache .mypy_cache .ruff_cache

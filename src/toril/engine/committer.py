@@ -100,6 +100,8 @@ class Committer:
         while True:
             outcomes, self._outcomes = self._outcomes[:_MOST_OUTCOMES], self._outcomes[_MOST_OUTCOMES:]
             claims = self._idle.claimed()
+            if claims:
+                self._dry = False
             want = self._free() if self._taking and not self._dry else 0
             if outcomes or claims or want > 0:
                 try:
@@ -116,13 +118,9 @@ class Committer:
             if self._closing and not self._running() and not self._idle.waiting:
                 return
             if self._taking and self._dry and self._free() > 0 and not self._idle.waiting:
-                self._idle.begin(self._claimed)
+                self._idle.begin(self.wake)
             await self._wake.wait()
             self._wake.clear()
-
-    def _claimed(self) -> None:
-        self._dry = False
-        self._wake.set()
 
     def _free(self) -> int:
         # The idle wait may bring one at any moment: its place is kept.

@@ -12,10 +12,10 @@ from toril.errors import TorilError
 log = logging.getLogger("toril.worker")
 
 #: Seconds between heartbeats, and how long one counts.
-PERIOD, LIFE = 5.0, 20.0
+PERIOD, LIFE = 10.0, 45.0
 
 #: Schedules are looked after each so many heartbeats.
-_HEAL_EVERY = 6
+_HEAL_EVERY = 3
 
 
 class Housekeeping(Service):

@@ -131,6 +131,13 @@ class QueueService:
         """Queue one mail; ``email`` is the data of type ``transactional``."""
         return await self.add_job("email", {"type": "transactional", "data": dict(email)}, options)
 
+    async def send_bulk_emails(
+        self, recipients: Sequence[Mapping[str, Any]], subject: str, html: str, options: Options = None
+    ) -> dict[str, Any]:
+        """Queue one job that mails all ``recipients``, each with their own values in place of ``{{name}}``."""
+        data = {"recipients": [dict(recipient) for recipient in recipients], "subject": subject, "html": html}
+        return await self.add_job("email", {"type": "bulk", "data": data}, options)
+
     async def generate_pdf(
         self, data: Mapping[str, Any], type: str = "invoice", options: Options = None
     ) -> dict[str, Any]:

@@ -5,7 +5,10 @@ The commands, the web application, the reference page and the checks all come fr
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from difflib import get_close_matches
@@ -17,6 +20,7 @@ from toril.errors import ConfigurationError
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("text", "json")
+MIN_SECRET: Final = 32  #: characters
 
 _CREDENTIALS = re.compile(r"(?<=://).*@")
 
@@ -73,6 +77,18 @@ def _url(value: str, *schemes: str) -> str:
     # A driver may follow: postgresql+asyncpg.
     if not mark or scheme.partition("+")[0] not in schemes:
         raise ValueError(f"it must begin with {' or '.join(f'{name}://' for name in schemes)}")
+    return value
+
+
+def _public_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+        raise ValueError("it must be one such as https://mail.firm.example, without ? and #")
+    return value.rstrip("/")
+
+
+def _secret(value: str) -> str:
+    if len(value) < MIN_SECRET:
+        raise ValueError(f"it must have at least {MIN_SECRET} characters")
     return value
 
 
@@ -156,6 +172,27 @@ class Settings:
     )
     port: int = field(
         default=8080, metadata=_row("PORT", "port", _port, "Where the HTTP API and the dashboard listen.")
+    )
+    public_url: str | None = field(
+        default=None,
+        metadata=_row(
+            "TORIL_PUBLIC_URL",
+            "URL",
+            _public_url,
+            "Where the web application is reached from outside; links in mail begin with it.",
+            unset="http://localhost:PORT",
+        ),
+    )
+    secret: str | None = field(
+        default=None,
+        metadata=_row(
+            "TORIL_SECRET",
+            "text",
+            _secret,
+            "Signs links in mail; at least 32 characters. Links stop working when it changes.",
+            unset="made once, and kept in TORIL_HOME",
+            secret=True,
+        ),
     )
     timezone: str = field(
         default="Asia/Riyadh",
@@ -257,6 +294,18 @@ class Settings:
                     problems.append(f"{row.variable}: {shown} cannot be used: {error}")
         return cls(**values), problems
 
+    def reached_at(self) -> str:
+        """Where people reach the web application."""
+        return self.public_url or f"http://localhost:{self.port}"
+
+    def require_secret(self) -> str:
+        """The secret of this installation: the one that is set, else one made now and kept in ``home``.
+
+        Raises:
+            ConfigurationError: the file with it cannot be read or written.
+        """
+        return self.secret or _kept_secret(self.home / "secret")
+
     def shown(self) -> dict[str, str]:
         """Each variable's value for people: secrets and passwords masked, empty for what is not set."""
         shown = {}
@@ -265,6 +314,23 @@ class Settings:
             text = "" if value is None else without_password(str(value))
             shown[row.variable] = "***" if row.secret and text else text
         return shown
+
+
+def _kept_secret(path: Path) -> str:
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+            try:
+                with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                    file.write(secrets.token_urlsafe(48))
+                with contextlib.suppress(FileExistsError):
+                    os.link(part, path)  # fails if another process was quicker: then all have the same
+            finally:
+                part.unlink(missing_ok=True)
+        return _secret(path.read_text(encoding="ascii").strip())
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"the secret in {path} cannot be used: {error}; set TORIL_SECRET") from error
 
 
 def _rows(settings: Settings | type[Settings]) -> list[tuple[Field[Any], Setting]]:

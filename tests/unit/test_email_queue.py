@@ -37,7 +37,7 @@ class Recorder:
 def test_the_defaults_are_the_contract() -> None:
     queue = email_queue(OutboxProvider("unused"), from_email="o@example.com")
     assert queue.name == "email"
-    assert set(queue.types) == {"transactional"}
+    assert set(queue.types) == {"transactional", "bulk", "template", "campaign"}
     assert queue.job_options == {
         "attempts": 3,
         "backoff": {"type": "exponential", "delay": 3000},

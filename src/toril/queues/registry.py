@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from toril.engine.options import JobOptions
 from toril.engine.queue import Queue
 from toril.engine.worker import Worker
 from toril.queues.base import QueueDefinition
 from toril.queues.email.definition import choose_provider, email_queue
+from toril.queues.email.ledger import SentLedger
+from toril.queues.email.mailer import RIYADH
+from toril.queues.email.tracking import Tracker
 from toril.queues.pdf.definition import pdf_queue
 from toril.queues.storage import FileStore
+
+if TYPE_CHECKING:
+    from toril.db.session import Database
 
 #: Job options of every ready-made queue, unless it has its own; as Bull stores them (ms, ages in s).
 DEFAULT_JOB_OPTIONS: dict[str, Any] = {
@@ -30,6 +37,10 @@ def ready_made_queues(
     from_name: str = "",
     resend_api_key: str | None = None,
     smtp_url: str | None = None,
+    database: Database | None = None,
+    public_url: str | None = None,
+    secret: str | None = None,
+    zone: tzinfo = RIYADH,
 ) -> dict[str, QueueDefinition]:
     """All ready-made queues by name, with the providers that the arguments ask for.
 
@@ -37,16 +48,35 @@ def ready_made_queues(
         files: where processors keep and find files.
         outbox: folder for mail when neither a Resend key nor an SMTP URL is given.
         from_email, from_name: sender of mail.
+        database: the application's records. Bulk and campaign mail need it, to send nothing twice.
+        public_url, secret: of the links in campaign mail; see ``Tracker``.
+        zone: the time zone of days and times in mail.
 
     Raises:
         ConfigurationError: a value is not acceptable, or an extra is not installed.
     """
     provider = choose_provider(resend_api_key=resend_api_key, smtp_url=smtp_url, outbox=outbox)
     definitions = (
-        email_queue(provider, from_email=from_email, from_name=from_name, files=files),
+        email_queue(
+            provider,
+            from_email=from_email,
+            from_name=from_name,
+            files=files,
+            ledger=_ledger(database),
+            tracker=Tracker(public_url, secret) if public_url and secret else None,
+            zone=zone,
+        ),
         pdf_queue(store=files),
     )
     return {definition.name: definition for definition in definitions}
+
+
+def _ledger(database: Database | None) -> SentLedger | None:
+    if database is None:
+        return None
+    from toril.queues.email.database_ledger import DatabaseLedger  # needs the extra "db"
+
+    return DatabaseLedger(database)
 
 
 def open_queue(definition: QueueDefinition, **queue_options: Any) -> Queue:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from pathlib import Path
 
 from toril.errors import ConfigurationError, OptionError
 from toril.queues.base import JobType, QueueDefinition
 from toril.queues.email.addresses import Mailbox, parse_mailbox
-from toril.queues.email.payloads import Transactional
-from toril.queues.email.processors import Mailer
+from toril.queues.email.ledger import SentLedger
+from toril.queues.email.mailer import RIYADH, Mailer
+from toril.queues.email.payloads import Bulk, Campaign, TemplateMail, Transactional
+from toril.queues.email.processors import Processors
 from toril.queues.email.providers.base import EmailProvider
 from toril.queues.email.providers.outbox import OutboxProvider
+from toril.queues.email.tracking import Tracker
 from toril.queues.storage import FileStore
 
 #: as Bull stores them: delay in milliseconds, ages in seconds
@@ -28,6 +32,9 @@ def email_queue(
     from_email: str,
     from_name: str = "",
     files: FileStore | None = None,
+    ledger: SentLedger | None = None,
+    tracker: Tracker | None = None,
+    zone: tzinfo = RIYADH,
     key_prefix: str = "email",
     concurrency: int = 5,
 ) -> QueueDefinition:
@@ -37,26 +44,53 @@ def email_queue(
         provider: how mail leaves; closed with the definition.
         from_email: the sender, ``a@b.example`` or ``Name <a@b.example>``.
         from_name: the sender's name, instead of one in ``from_email``.
-        files: the store that attachments given by path come from.
-        key_prefix: see ``Mailer``.
-        concurrency: mails one worker process sends at once, unless configured otherwise.
+        files, ledger, tracker, zone, key_prefix: see ``Mailer``. Jobs of type bulk and campaign fail without a
+            ledger, those of type campaign also without a tracker.
+        concurrency: jobs one worker process runs at once, unless configured otherwise.
     Raises:
         ConfigurationError: the sender or the prefix is not acceptable.
     """
     if not key_prefix or not key_prefix.isascii() or not key_prefix.isprintable() or len(key_prefix) > 100:
         raise ConfigurationError(f"key_prefix {key_prefix!r} must be 1 to 100 printable ASCII characters")
     mailer = Mailer(
-        provider=provider, sender=_sender(from_email, from_name), files=files, key_prefix=key_prefix
+        provider=provider,
+        sender=_sender(from_email, from_name),
+        files=files,
+        ledger=ledger,
+        tracker=tracker,
+        zone=zone,
+        key_prefix=key_prefix,
     )
-    transactional = JobType(
-        name="transactional",
-        payload=Transactional,
-        process=mailer.transactional,
-        summary="One mail to one or a few people",
+    work = Processors(mailer)
+    types = (
+        JobType(
+            name="transactional",
+            payload=Transactional,
+            process=work.transactional,
+            summary="One mail to one or a few people",
+        ),
+        JobType(
+            name="bulk",
+            payload=Bulk,
+            process=work.bulk,
+            summary="The same mail to many, each with values of their own",
+        ),
+        JobType(
+            name="template",
+            payload=TemplateMail,
+            process=work.template,
+            summary="One mail from a template, in Arabic or English",
+        ),
+        JobType(
+            name="campaign",
+            payload=Campaign,
+            process=work.campaign,
+            summary="A campaign's mail to one recipient, with opens and clicks tracked",
+        ),
     )
     return QueueDefinition(
         name="email",
-        types={transactional.name: transactional},
+        types={each.name: each for each in types},
         job_options=JOB_OPTIONS,
         concurrency=concurrency,
         on_close=provider.close,

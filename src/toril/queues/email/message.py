@@ -30,6 +30,7 @@ class Mail:
         message_id: with its angle brackets; the same for every attempt of a job.
         text: the plain version, empty if the HTML has no text.
         tags: name and value; for providers that know them.
+        headers: further headers, ASCII, one line each; made by us, never from a payload.
         date: when the mail was put together, with a time zone.
     """
 
@@ -45,6 +46,7 @@ class Mail:
     reply_to: tuple[Mailbox, ...] = ()
     attachments: tuple[MailAttachment, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def recipients(self) -> tuple[str, ...]:
@@ -54,7 +56,16 @@ class Mail:
     def fingerprint(self) -> str:
         """A digest of all but the date, so two attempts at the same mail have the same."""
         digest = hashlib.sha256()
-        envelope = (self.message_id, self.sender, self.to, self.cc, self.bcc, self.reply_to, self.tags)
+        envelope = (
+            self.message_id,
+            self.sender,
+            self.to,
+            self.cc,
+            self.bcc,
+            self.reply_to,
+            self.tags,
+            self.headers,
+        )
         for part in (envelope, self.subject, self.text, self.html):
             digest.update(repr(part).encode())
         for attached in self.attachments:

@@ -57,6 +57,7 @@ def _headers(mail: Mail) -> Iterable[tuple[str, str]]:
             yield name, _address_list(boxes)
     charset = "us-ascii" if mail.subject.isascii() else "utf-8"
     yield "Subject", Header(mail.subject, charset, header_name="Subject").encode()
+    yield from mail.headers
 
 
 def _address_list(boxes: Iterable[Mailbox]) -> str:

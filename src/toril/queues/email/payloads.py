@@ -1,134 +1,51 @@
-"""What a job of the e-mail queue carries, checked before anything is sent."""
+"""What a job of the e-mail queue carries, checked before anything is sent: one model a type."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, WrapValidator, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import BeforeValidator, Field, PrivateAttr, StringConstraints, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
 
-from toril.errors import OptionError
 from toril.queues.base import Payload
-from toril.queues.email.addresses import header_text_problem, parse_mailbox
-
-MAX_RECIPIENTS = 50  #: addresses in each of to, cc and bcc
-MAX_SUBJECT = 900  #: characters; RFC 5322 allows lines of 998
-MAX_FILENAME = 255  #: bytes of UTF-8
-MAX_ATTACHMENTS = 40 * 1024 * 1024  #: bytes of all attachments together, counted in base64 as they travel
-
-_TOKEN = r"[A-Za-z0-9!#$&^_.+-]+"  # noqa: S105 - RFC 2045's word for a name
-_CONTENT_TYPE = re.compile(rf"{_TOKEN}/{_TOKEN}(?:\s*;\s*{_TOKEN}={_TOKEN})*")
-_CONTENT_ID = re.compile(r"[A-Za-z0-9.!#$%&'*+=_@-]{1,128}")
-
-
-def _problem(text: str) -> PydanticCustomError:
-    # Passed as context: the message is a template, and the text may quote braces from the payload.
-    return PydanticCustomError("email", "{text}", {"text": text})
-
-
-def _at(field: str, text: str) -> ValidationError:
-    """An error of one field, for a check that sees the whole model."""
-    return ValidationError.from_exception_data(
-        "email", [InitErrorDetails(type=_problem(text), loc=(field,), input=None)]
-    )
-
-
-def _address(text: str) -> str:
-    try:
-        parse_mailbox(text)
-    except OptionError as error:
-        raise _problem(str(error)) from error
-    return text.strip()
-
-
-_ADDRESS_LIST = TypeAdapter(
-    Annotated[list[Annotated[str, AfterValidator(_address)]], Field(max_length=MAX_RECIPIENTS)]
+from toril.queues.email.fields import (
+    Address,
+    Addresses,
+    Base64,
+    Body,
+    ContentId,
+    ContentType,
+    Filename,
+    HeaderText,
+    SomeAddresses,
+    StoredPath,
+    Subject,
+    problem,
+    problem_at,
 )
+from toril.queues.email.placeholders import placeholders
+from toril.queues.email.template_data import TEMPLATES, TemplateData, template_name
 
-
-def _one_or_many(value: Any, _: Any) -> str | list[str]:
-    if isinstance(value, str):
-        return _address(value)
-    if not isinstance(value, list):
-        raise _problem("should be an address or a list of addresses")
-    return _ADDRESS_LIST.validate_python(value)
-
-
-def _some(value: str | list[str]) -> str | list[str]:
-    if not value:
-        raise _problem("needs at least one address")
-    return value
-
-
-#: ``"a@b.example"``, ``"Name <a@b.example>"`` or a list of these; kept as given
-Addresses = Annotated[str | list[str], WrapValidator(_one_or_many)]
-
-
-def _header_text(text: str) -> str:
-    text = text.replace("\t", " ")
-    if problem := header_text_problem(text):
-        raise _problem(problem)
-    return text
-
-
-def _filename(text: str) -> str:
-    if not text or "/" in text or "\\" in text or text in (".", ".."):
-        raise _problem(f"{text!r} is not a plain file name")
-    if len(text.encode()) > MAX_FILENAME:
-        raise _problem(f"is longer than {MAX_FILENAME} bytes")
-    return _header_text(text)
-
-
-def _content_type(text: str) -> str:
-    if len(text) > 200 or not _CONTENT_TYPE.fullmatch(text):
-        raise _problem(f"{text!r} is not a media type such as application/pdf")
-    return text
-
-
-def _content_id(text: str) -> str:
-    bare = text.removeprefix("<").removesuffix(">")
-    if not _CONTENT_ID.fullmatch(bare):
-        raise _problem(f"{text!r} cannot be a content id; use letters, digits, dot, dash, underscore, @")
-    return bare
-
-
-def _base64(text: str) -> str:
-    compact = "".join(text.split())
-    try:
-        base64.b64decode(compact, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise _problem("is not base64") from error
-    return compact
-
-
-def _path(text: str) -> str:
-    if not text:
-        raise _problem("is empty")
-    if "://" in text:
-        raise _problem("is a URL; give the path of a stored file, nothing is fetched from the network")
-    if "\0" in text:
-        raise _problem("has a NUL character")
-    return text
+MAX_ATTACHMENTS = 40 * 1024 * 1024  #: bytes of all attachments together, counted in base64 as they travel
+MAX_BULK = 10_000  #: recipients of one bulk job
+MAX_VALUE = 10_000  #: characters of one value of a placeholder
 
 
 class Attachment(Payload):
     """A file that goes with the mail; with ``content_id`` it can be shown inside the HTML as ``cid:…``."""
 
-    filename: Annotated[str, AfterValidator(_filename)]
-    content: Annotated[str, AfterValidator(_base64)] | None = None  #: base64
-    path: Annotated[str, AfterValidator(_path)] | None = None  #: of a file in the file store
-    content_type: Annotated[str, AfterValidator(_content_type)] | None = None  #: else told by the name
-    content_id: Annotated[str, AfterValidator(_content_id)] | None = None
+    filename: Filename
+    content: Base64 | None = None
+    path: StoredPath | None = None  #: of a file in the file store
+    content_type: ContentType | None = None  #: else told by the name
+    content_id: ContentId | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> Attachment:
         if self.content is None and self.path is None:
-            raise _at("content", "either content or path is needed")
+            raise problem_at("either content or path is needed", "content")
         if self.content is not None and self.path is not None:
-            raise _at("path", "content is given too; one of them is enough")
+            raise problem_at("content is given too; one of them is enough", "path")
         return self
 
 
@@ -140,12 +57,12 @@ class Tag(Payload):
 
 
 class Transactional(Payload):
-    """One mail to one or a few people, as a job of the type ``transactional`` carries it."""
+    """One mail to one or a few people."""
 
-    to: Annotated[Addresses, AfterValidator(_some)]
-    subject: Annotated[str, Field(min_length=1, max_length=MAX_SUBJECT), AfterValidator(_header_text)]
-    html: str | None = None
-    text: str | None = None  #: made from ``html`` when absent
+    to: SomeAddresses
+    subject: Subject
+    html: Body | None = None
+    text: Body | None = None  #: made from ``html`` when absent
     reply_to: Addresses | None = None
     cc: Addresses | None = None
     bcc: Addresses | None = None
@@ -155,17 +72,122 @@ class Transactional(Payload):
     @model_validator(mode="after")
     def _whole(self) -> Transactional:
         if not self.html and not self.text:
-            raise _at("html", "either html or text is needed")
+            raise problem_at("either html or text is needed", "html")
         attached = self.attachments or []
         size = sum(len(attachment.content or "") for attachment in attached)
         if size > MAX_ATTACHMENTS:
-            raise _at("attachments", too_large(size))
+            raise problem_at(too_large(size), "attachments")
         ids = [attachment.content_id for attachment in attached if attachment.content_id]
         if len(ids) != len(set(ids)):
-            raise _at("attachments", "two of them have the same contentId")
+            raise problem_at("two of them have the same contentId", "attachments")
         return self
+
+
+class TemplateMail(Payload):
+    """One mail from a template."""
+
+    to: SomeAddresses
+    template_id: Annotated[str, StringConstraints(max_length=64)]
+    template_data: dict[str, Any]
+    subject: Subject | None = None  #: instead of the template's own
+    _data: TemplateData | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _fitting(self) -> TemplateMail:
+        model = TEMPLATES.get(template_name(self.template_id))
+        if model is None:
+            known = ", ".join(TEMPLATES)
+            raise problem_at(f"there is no template {self.template_id!r}; there are {known}", "templateId")
+        try:
+            self._data = model.model_validate(self.template_data)
+        except ValidationError as error:
+            raise _below("templateData", error) from None
+        return self
+
+    @property
+    def data(self) -> TemplateData:
+        """The template's variables, checked."""
+        assert self._data is not None
+        return self._data
+
+
+Scalar = str | int | float | bool | None
+
+
+def _scalar(value: Any) -> Any:
+    if not isinstance(value, Scalar) or len(str(value)) > MAX_VALUE:
+        raise problem(f"should be a number, true or false, or a text of at most {MAX_VALUE:,} characters")
+    return value
+
+
+class BulkRecipient(Payload, extra="allow"):
+    """One of many: an address, and values for the placeholders.
+
+    The address is checked when its turn comes, so that a bad one does not stop the others.
+    """
+
+    __pydantic_extra__: dict[str, Annotated[Scalar, BeforeValidator(_scalar)]]
+    email: Annotated[str, StringConstraints(max_length=1000)]
+    name: Annotated[str, StringConstraints(max_length=500)] | None = None
+
+    @property
+    def values(self) -> dict[str, str]:
+        """What its placeholders stand for; null is no value."""
+        given = {"email": self.email, "name": self.name, **self.__pydantic_extra__}
+        return {key: _as_text(value) for key, value in given.items() if value is not None}
+
+
+class Bulk(Payload):
+    """The same mail to many, each with its own values in place of ``{{name}}`` and the like."""
+
+    recipients: Annotated[list[BulkRecipient], Field(min_length=1, max_length=MAX_BULK)]
+    subject: Subject
+    html: Annotated[Body, Field(min_length=1)]
+    text: Body | None = None  #: made from each mail's HTML when absent
+
+    @model_validator(mode="after")
+    def _answerable(self) -> Bulk:
+        # A name that nobody has a value for is a slip of the pen: find it now, and not in ten thousand mails.
+        known = set().union(*(recipient.values for recipient in self.recipients))
+        for field in ("subject", "html", "text"):
+            for name in placeholders(getattr(self, field) or ""):
+                if name not in known:
+                    raise problem_at(f"no recipient has a value for {{{{{name}}}}}", field)
+        return self
+
+
+class CampaignRecipient(Payload):
+    """Who gets a campaign's mail."""
+
+    email: Address
+    name: Annotated[str, StringConstraints(max_length=200), HeaderText] | None = None
+
+
+class Campaign(Payload):
+    """A campaign's mail to one recipient, whose links and opening are tracked."""
+
+    campaign_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,64}$")]
+    recipient: CampaignRecipient
+    subject: Subject
+    html: Annotated[Body, Field(min_length=1)]
+    tracking_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
 
 
 def too_large(size: int) -> str:
     """What is wrong with attachments of ``size`` bytes in base64."""
     return f"{size / 1048576:.1f} MB in base64; the limit for all of them together is 40 MB"
+
+
+def _as_text(value: Scalar) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _below(field: str, error: ValidationError) -> ValidationError:
+    """The same problems, one level down."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return ValidationError.from_exception_data(
+        error.title,
+        [InitErrorDetails(type=problem(one["msg"]), loc=(field, *one["loc"]), input=None) for one in found],
+    )

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from html import unescape
+
+from toril.queues.email.markup import RAW_END, attributes, tokens
 
 # Not \s: direction marks and joiners are no whitespace here, and a no-break space becomes a plain one.
 _SPACE = re.compile(r"[ \t\r\n\f\xa0]+")
 _HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all", re.IGNORECASE)
 _SCHEME = re.compile(r"^(?:https?://|mailto:|tel:)", re.IGNORECASE)
 
-# A quoted value counts as one only after "=", and one that never ends is read as bare text, as browsers do.
-_TAG = re.compile(r"""<(/?)([A-Za-z][^\s/>]*+)((?:=\s*+"[^"]*+"|=\s*+'[^']*+'|[^>])*+)>""")
-_ATTRIBUTE = re.compile(r"""([^\s"'<>/=]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>]++)))?""")
-_RAW_END = {tag: re.compile(rf"</{tag}\b[^>]*+>?", re.IGNORECASE) for tag in ("script", "style", "title")}
 _MAX_DEPTH = 32  #: indents a line may have
 
 _VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
@@ -31,10 +27,10 @@ def html_to_text(html: str) -> str:
     the text already shows it, images their ``alt``, table rows a line each. Scripts, styles and elements
     hidden by ``hidden`` or ``display:none`` (such as preview lines) are left out. Text in any direction is
     kept in its logical order. Never raises, and takes time linear in the length, however broken or hostile
-    the HTML is; that is why it does not use ``html.parser``, which is quadratic in some Python releases.
+    the HTML is.
     """
     writer = _Writer()
-    for kind, name, content in _tokens(html):
+    for kind, name, content, _ in tokens(html):
         if kind == "text":
             writer.data(content)
         elif kind == "start":
@@ -42,46 +38,6 @@ def html_to_text(html: str) -> str:
         else:
             writer.end(name)
     return writer.text()
-
-
-def _tokens(html: str) -> Iterator[tuple[str, str, str]]:
-    """Split into ("text", "", text), ("start", tag, attributes) and ("end", tag, "").
-
-    Comments, declarations and the content of scripts, styles and titles are passed over. Markup that is cut
-    off at the end of the document is dropped with what follows, as the HTML standard has it.
-    """
-    at = 0
-    while at < len(html):
-        begin = html.find("<", at)
-        if begin < 0:
-            begin = len(html)
-        if begin > at:
-            yield "text", "", unescape(html[at:begin])
-        follows = html[begin + 1 : begin + 2]
-        if html.startswith("<!--", begin):
-            end = html.find("-->", begin + 4)
-            at = end + 3 if end >= 0 else len(html)
-        elif tag := _TAG.match(html, begin):
-            name = tag[2].lower()
-            at = tag.end()
-            yield ("end" if tag[1] else "start"), name, tag[3]
-            if not tag[1] and name in _RAW_END:
-                close = _RAW_END[name].search(html, at)
-                at = close.end() if close else len(html)
-                yield "end", name, ""
-        elif follows in ("!", "?", "/") or (follows.isascii() and follows.isalpha()):
-            end = html.find(">", begin)
-            at = end + 1 if end >= 0 else len(html)
-        elif begin < len(html):
-            yield "text", "", "<"
-            at = begin + 1
-        else:
-            at = begin
-
-
-def _attributes(source: str) -> dict[str, str]:
-    found = _ATTRIBUTE.findall(source)
-    return {name.lower(): unescape(one or two or bare) for name, one, two, bare in reversed(found)}
 
 
 class _Writer:
@@ -101,13 +57,13 @@ class _Writer:
         self._break()
         return re.sub(r"\n{3,}", "\n\n", "\n".join(self._lines)).strip("\n")
 
-    def start(self, tag: str, attributes: str) -> None:
+    def start(self, tag: str, source: str) -> None:
         if self._skip:
             self._skip_depth += tag == self._skip
             return
-        given = _attributes(attributes)
+        given = attributes(source)
         hidden = "hidden" in given or _HIDDEN.search(given.get("style", ""))
-        if tag not in _VOID and (hidden or tag in _RAW_END or tag == "template"):
+        if tag not in _VOID and (hidden or tag in RAW_END or tag == "template"):
             self._skip, self._skip_depth = tag, 1
             return
         if tag in _BLOCKS:

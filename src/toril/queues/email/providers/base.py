@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from toril.errors import UnrecoverableError
 from toril.queues.email.message import Mail
 
 
@@ -40,4 +41,31 @@ class EmailProvider(Protocol):
 
     async def close(self) -> None:
         """Give connections back. May be called twice."""
+        ...
+
+
+class BatchRefusedError(UnrecoverableError):
+    """A batch as a whole was refused and nothing of it sent; its mails may be taken one by one."""
+
+
+@runtime_checkable
+class BatchEmailProvider(EmailProvider, Protocol):
+    """One that takes many mails in one call."""
+
+    @property
+    def batch_size(self) -> int:
+        """The most mails in one call."""
+        ...
+
+    async def send_batch(
+        self, mails: Sequence[Mail], *, idempotency_key: str
+    ) -> Sequence[SentMail | UnrecoverableError]:
+        """Hand over ``mails``, which have no attachments; a bad one does not stop the others.
+
+        Returns:
+            For each mail, in order, what came of it.
+        Raises:
+            BatchRefusedError: see there.
+            Others as ``EmailProvider.send``, for all of them together.
+        """
         ...

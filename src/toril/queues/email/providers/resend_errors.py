@@ -11,6 +11,7 @@ import httpx
 import orjson
 
 from toril.errors import NotConfiguredError, RetryableError, TorilError, UnrecoverableError
+from toril.queues.email.providers.base import BatchRefusedError
 from toril.queues.retry_after import retry_after_seconds
 
 #: seconds; with three attempts, the last one comes a day after the first, when the quota is a new one
@@ -80,6 +81,14 @@ def explain(refusal: Refusal) -> TorilError:
     if 300 <= status < 400:
         return NotConfiguredError(f"Resend's address answers with a redirect ({refusal}); check base_url")
     return UnrecoverableError(f"Resend refused the mail ({refusal})")
+
+
+def explain_batch(refusal: Refusal) -> TorilError:
+    """The same for a batch, where a refusal of the request may be about one of its mails."""
+    error = explain(refusal)
+    if type(error) is UnrecoverableError and refusal.status in (400, 413, 422):
+        return BatchRefusedError(str(error))
+    return error
 
 
 def _with_jitter(seconds: float) -> float:

@@ -1,0 +1,130 @@
+"""The work behind a bulk job: the same mail to many, each once, however often the job is run."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from toril.errors import RetryableError
+from toril.queues.base import RunningJob
+from toril.queues.email.compose import job_token
+from toril.queues.email.delivery import Delivery
+from toril.queues.email.fields import MAX_SUBJECT
+from toril.queues.email.ledger import Outcome
+from toril.queues.email.mailer import Mailer
+from toril.queues.email.message import Mail
+from toril.queues.email.payloads import Bulk
+from toril.queues.email.placeholders import fill_html, fill_subject, fill_text
+from toril.queues.email.recipients import Entry, entries_of, first_of_each
+from toril.queues.email.text import html_to_text
+
+log = logging.getLogger("toril.queues.email")
+
+_MAX_JOB = 320  #: characters of a job's name in the ledger
+
+
+async def send_bulk(mailer: Mailer, payload: Bulk, job: RunningJob) -> dict[str, Any]:
+    """Send a bulk job's mails that are not sent yet. Progress is how much of all is done, in percent.
+
+    Returns:
+        ``{"success", "total", "successCount", "failedCount", "results"}``, a result for each recipient in order.
+    Raises:
+        RetryableError: some could not be sent now; the next attempt goes on with these.
+        NotConfiguredError: there is no ledger, or the provider refuses our account.
+    """
+    ledger = mailer.require_ledger("bulk")
+    name = ledger_name(mailer.key_prefix, job)
+    entries = entries_of(payload.recipients)
+    wanted = first_of_each(entries)
+    known = await ledger.outcomes(name)
+    shown = -1
+
+    async def tell() -> None:
+        nonlocal shown
+        percent = 100 * (len(known) + len(delivery.outcomes)) // max(1, len(wanted))
+        if percent > shown:
+            shown = percent
+            await job.update_progress(percent)
+
+    delivery = Delivery(
+        mailer.provider,
+        compose=lambda entry: _mail(mailer, payload, entry, job.id),
+        record=lambda outcomes: ledger.record(name, outcomes),
+        told=tell,
+        key=lambda part: mailer.key(f"{job.id}:{part}"),
+        concurrency=mailer.bulk_concurrency,
+    )
+    await tell()
+    await delivery.run(wanted, known)
+    outcomes = {**known, **delivery.outcomes}
+    if len(outcomes) < len(wanted):
+        if delivery.gave_up or _has_attempts_left(job):
+            raise _to_be_continued(delivery, len(outcomes), len(wanted))
+        # Single addresses that could not be served in any attempt: the job is done all the same.
+        outcomes |= {key: Outcome(error=str(error)) for key, error in delivery.later.items()}
+    await job.update_progress(100)
+    return _result(entries, outcomes, job)
+
+
+def ledger_name(key_prefix: str, job: RunningJob) -> str:
+    """What the ledger knows a job by.
+
+    With the time the job was added, since ids begin again when a queue is obliterated or its server replaced.
+    """
+    name = f"{key_prefix}:{job.id}:{getattr(job, 'timestamp', None) or 0}"
+    return name if len(name) <= _MAX_JOB else f"{key_prefix}:{hashlib.sha256(name.encode()).hexdigest()}"
+
+
+def _mail(mailer: Mailer, payload: Bulk, entry: Entry, job_id: str) -> Mail:
+    assert entry.box is not None
+    values = entry.given.values
+    html = fill_html(payload.html, values)
+    return Mail(
+        message_id=f"<email.{job_token(job_id)}.{entry.index}@{mailer.sender.domain}>",
+        sender=mailer.sender,
+        to=(entry.box,),
+        subject=fill_subject(payload.subject, values, limit=MAX_SUBJECT),
+        html=html,
+        text=fill_text(payload.text, values) if payload.text else html_to_text(html),
+        date=datetime.now(UTC),
+    )
+
+
+def _has_attempts_left(job: RunningJob) -> bool:
+    attempts = getattr(job, "opts", {}).get("attempts", 1)
+    return isinstance(attempts, int | float) and job.attempts_made + 1 < attempts
+
+
+def _to_be_continued(delivery: Delivery, done: int, total: int) -> RetryableError:
+    waits = [error.retry_after for error in delivery.later.values() if error.retry_after is not None]
+    return RetryableError(
+        f"{done} of {total} mails are done; the others could not be sent now, and another attempt goes on with "
+        f"them ({delivery.trouble})",
+        retry_after=max(waits, default=None),
+    )
+
+
+def _result(entries: Sequence[Entry], outcomes: Mapping[str, Outcome], job: RunningJob) -> dict[str, Any]:
+    results = [_row(entry, outcomes) for entry in entries]
+    sent = sum(row["success"] for row in results)
+    if sent < len(results):
+        log.warning(
+            "email_bulk_incomplete", extra={"job_id": job.id, "sent": sent, "not_sent": len(results) - sent}
+        )
+    return {
+        "success": sent == len(results),
+        "total": len(results),
+        "successCount": sent,
+        "failedCount": len(results) - sent,
+        "results": results,
+    }
+
+
+def _row(entry: Entry, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+    outcome = outcomes[entry.key] if entry.key else Outcome(error=entry.error)
+    if outcome.message_id is not None:
+        return {"email": entry.given.email, "success": True, "messageId": outcome.message_id}
+    return {"email": entry.given.email, "success": False, "error": outcome.error}

@@ -1,0 +1,90 @@
+"""The ledger of sent mail in the application's database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+
+from toril.db.errors import DatabaseUnavailableError, RecordConflictError
+from toril.db.models.mail import SendStatus
+from toril.db.repositories.mail import BulkSends, Campaigns, Suppressions
+from toril.db.session import Database
+from toril.errors import PayloadError
+from toril.queues.email.ledger import CampaignRecord, Outcome
+
+#: Seconds between attempts to note what was sent: giving up means that it may be sent again.
+_WAITS = (0.2, 1.0, 3.0)
+
+
+class DatabaseLedger:
+    """A ``SentLedger`` in the tables ``bulk_sends``, ``campaign_sends`` and ``mail_suppressions``."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def outcomes(self, job: str) -> Mapping[str, Outcome]:
+        """See ``SentLedger``."""
+        async with self.database.reading() as session:
+            sends = await BulkSends(session).list(job)
+        return {
+            key: Outcome(message_id=send.message_id, error=send.error)
+            for key, send in sends.items()
+            if send.status is not SendStatus.SENDING
+        }
+
+    async def record(self, job: str, outcomes: Mapping[str, Outcome]) -> None:
+        """See ``SentLedger``."""
+
+        async def write() -> None:
+            async with self.database.session() as session:
+                sends = BulkSends(session)
+                await sends.begin(job, list(outcomes))
+                for key, outcome in outcomes.items():
+                    await sends.finish(job, key, message_id=outcome.message_id, error=outcome.error)
+
+        await _insist(write)
+
+    async def suppressed(self, email: str) -> bool:
+        """See ``SentLedger``."""
+        async with self.database.reading() as session:
+            return await Suppressions(session).has(email)
+
+    async def begin_campaign(self, campaign_id: str, email: str, *, tracking_id: str) -> CampaignRecord:
+        """See ``SentLedger``."""
+        try:
+            async with self.database.session() as session:
+                send, is_new = await Campaigns(session).begin(campaign_id, email, tracking_id=tracking_id)
+        except RecordConflictError as error:
+            raise PayloadError(
+                f"trackingId: {tracking_id!r} is that of a mail to somebody else; each mail needs its own",
+                field="trackingId",
+            ) from error
+        return CampaignRecord(
+            id=send.id,
+            tracking_id=send.tracking_id,
+            is_new=is_new,
+            is_open=send.status is SendStatus.SENDING,
+            message_id=send.message_id if send.status is SendStatus.SENT else None,
+            age_s=(datetime.now(UTC) - send.created_at).total_seconds(),
+        )
+
+    async def finish_campaign(self, record_id: str, outcome: Outcome) -> None:
+        """See ``SentLedger``."""
+
+        async def write() -> None:
+            async with self.database.session() as session:
+                await Campaigns(session).finish(
+                    record_id, now=datetime.now(UTC), message_id=outcome.message_id, error=outcome.error
+                )
+
+        await _insist(write)
+
+
+async def _insist(write: Callable[[], Awaitable[None]]) -> None:
+    for wait_s in _WAITS:
+        try:
+            return await write()
+        except DatabaseUnavailableError:
+            await asyncio.sleep(wait_s)
+    await write()

@@ -1,0 +1,66 @@
+"""What all types of e-mail jobs share: how mail leaves, from whom, and what is remembered of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta, timezone, tzinfo
+
+from toril.errors import NotConfiguredError
+from toril.queues.email.addresses import Mailbox
+from toril.queues.email.ledger import SentLedger
+from toril.queues.email.providers.base import EmailProvider
+from toril.queues.email.tracking import Tracker
+from toril.queues.storage import FileStore
+
+MAX_KEY = 256  #: characters of an idempotency key; Resend's limit
+RIYADH = timezone(timedelta(hours=3), "Asia/Riyadh")  # no summer time, so a fixed offset is exact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mailer:
+    """How mail leaves, from whom, and what is remembered of it.
+
+    Attributes:
+        files: where attachments given by path are.
+        ledger: keeps what bulk and campaign jobs have sent.
+        tracker: makes the links of campaigns.
+        zone: the time zone of days and times in templates.
+        key_prefix: begins every idempotency key. Queues that share a provider's account, such as those of a
+            test and a production system, need different ones where their job ids can meet.
+        bulk_concurrency: mails of one bulk job that are under way at once, where the provider takes no batches.
+    """
+
+    provider: EmailProvider
+    sender: Mailbox
+    files: FileStore | None = None
+    ledger: SentLedger | None = None
+    tracker: Tracker | None = None
+    zone: tzinfo = RIYADH
+    key_prefix: str = "email"
+    bulk_concurrency: int = 8
+
+    @property
+    def firm_name(self) -> str:
+        """Who writes, for people."""
+        return self.sender.name or self.sender.domain
+
+    def key(self, name: str) -> str:
+        """The idempotency key of what ``name`` tells apart, such as a job's id: the same for every attempt."""
+        key = f"{self.key_prefix}:{name}"
+        if key.isascii() and key.isprintable() and len(key) <= MAX_KEY:
+            return key
+        return f"{self.key_prefix}:sha256-{hashlib.sha256(name.encode()).hexdigest()}"
+
+    def require_ledger(self, job_type: str) -> SentLedger:
+        """The ledger.
+
+        Raises:
+            NotConfiguredError: there is none, so that nothing would stop a job that runs again.
+        """
+        if self.ledger is None:
+            raise NotConfiguredError(
+                f"jobs of type {job_type!r} need a database, which remembers what was sent: give "
+                "ready_made_queues(database=…), or email_queue(ledger=…)"
+            )
+        return self.ledger

@@ -1,0 +1,114 @@
+"""Signed links in campaign mail: to follow a link, to tell that a mail was opened, to get no more.
+
+The page behind them takes only what we signed, so that it leads nobody to where somebody else wants (an open
+redirect), and nobody counts or unsubscribes for others by guessing. A link holds what it is about; it works as long
+as the secret stays the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+import orjson
+
+from toril.errors import ConfigurationError
+
+TrackingAction = Literal["click", "open", "unsubscribe"]
+
+#: Where each action's page is below the public URL; the signed text follows as the last part of the path.
+PATHS: dict[TrackingAction, str] = {"click": "t/c", "open": "t/o", "unsubscribe": "t/u"}
+
+#: A transparent picture of one pixel, the answer to ``open`` (GIF89a).
+PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+
+MIN_SECRET = 32  #: characters
+_SIGNATURE_BYTES = 16  # 128 bits: nobody guesses that through a web server
+_MAX_SIGNED = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackedMail:
+    """A campaign's mail to one recipient."""
+
+    campaign_id: str
+    tracking_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackingVisit:
+    """What somebody who follows one of our links asks for. ``target`` is where a click leads, else empty."""
+
+    action: TrackingAction
+    mail: TrackedMail
+    target: str = ""
+
+
+class Tracker:
+    """Makes signed links and reads them back.
+
+    Args:
+        public_url: where the pages are reached from outside, such as ``https://mail.firm.example``.
+        secret: kept for as long as mails with its links are to work; at least 32 characters.
+    Raises:
+        ConfigurationError: the URL or the secret cannot be used.
+    """
+
+    def __init__(self, public_url: str, secret: str) -> None:
+        parts = urlsplit(public_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ConfigurationError(
+                f"the public URL {public_url!r} must be one such as https://mail.firm.example (TORIL_PUBLIC_URL)"
+            )
+        if len(secret) < MIN_SECRET:
+            raise ConfigurationError(f"the secret must have at least {MIN_SECRET} characters (TORIL_SECRET)")
+        self.public_url = public_url.rstrip("/")
+        # A key of its own, so that nothing signed elsewhere with the same secret fits here.
+        self._key = hmac.digest(secret.encode(), b"toril: tracked links in mail, 1", "sha256")
+
+    def click_url(self, mail: TrackedMail, target: str) -> str:
+        """A link that leads to ``target`` by way of us."""
+        return self._url("click", mail, target)
+
+    def open_url(self, mail: TrackedMail) -> str:
+        """The address of the picture that tells the mail was opened."""
+        return self._url("open", mail)
+
+    def unsubscribe_url(self, mail: TrackedMail) -> str:
+        """The link to get no more campaigns; a POST to it does so at once (RFC 8058)."""
+        return self._url("unsubscribe", mail)
+
+    def read(self, action: TrackingAction, signed: str) -> TrackingVisit | None:
+        """What the last part of a link's path says; None if it was not signed by us for ``action``."""
+        text, dot, signature = signed.partition(".")
+        if not dot or len(signed) > _MAX_SIGNED or not signed.isascii():
+            return None
+        if not hmac.compare_digest(signature, self._signature(action, text)):
+            return None
+        try:
+            campaign_id, tracking_id, *target = orjson.loads(_from_base64(text))
+        except (binascii.Error, ValueError, TypeError):
+            return None
+        mail = TrackedMail(campaign_id=campaign_id, tracking_id=tracking_id)
+        return TrackingVisit(action=action, mail=mail, target=target[0] if target else "")
+
+    def _url(self, action: TrackingAction, mail: TrackedMail, *more: str) -> str:
+        text = _to_base64(orjson.dumps([mail.campaign_id, mail.tracking_id, *more]))
+        return f"{self.public_url}/{PATHS[action]}/{text}.{self._signature(action, text)}"
+
+    def _signature(self, action: TrackingAction, text: str) -> str:
+        digest = hmac.new(self._key, f"{action}.{text}".encode(), hashlib.sha256).digest()
+        return _to_base64(digest[:_SIGNATURE_BYTES])
+
+
+def _to_base64(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def _from_base64(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -133,6 +133,7 @@ class EventSubscriber:
         self._streams: WeakSet[EventStream] = WeakSet()
         self._watchers: dict[str, list[asyncio.Future[Ending]]] = {}
         self._due: list[Callable[[float], Any]] = []
+        self._drained: list[Callable[[], Any]] = []
         self._cancelled: list[Callable[[str], Any]] = []
         self._reconnected: list[Callable[[], Any]] = []
         self._events = {keys.of(name).encode(): name for name in (*EVENTS, _CANCEL)}
@@ -210,6 +211,10 @@ class EventSubscriber:
         """Call with the due time (ms) of each job that is delayed; returns what takes this back."""
         return self._add(self._due, call)
 
+    def on_drained(self, call: Callable[[], Any]) -> Callable[[], None]:
+        """Call each time somebody finds no job to take; returns what takes this back."""
+        return self._add(self._drained, call)
+
     def on_cancel(self, call: Callable[[str], Any]) -> Callable[[], None]:
         """Call with the id of each job that somebody wants stopped; returns what takes this back."""
         return self._add(self._cancelled, call)
@@ -251,6 +256,8 @@ class EventSubscriber:
                 wanted.update(("completed", "failed"))
             if self._due:
                 wanted.add("delayed")
+            if self._drained:
+                wanted.add("drained")
         if self._cancelled:
             wanted.add(_CANCEL)
         return {self._channels[name] for name in wanted}
@@ -270,6 +277,8 @@ class EventSubscriber:
                 self._hooks.emit(name, job_id)
             if name == "delayed":
                 self._call_all(self._due, value)
+            elif name == "drained":
+                self._call_all(self._drained)
             elif name in ("completed", "failed") and job_id in self._watchers:
                 self._settle(job_id, (name, text))
             if self._listeners.wanted(name):

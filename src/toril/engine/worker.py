@@ -25,6 +25,7 @@ from toril.engine.rate_limit import read_limiter
 from toril.engine.scripts.runner import ScriptRunner
 from toril.engine.service import Service
 from toril.engine.stalled import StalledCheck
+from toril.engine.window import WindowRefill
 from toril.errors import OptionError
 
 log = logging.getLogger("toril.worker")
@@ -123,9 +124,11 @@ class Worker:
         )
         self._promoter = DelayedPromoter(self._scripts)
         self._housekeeping = Housekeeping(self.queue, self._scripts)
+        self._window = WindowRefill(self._scripts)
         self._services: list[Service] = [
             self._housekeeping,
             self._promoter,
+            self._window,
             LockRenewer(
                 self._scripts,
                 core.hooks,
@@ -175,6 +178,7 @@ class Worker:
         subscriber.speak_as(self.token)
         self._stop_listening = [
             subscriber.on_delayed(self._promoter.told),
+            subscriber.on_drained(self._window.poke),
             subscriber.on_cancel(lambda job_id: self._executor.stop(job_id, "cancelled")),
         ]
         await subscriber.ready()
@@ -266,9 +270,10 @@ class Worker:
                 self._committing.cancel()
             elif (error := self._committing.exception()) is not None:
                 log.error("committer_failed", exc_info=error, extra={"queue": self.queue.name})
-            await self._housekeeping.leave()
         for service in self._services:
             await service.stop()
+        if self._committing is not None:
+            await self._housekeeping.leave()  # after its last beat, which would put it on the list again
         for stop_listening in self._stop_listening:
             stop_listening()
         await self._executor.close()

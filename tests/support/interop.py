@@ -55,6 +55,8 @@ def as_told(steps: list[dict[str, Any]]) -> Any:
             match step:
                 case {"do": "return", "value": value}:
                     return value
+                case {"do": "echo"}:
+                    return job.data
                 case {"do": "failTimes", "times": times, "message": message}:
                     if job.attempts_made < times:
                         raise RuntimeError(message)

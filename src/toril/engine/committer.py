@@ -135,7 +135,8 @@ class Committer:
             except ConnectionLostError:
                 for outcome in outcomes:
                     outcome.resent = True
-                await self._reclaim([outcome.job.id for outcome in outcomes] + claims)
+                # What has ended since the call was made is known too: it must not be run again.
+                await self._reclaim([outcome.job.id for outcome in outcomes + self._outcomes] + claims)
                 want = min(want, max(0, self._free()))
             except QueueUnavailableError as error:
                 self._report(error)

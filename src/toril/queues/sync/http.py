@@ -50,6 +50,10 @@ class _OurRequests(logging.Filter):
 logging.getLogger("httpx").addFilter(_OurRequests())
 
 
+class NotSentError(RetryableError):
+    """The request cannot have reached the service: trying again is safe whatever it was."""
+
+
 class VendorClient:
     """An HTTP client of one outside service; safe to share among jobs. Close it when its worker stops.
 
@@ -133,7 +137,8 @@ class VendorClient:
             auth: name and password for HTTP Basic.
             json, form, content: the body, at most one of them.
         Raises:
-            RetryableError: nothing was sent, or no answer came and the request is repeatable.
+            NotSentError: nothing was sent.
+            RetryableError: no answer came, and the request is repeatable.
             UnknownOutcomeError: it may have been done, no answer came, and it is not repeatable.
             NotConfiguredError: a secret cannot be sent, as it is none that the service could have given.
         """
@@ -221,7 +226,7 @@ class VendorClient:
         if isinstance(error, TimeoutError):
             named = f"no whole answer within {self.total_timeout:g} s"
         if isinstance(error, _BEFORE_SENDING) or (isinstance(error, TimeoutError) and not sent):
-            return RetryableError(f"{self.vendor} could not be reached; {operation} was not sent ({named})")
+            return NotSentError(f"{self.vendor} could not be reached; {operation} was not sent ({named})")
         if repeatable:
             return RetryableError(
                 f"{self.vendor} did not answer {operation} ({named}); sending it again is safe"

@@ -193,6 +193,10 @@ class NodeQueue:
         """``kind`` is ``completed`` or ``failed``."""
         return dict(await self.call("getMetrics", kind, start, end))
 
+    async def board(self) -> str:
+        """Serve bull-board over this queue, until it is closed; returns the board's URL."""
+        return f"http://127.0.0.1:{await self.call('board')}"
+
     async def close(self, *, do_not_wait_jobs: bool = False) -> None:
         """Close this queue object; running jobs end first unless told otherwise."""
         await self.call("close", do_not_wait_jobs)

@@ -7,6 +7,7 @@
  *   {id, call: 'process', queue, args: [name, concurrency, behaviour]}      see behaviours.js
  *   {id, call: 'release', queue, args: [jobId, value, error]}
  *   {id, call: 'on', queue, args: [event]}                 replies once subscribed; then events follow
+ *   {id, call: 'board', queue}                             bull-board over the queue; replies with its port
  *   {id, call: METHOD, queue, args}                        a method of the queue object
  *   {id, call: METHOD, queue, job: jobId, args}            a method of the job object
  *
@@ -85,7 +86,10 @@ async function callJob(queue, jobId, method, args) {
   return job[method](...args);
 }
 
-const commands = { open, process: startProcessor, release, on: listen };
+// Loaded when first wanted: it takes longer than all the rest.
+const board = handle => require('./board').serve(requireQueue(handle));
+
+const commands = { open, process: startProcessor, release, on: listen, board };
 
 async function run({ call, queue: handle, job, args = [] }) {
   if (job !== undefined) return callJob(requireQueue(handle), job, call, args);

@@ -1,4 +1,4 @@
-"""An HTTP server on a loopback port that behaves as Resend's documentation says POST /emails does.
+"""An HTTP server on a loopback port that behaves as Resend's documentation says POST /emails and its batch do.
 
 It checks the key, the user agent and the fields, remembers idempotency keys, and can be told to limit, fail,
 stall or answer nonsense.
@@ -61,19 +61,21 @@ class ResendServer:
             ``"drop"`` and ``"hang"`` do the work, then cut the connection or never answer; ``"drip"`` answers
             a byte at a time.
         sent: the messages that would go out, once for each idempotency key.
+        strict_about: names of errors that refuse a batch as a whole, permissive or not.
     """
 
     url: str = ""
     script: list[Answer | str] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     sent: list[dict[str, Any]] = field(default_factory=list)
+    strict_about: set[str] = field(default_factory=set)
     connections: int = 0
     hold: asyncio.Event | None = None  #: when set, requests wait for it while they are at work
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _keys: dict[str, tuple[bytes, Answer | None]] = field(default_factory=dict)
 
     async def answer(self, request: Request) -> Answer:
-        if (request.method, request.path) != ("POST", "/emails"):
+        if request.method != "POST" or request.path not in ("/emails", "/emails/batch"):
             return failure(404, "not_found")
         if not request.headers.get("user-agent"):
             return failure(403, "validation_error", "a User-Agent is required")
@@ -83,8 +85,9 @@ class ResendServer:
         if authorization != f"Bearer {API_KEY}":
             return failure(403, "invalid_api_key", "API key is invalid")
         key = request.headers.get("idempotency-key")
+        send = self._send if request.path == "/emails" else self._send_batch
         if key is None:
-            return await self._send(request)
+            return await send(request)
         if not 1 <= len(key) <= 256:
             return failure(400, "invalid_idempotency_key")
         if key in self._keys:
@@ -93,7 +96,7 @@ class ResendServer:
                 return failure(409, "concurrent_idempotent_requests")
             return first if body == request.body else failure(409, "invalid_idempotent_request")
         self._keys[key] = (request.body, None)
-        answer = await self._send(request)
+        answer = await send(request)
         if answer.status == 200:
             self._keys[key] = (request.body, answer)
         else:
@@ -101,18 +104,43 @@ class ResendServer:
         return answer
 
     async def _send(self, request: Request) -> Answer:
-        message = request.json
-        for name in ("from", "to", "subject"):
-            if not message.get(name):
-                return failure(422, "missing_required_field", f"Missing `{name}` field.")
-        if not (message.get("html") or message.get("text")):
-            return failure(422, "missing_required_field", "Missing `html` or `text` field.")
-        if not re.fullmatch(r"(?:.+ <)?[^<>@\s]+@[^<>@\s]+>?", message["from"]):
-            return failure(422, "invalid_from_address")
+        if problem := self._problem(request.json):
+            return failure(422, *problem)
         if self.hold is not None:
             await self.hold.wait()
-        self.sent.append(message)
+        self.sent.append(request.json)
         return Answer(200, {"id": str(uuid.uuid4())})
+
+    async def _send_batch(self, request: Request) -> Answer:
+        messages = request.json
+        if not isinstance(messages, list) or not 1 <= len(messages) <= 100:
+            return failure(422, "validation_error", "A batch has 1 to 100 emails.")
+        if any("attachments" in message or "scheduled_at" in message for message in messages):
+            return failure(422, "validation_error", "A batch has no attachments.")
+        problems = {n: found for n, message in enumerate(messages) if (found := self._problem(message))}
+        permissive = request.headers.get("x-batch-validation") == "permissive"
+        if problems and (not permissive or self.strict_about & {name for name, _ in problems.values()}):
+            return failure(422, *next(iter(problems.values())))
+        if self.hold is not None:
+            await self.hold.wait()
+        good = [message for n, message in enumerate(messages) if n not in problems]
+        self.sent += good
+        body: dict[str, Any] = {"data": [{"id": str(uuid.uuid4())} for _ in good]}
+        if permissive:
+            body["errors"] = [{"index": n, "message": message} for n, (_, message) in problems.items()]
+        return Answer(200, body)
+
+    def _problem(self, message: dict[str, Any]) -> tuple[str, str] | None:
+        for name in ("from", "to", "subject"):
+            if not message.get(name):
+                return "missing_required_field", f"Missing `{name}` field."
+        if not (message.get("html") or message.get("text")):
+            return "missing_required_field", "Missing `html` or `text` field."
+        if not re.fullmatch(r"(?:.+ <)?[^<>@\s]+@[^<>@\s]+>?", message["from"]):
+            return "invalid_from_address", "Invalid `from` field."
+        if any("blocked" in address for address in message["to"]):
+            return "validation_error", "Invalid `to` field."
+        return None
 
 
 @asynccontextmanager

@@ -200,8 +200,9 @@ class Delivery:
         """Record; what comes while another call records goes out together with the next."""
         self._unrecorded |= outcomes
         async with self._recording:
-            ready, self._unrecorded = self._unrecorded, {}
-            if ready:
+            # Only who waits for a write of his own begins one: else each would write what came a moment ago.
+            if outcomes.keys() & self._unrecorded.keys():
+                ready, self._unrecorded = self._unrecorded, {}
                 await self._record(ready)
                 self.outcomes |= ready
         await self._told()

@@ -30,11 +30,11 @@ _WEEKDAYS: Mapping[Language, tuple[str, ...]] = {
     "en": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"),
 }
 
-#: What is counted: (one, two, three to ten, more) in Arabic, (one, more) in English.
-_UNITS: Mapping[str, tuple[tuple[str, str, str, str], tuple[str, str]]] = {
-    "minute": (("دقيقة واحدة", "دقيقتين", "دقائق", "دقيقة"), ("minute", "minutes")),
-    "hour": (("ساعة واحدة", "ساعتين", "ساعات", "ساعة"), ("hour", "hours")),
-    "day": (("يوم واحد", "يومين", "أيام", "يومًا"), ("day", "days")),
+#: What is counted: (one, two, few, many, other) in Arabic, as CLDR's plural rules name them; (one, other) in English.
+_UNITS: Mapping[str, tuple[tuple[str, str, str, str, str], tuple[str, str]]] = {
+    "minute": (("دقيقة واحدة", "دقيقتين", "دقائق", "دقيقة", "دقيقة"), ("minute", "minutes")),
+    "hour": (("ساعة واحدة", "ساعتين", "ساعات", "ساعة", "ساعة"), ("hour", "hours")),
+    "day": (("يوم واحد", "يومين", "أيام", "يومًا", "يوم"), ("day", "days")),
 }
 
 
@@ -67,12 +67,13 @@ def clock(value: datetime, zone: tzinfo, language: Language) -> str:
 
 def count(number: int, unit: str, language: Language) -> str:
     """``number`` of ``unit`` (minute, hour, day), with the form the number asks for."""
-    (one, two, few, many), (single, plural) = _UNITS[unit]
+    (one, two, few, many, other), (single, plural) = _UNITS[unit]
     if language == "en":
         return f"{number:,} {single if number == 1 else plural}"
     if number in (1, 2):
         return one if number == 1 else two
-    return f"{number:,} {few if 3 <= number % 100 <= 10 else many}"
+    rest = number % 100
+    return f"{number:,} {few if 3 <= rest <= 10 else many if rest > 10 else other}"
 
 
 def span(minutes: int, language: Language) -> str:

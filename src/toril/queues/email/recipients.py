@@ -43,7 +43,7 @@ def entries_of(recipients: Sequence[BulkRecipient]) -> list[Entry]:
             entries.append(Entry(index=index, given=given, error=str(error)))
             continue
         address = box.address.lower()
-        mail = (address, frozenset(given.values.items()))
+        mail = (address, frozenset((given.values | {"email": address}).items()))
         if mail not in keys:
             times[address] += 1
             # Somebody who is listed twice with different values, such as two cases, gets two mails.

@@ -20,6 +20,7 @@ from toril.errors import ConfigurationError
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("text", "json")
+SMS_PROVIDERS: Final = ("log", "unifonic", "taqnyat", "twilio")
 MIN_SECRET: Final = 32  #: characters
 
 _CREDENTIALS = re.compile(r"(?<=://).*@")
@@ -205,7 +206,10 @@ class Settings:
     outbox_path: Path = field(
         default=Path("$TORIL_HOME", "outbox"),
         metadata=_row(
-            "TORIL_OUTBOX", "folder", _folder, "Where mail goes while neither Resend nor SMTP is set."
+            "TORIL_OUTBOX",
+            "folder",
+            _folder,
+            "Where mail goes while neither Resend nor SMTP is set, and SMS while SMS_PROVIDER is log.",
         ),
     )
     resend_api_key: str | None = field(
@@ -241,6 +245,55 @@ class Settings:
         default=None,
         metadata=_row(
             "CONTACT_EMAIL", "address", _email, "Whom push services may write to about our messages."
+        ),
+    )
+    sms_provider: str = field(
+        default="log",
+        metadata=_row(
+            "SMS_PROVIDER",
+            ", ".join(SMS_PROVIDERS),
+            _one_of(*SMS_PROVIDERS),
+            "Who sends SMS; log writes them to a folder of TORIL_OUTBOX.",
+        ),
+    )
+    sms_sender: str | None = field(
+        default=None,
+        metadata=_row(
+            "SMS_SENDER",
+            "text",
+            _text,
+            "Sender of SMS whose job names none: a registered name, or a number or service of Twilio.",
+        ),
+    )
+    unifonic_app_sid: str | None = field(
+        default=None, metadata=_row("UNIFONIC_APP_SID", "text", _text, "For Unifonic.", secret=True)
+    )
+    taqnyat_token: str | None = field(
+        default=None, metadata=_row("TAQNYAT_TOKEN", "text", _text, "For Taqnyat.", secret=True)
+    )
+    twilio_account_sid: str | None = field(
+        default=None, metadata=_row("TWILIO_ACCOUNT_SID", "text", _text, "For Twilio: AC and 32 digits.")
+    )
+    twilio_auth_token: str | None = field(
+        default=None, metadata=_row("TWILIO_AUTH_TOKEN", "text", _text, "For Twilio.", secret=True)
+    )
+    webhook_secret: str | None = field(
+        default=None,
+        metadata=_row(
+            "WEBHOOK_SECRET",
+            "text",
+            _text,
+            "Signs webhooks: whsec_ and base64; while it is being replaced, the new one, a space and the old one.",
+            secret=True,
+        ),
+    )
+    socketio_channel: str = field(
+        default="socketio",
+        metadata=_row(
+            "SOCKETIO_CHANNEL",
+            "text",
+            _text,
+            "Redis channel of live events; installations that share a server need different ones.",
         ),
     )
     log_level: str = field(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from datetime import timedelta
 from typing import Any
 
@@ -12,21 +11,18 @@ from redis.asyncio import Redis
 from tests.support.interop import (
     WITH_NODE,
     WITHIN,
-    OpenNode,
     both_servers,
     echo,
-    make_due,
-    reaches,
     reread,
     working,
 )
-from tests.support.node import NodeError, NodeQueue
-from tests.support.until import until
+from tests.support.node import NodeBull, NodeError, NodeQueue
 
 from toril.engine.backoff import Backoff
 from toril.engine.job import Job
-from toril.engine.options import Keep
+from toril.engine.options import Debounce, Keep
 from toril.engine.queue import Queue
+from toril.engine.repeat import Repeat
 from toril.errors import JobFailedError
 
 pytestmark = WITH_NODE
@@ -159,37 +155,6 @@ async def test_nodes_failure_is_told_to_us(queue: Queue, node_queue: NodeQueue) 
     assert failed.stacktrace[0].startswith("Error: no such file: é\n    at ")
 
 
-async def test_attempts_go_on_across_languages(
-    queue: Queue, node_queue: NodeQueue, open_node: OpenNode, redis: Redis
-) -> None:
-    entered: list[tuple[int, int]] = []
-
-    async def work(job: Job[Any]) -> None:
-        entered.append((job.attempts_made, len(job.stacktrace)))
-        raise RuntimeError("second")
-
-    job = await queue.add("work", {}, attempts=3, backoff=3_600)
-    first = await open_node()
-    await first.process({"do": "fail", "message": "first"}, name="work")
-    await reaches(queue, "delayed", job.id)
-    await first.close()
-    await make_due(redis, queue, job.id)
-    async with working(queue, work):
-        await until(lambda: attempts(queue, job.id, 2))
-    assert entered == [(1, 1)]
-    await make_due(redis, queue, job.id)
-    await node_queue.process({"do": "return", "value": "third"}, name="work")
-    assert await job.result(WITHIN) == "third"
-    last = (await node_queue.event("processing", job_id=job.id)).args[0]
-    assert last["attemptsMade"] == 2
-    assert last["stacktrace"][0].startswith("Error: first\n")
-    assert last["stacktrace"][1].endswith("RuntimeError: second\n")
-
-
-async def attempts(queue: Queue, job_id: str, count: int) -> bool:
-    return (await reread(queue, job_id)).attempts_made == count
-
-
 async def test_our_progress_log_and_new_data_are_seen_by_node(queue: Queue, node_queue: NodeQueue) -> None:
     async def work(job: Job[Any]) -> None:
         await job.update_progress({"done": 0.5, "of": "é"})
@@ -221,54 +186,35 @@ async def test_progress_log_and_new_data_of_nodes_are_seen_by_us(queue: Queue, n
     assert await queue.logs(job.id) == (["first: é", "second"], 2)
 
 
-@pytest.mark.parametrize("by_node", [True, False], ids=["node retries ours", "we retry Node's"])
-async def test_a_failed_job_is_retried_from_the_other_side(
-    queue: Queue, node_queue: NodeQueue, by_node: bool
-) -> None:
-    async def work(job: Job[Any]) -> int:
-        if job.attempts_made == 0:
-            raise RuntimeError("not yet")
-        return job.attempts_made
-
-    job = await queue.add("work", {})
-    if by_node:
-        async with working(queue, work):
-            with pytest.raises(JobFailedError, match="not yet"):
-                await job.result(WITHIN)
-            await node_queue.retry(job.id)
-            assert await node_queue.finished(job.id) == 1
-    else:
-        steps = [{"do": "failTimes", "times": 1, "message": "not yet"}, {"do": "return", "value": 1}]
-        await node_queue.process(steps, name="work")
-        with pytest.raises(NodeError, match="not yet"):
-            await node_queue.finished(job.id)
-        await job.retry()
-        assert await job.result(WITHIN) == 1
-    done = await node_queue.get_job(job.id) or {}
-    # The count goes on, as Bull keeps it, and the reason of the failure goes.
-    assert (done["attemptsMade"], done.get("failedReason"), len(done["stacktrace"])) == (1, None, 1)
-    assert done["retriedOn"] >= done["timestamp"]
-
-
-async def test_what_is_no_job_is_dropped_rather_than_run_empty(
-    queue: Queue, node_queue: NodeQueue, redis: Redis, caplog: pytest.LogCaptureFixture
-) -> None:
-    await redis.lpush(queue.keys.of("wait"), "ghost")
-    job = await node_queue.add("echo", {"n": 1})
-    with caplog.at_level(logging.WARNING):
-        async with working(queue, echo):
-            assert await node_queue.finished(job["id"]) == {"n": 1}
-    assert "ghosts_dropped" in caplog.text
-    assert await redis.exists(queue.keys.job("ghost")) == 0
-    assert (await node_queue.get_job_counts())["completed"] == 1
-
-
-async def test_data_that_is_not_json_fails_at_once(queue: Queue, node_queue: NodeQueue, redis: Redis) -> None:
-    bad = await node_queue.add("echo", {"n": 1}, attempts=3)
-    await redis.hset(queue.keys.job(bad["id"]), "data", "{n: 1}")
-    good = await node_queue.add("echo", {"n": 2})
+async def test_who_wants_the_text_of_the_data_gets_it(queue: Queue, node_queue: NodeQueue) -> None:
+    nodes = await node_queue.add("work", {"n": [1, 2]}, preventParsingData=True)
     async with working(queue, echo):
-        assert await node_queue.finished(good["id"]) == {"n": 2}
-        with pytest.raises(JobFailedError, match="data is not JSON"):
-            await (await reread(queue, bad["id"])).result(WITHIN)
-    assert (await node_queue.get_job_counts())["failed"] == 1
+        assert await node_queue.finished(nodes["id"]) == '{"n":[1,2]}'
+    ours = await queue.add("work", {"n": [1.0]}, prevent_parsing_data=True)
+    await node_queue.process({"do": "echo"}, name="work")
+    assert await ours.result(WITHIN) == '{"n":[1.0]}'
+
+
+@pytest.mark.parametrize("tag", ["prefix", "name"])
+async def test_a_hash_tag_keeps_all_keys_together(
+    node: NodeBull, redis: Redis, server_url: str, prefix: str, queue_name: str, tag: str
+) -> None:
+    """A cluster puts what stands between braces into one slot."""
+    name = f"{{{queue_name}}}" if tag == "name" else queue_name
+    start = f"{{{prefix}}}" if tag == "prefix" else prefix
+    node_queue = await node.open(name, server_url, start)
+    async with (
+        Queue(name, url=server_url, prefix=start) as queue,
+        working(queue, echo, limiter={"max": 100, "duration": 60}),
+    ):
+        await node_queue.on("global:completed")
+        ours = await queue.add("work", 1, priority=1, debounce=Debounce("d", ttl=60))
+        nodes = await node_queue.add("work", 2, delay=1, jobId="a:b")
+        await queue.add("work", 3, repeat=Repeat(every=3_600))
+        assert await node_queue.finished(ours.id) == 1
+        assert await node_queue.finished(nodes["id"]) == 2
+        await node_queue.event("global:completed", count=2)
+        keys = await redis.keys(f"*{prefix}*")
+    assert len(keys) > 6
+    assert {key[: len(start) + len(name) + 2] for key in keys} == {f"{start}:{name}:"}
+    await node_queue.close()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.support.interop import WITH_NODE
+from tests.support.interop import WITH_NODE, WITHIN, echo, working
 from tests.support.node import NodeQueue
 from tests.support.until import until
 
@@ -58,7 +58,7 @@ async def test_equal_settings_are_one_schedule_whoever_adds_it_first(
     (listed,) = await node_queue.get_repeatable_jobs()
     schedule = (await queue.schedules())[0]
     assert (listed["key"], listed["next"], listed["cron"]) == (schedule.key, schedule.next, schedule.cron)
-    await node_queue.remove_repeatable_by_key(listed["key"])
+    await node_queue.remove_repeatable("report", {**options, **job_id})
     assert await queue.get_delayed() == []
     assert await queue.schedules() == []
 
@@ -109,6 +109,29 @@ async def test_both_kinds_of_workers_run_a_schedule_without_doubles(
         await until(lambda: _nothing_left(queue))
     nodes = [event.job_id for event in node_queue.events if event.name == "processing"]
     assert len(runs) + len(nodes) == len({*runs, *nodes}) == 20
+
+
+async def test_a_run_that_fails_is_tried_again_and_runs_go_on(queue: Queue, node_queue: NodeQueue) -> None:
+    async def fail_once(job: Job[Any]) -> None:
+        if job.attempts_made == 0:
+            raise RuntimeError("not yet")
+
+    await node_queue.add("report", {}, repeat={"every": 100, "limit": 10}, attempts=2, backoff=20)
+    await node_queue.process({"do": "failTimes", "times": 1, "message": "not yet"}, name="report")
+    async with working(queue, fail_once):
+        await until(lambda: _finished(queue, 10), within_s=WITHIN)
+        await until(lambda: _nothing_left(queue))
+    done = await queue.get_completed()
+    assert [run.attempts_made for run in done] == [1] * 10
+    assert sorted(run.opts["repeat"]["count"] for run in done) == list(range(1, 11))
+
+
+async def test_a_repeated_job_of_nodes_bulk_add_is_a_plain_one(queue: Queue, node_queue: NodeQueue) -> None:
+    (added,) = await node_queue.add_bulk([{"name": "report", "data": 1, "opts": {"repeat": {"every": 100}}}])
+    async with working(queue, echo):
+        assert await node_queue.finished(added["id"]) == 1
+    assert await queue.schedules() == []
+    assert await _nothing_left(queue)
 
 
 async def test_a_schedule_of_ours_comes_back_after_nodes_empty(queue: Queue, node_queue: NodeQueue) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -79,7 +80,7 @@ class VendorServer:
 
 @asynccontextmanager
 async def vendor_server(
-    answer: Callable[[VendorRequest], Awaitable[Reply] | Reply],
+    answer: Callable[[VendorRequest], Awaitable[Reply] | Reply], *, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[VendorServer]:
     """Run a server that works requests with ``answer``; its ``url`` has no path."""
     server = VendorServer(answer)
@@ -99,8 +100,9 @@ async def vendor_server(
             writer.transport.abort()
             tasks.discard(task)
 
-    listening = await asyncio.start_server(connected, "127.0.0.1", 0, limit=2**20)
-    server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    listening = await asyncio.start_server(connected, "127.0.0.1", 0, limit=2**20, ssl=tls)
+    scheme = "http" if tls is None else "https"
+    server.url = f"{scheme}://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     try:
         yield server
     finally:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from lxml import etree
 
 from toril.errors import NotConfiguredError, TorilError, UnknownOutcomeError, UnrecoverableError
-from toril.queues.sync.vendor_answer import VendorAnswer
+from toril.queues.sync.vendor_answer import VendorAnswer, redact
 from toril.queues.sync.vendor_errors import passing
 from toril.queues.sync.zatca.signature import uuid_of
 
@@ -69,16 +69,16 @@ def read_verdict(answer: VendorAnswer, *, uuid: str, expected: Outcome, sample: 
         NotConfiguredError, RetryableError, UnrecoverableError: see ``refusal``.
     """
     kept = kept_answer(answer)
-    match answer.status:
-        case 303 if expected is Outcome.CLEARED:
-            return Verdict(outcome=Outcome.CLEARANCE_OFF, answer=kept)
-        case 200 | 202:
-            return _judged(answer, kept, uuid=uuid, sample=sample)
-        case 208 | 409:
-            # It was accepted before. Asking a third time would bring no more than this answer has.
-            return Verdict(outcome=expected, answer=kept, cleared_xml=_cleared(answer, uuid, required=False))
-        case 400 if isinstance(kept.get("validationResults"), dict):
-            return Verdict(outcome=Outcome.REJECTED, answer=kept)
+    status = answer.status
+    if status in (208, 409):
+        # It was accepted before. Asking a third time would bring no more than this answer has.
+        return Verdict(outcome=expected, answer=kept, cleared_xml=_cleared(answer, uuid, required=False))
+    if answer.is_success:
+        return _judged(answer, kept, uuid=uuid, sample=sample)
+    if status == 303 and expected is Outcome.CLEARED:
+        return Verdict(outcome=Outcome.CLEARANCE_OFF, answer=kept)
+    if status == 400 and isinstance(kept.get("validationResults"), dict):
+        return Verdict(outcome=Outcome.REJECTED, answer=kept)
     raise refusal(answer)
 
 
@@ -100,14 +100,20 @@ def refusal(answer: VendorAnswer) -> TorilError:
 
 
 def kept_answer(answer: VendorAnswer) -> dict[str, Any]:
-    """``httpStatus`` and the fields of the body, but for the cleared document, which is long and kept elsewhere."""
+    """``httpStatus`` and the fields of the body: without our secrets, should the gateway repeat them, and without the
+    cleared document, which is long and kept elsewhere."""
     body = answer.json_or_none()
-    fields = (
-        {name: value for name, value in body.items() if name != "clearedInvoice"}
-        if isinstance(body, dict)
-        else {}
-    )
-    return {"httpStatus": answer.status, **fields}
+    fields = body.items() if isinstance(body, dict) else ()
+    kept = {name: value for name, value in fields if name != "clearedInvoice"}
+    return {"httpStatus": answer.status, **_without_secrets(kept, answer.secrets)}
+
+
+def _without_secrets(value: Any, secrets: tuple[str, ...]) -> Any:
+    if isinstance(value, dict):
+        return {redact(name, secrets): _without_secrets(each, secrets) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(each, secrets) for each in value]
+    return redact(value, secrets) if isinstance(value, str) else value
 
 
 def messages(kept: Mapping[str, Any] | None, kind: str) -> list[Message]:

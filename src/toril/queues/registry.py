@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from toril.engine.options import JobOptions
 from toril.engine.queue import Queue
 from toril.engine.worker import Worker
+from toril.errors import ConfigurationError
 from toril.queues.base import QueueDefinition
 from toril.queues.email.definition import choose_provider, email_queue
 from toril.queues.email.ledger import SentLedger
@@ -19,6 +20,7 @@ from toril.queues.storage import FileStore
 
 if TYPE_CHECKING:
     from toril.db.session import Database
+    from toril.queues.notification.definition import Channels
 
 #: Job options of every ready-made queue, unless it has its own; as Bull stores them (ms, ages in s).
 DEFAULT_JOB_OPTIONS: dict[str, Any] = {
@@ -41,6 +43,7 @@ def ready_made_queues(
     public_url: str | None = None,
     secret: str | None = None,
     zone: tzinfo = RIYADH,
+    channels: Channels | None = None,
 ) -> dict[str, QueueDefinition]:
     """All ready-made queues by name, with the providers that the arguments ask for.
 
@@ -48,15 +51,17 @@ def ready_made_queues(
         files: where processors keep and find files.
         outbox: folder for mail when neither a Resend key nor an SMTP URL is given.
         from_email, from_name: sender of mail.
-        database: the application's records. Bulk and campaign mail need it, to send nothing twice.
+        database: the application's records. Bulk and campaign mail need it, to send nothing twice, and all
+            notifications: without it there is no queue for them.
         public_url, secret: of the links in campaign mail; see ``Tracker``.
         zone: the time zone of days and times in mail.
+        channels: how notifications leave; unless given, SMS go to a folder of ``outbox``, and pushes and webhooks fail.
 
     Raises:
         ConfigurationError: a value is not acceptable, or an extra is not installed.
     """
     provider = choose_provider(resend_api_key=resend_api_key, smtp_url=smtp_url, outbox=outbox)
-    definitions = (
+    definitions = [
         email_queue(
             provider,
             from_email=from_email,
@@ -67,7 +72,9 @@ def ready_made_queues(
             zone=zone,
         ),
         pdf_queue(store=files),
-    )
+    ]
+    if database is not None:
+        definitions.append(_notifications(database, channels, outbox))
     return {definition.name: definition for definition in definitions}
 
 
@@ -77,6 +84,18 @@ def _ledger(database: Database | None) -> SentLedger | None:
     from toril.queues.email.database_ledger import DatabaseLedger  # needs the extra "db"
 
     return DatabaseLedger(database)
+
+
+def _notifications(database: Database, channels: Channels | None, outbox: Path) -> QueueDefinition:
+    try:
+        from toril.queues.notification import Channels, LogProvider, notification_queue
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"notifications need the package {error.name!r}: pip install 'toril[notification]'"
+        ) from error
+    return notification_queue(
+        database=database, channels=channels or Channels(sms=LogProvider(outbox / "sms"))
+    )
 
 
 def open_queue(definition: QueueDefinition, **queue_options: Any) -> Queue:

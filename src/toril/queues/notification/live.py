@@ -1,0 +1,86 @@
+"""Events to people who are connected right now: from a worker, through Redis, to the Socket.IO servers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from toril.engine.connection import Connection, Server
+
+#: The pub/sub channel; that of the servers must be the same. Redis has one space of channels for all its databases, so
+#: installations that share a server need channels of their own.
+CHANNEL: Final = "socketio"
+
+_PATIENCE: Final = 3.0  #: seconds; the record is there already, so there is no use in waiting long
+
+
+def user_room(user_id: str) -> str:
+    """The room that a user's connections are in."""
+    return f"user_{user_id}"
+
+
+class LiveEvents(Protocol):
+    """Tells whoever is connected; what nobody hears is lost."""
+
+    async def emit(self, event: str, data: dict[str, Any], *, room: str) -> None:
+        """Send one event to a room.
+
+        Raises:
+            TorilError: it could not be sent.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give the connection back. May be called twice."""
+        ...
+
+
+class SocketEvents:
+    """Events for Socket.IO servers of python-socketio whose ``client_manager`` is an ``AsyncRedisManager``.
+
+    The message is python-socketio's own, as its manager makes it. It travels on a connection of ours, because the
+    manager's swallows every failure, and knows neither the embedded server nor how long to wait.
+
+    Args:
+        url, home: of the Redis server, as for ``Queue``.
+        channel: that of the servers.
+    """
+
+    def __init__(self, url: str | None = None, *, home: Path | None = None, channel: str = CHANNEL) -> None:
+        self.channel = channel
+        self._server = Server(url, home=home)
+        self._connection = Connection(self._server)
+        self._manager: Any = None
+
+    async def emit(self, event: str, data: dict[str, Any], *, room: str) -> None:
+        """Send one event to a room; see ``LiveEvents.emit``.
+
+        Raises:
+            QueueUnavailableError: the server cannot be reached.
+            DataError: ``data`` is not JSON.
+        """
+        if self._manager is None:
+            self._manager = _manager(self.channel, self._publish)
+        await self._manager.emit(event, data, namespace="/", room=room)
+
+    async def close(self) -> None:
+        """Close the connection; may be called twice."""
+        await self._connection.close()
+        await self._server.close()
+
+    async def _publish(self, message: dict[str, Any]) -> None:
+        text = json.dumps(message, ensure_ascii=False)
+        await self._connection.execute("PUBLISH", self.channel, text, patience=_PATIENCE, repeat=True)
+
+
+def _manager(channel: str, publish: Any) -> Any:
+    from socketio import AsyncPubSubManager  # type: ignore[import-untyped]  # here: it is of an extra
+
+    class Manager(AsyncPubSubManager):  # type: ignore[misc]
+        """Makes messages as all managers do, and hands them to ``publish``."""
+
+        async def _publish(self, data: dict[str, Any]) -> None:
+            await publish(data)
+
+    return Manager(channel=channel, write_only=True)

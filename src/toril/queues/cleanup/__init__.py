@@ -1,0 +1,1 @@
+"""The cleanup queue: what has had its time goes."""

@@ -1,0 +1,55 @@
+"""What jobs of the ``cleanup`` queue carry."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StrictBool, StrictInt
+
+from toril.queues.base import Payload
+
+_Days = Annotated[StrictInt, Field(ge=1, le=3650)]
+
+
+class CleanupPayload(Payload):
+    """What every cleanup takes."""
+
+    dry_run: StrictBool = False  #: count, and delete nothing
+
+
+class OldLogs(CleanupPayload):
+    """Rotated log files that were last written before ``retention_days`` ago."""
+
+    retention_days: _Days = 30
+
+
+class TempFiles(CleanupPayload):
+    """Temporary files that were last written before ``max_age_hours`` ago."""
+
+    max_age_hours: Annotated[StrictInt, Field(ge=1, le=87_600)] = 24
+
+
+class Sessions(CleanupPayload):
+    """Sessions that have ended."""
+
+
+class Tokens(CleanupPayload):
+    """One-time codes and tokens that have expired or were used."""
+
+
+class Notifications(CleanupPayload):
+    """Notifications that were read before ``retention_days`` ago; unread ones stay."""
+
+    retention_days: _Days = 90
+
+
+class AuditLogs(CleanupPayload):
+    """Entries of the audit log from before ``archive_after_days`` ago."""
+
+    archive_after_days: _Days = 180
+
+
+class FailedJobs(CleanupPayload):
+    """Failed jobs of all queues that ended before ``older_than_days`` ago."""
+
+    older_than_days: _Days = 7

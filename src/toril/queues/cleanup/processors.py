@@ -1,0 +1,144 @@
+"""The work behind each cleanup."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from toril.db.repositories.purge import Purge, expired_sessions, read_notifications, spent_tokens
+from toril.db.session import Database
+from toril.queues.base import RunningJob
+from toril.queues.cleanup.archive import AuditArchive
+from toril.queues.cleanup.files import Swept, is_rotated_log, sweep
+from toril.queues.cleanup.payloads import (
+    AuditLogs,
+    FailedJobs,
+    Notifications,
+    OldLogs,
+    Sessions,
+    TempFiles,
+    Tokens,
+)
+
+BATCH = 500
+
+#: Removes failed jobs older than so many seconds from all queues, or only counts them: queue → how many.
+PurgeFailedJobs = Callable[[float, bool], Awaitable[dict[str, int]]]
+
+
+class Cleaner:
+    """Deletes, in batches, what has had its time. Every result says what was found and what was deleted.
+
+    Args:
+        database: the application's records.
+        log_folders, temp_folders: where logs and temporary files lie.
+        archive_folder: where archives of the audit log go.
+        purge_failed_jobs: acts on all queues.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        log_folders: Sequence[Path],
+        temp_folders: Sequence[Path],
+        archive_folder: Path,
+        purge_failed_jobs: PurgeFailedJobs,
+    ) -> None:
+        self._database = database
+        self._log_folders, self._temp_folders = log_folders, temp_folders
+        self._archive = AuditArchive(database, archive_folder)
+        self._purge_failed_jobs = purge_failed_jobs
+
+    async def old_logs(self, payload: OldLogs, job: RunningJob) -> dict[str, Any]:
+        """Delete rotated logs; a log that is being written is never one of them."""
+        before = time.time() - payload.retention_days * 86_400
+        return await self._sweep(self._log_folders, before, payload.dry_run, job, is_rotated_log)
+
+    async def temp_files(self, payload: TempFiles, job: RunningJob) -> dict[str, Any]:
+        """Delete temporary files."""
+        before = time.time() - payload.max_age_hours * 3600
+        return await self._sweep(self._temp_folders, before, payload.dry_run, job, lambda name: True)
+
+    async def sessions(self, payload: Sessions, job: RunningJob) -> dict[str, Any]:
+        """Delete sessions that have ended."""
+        return await self._purge(expired_sessions(datetime.now(UTC)), payload.dry_run, job)
+
+    async def tokens(self, payload: Tokens, job: RunningJob) -> dict[str, Any]:
+        """Delete one-time codes and tokens that can do nothing any more."""
+        return await self._purge(spent_tokens(datetime.now(UTC)), payload.dry_run, job)
+
+    async def notifications(self, payload: Notifications, job: RunningJob) -> dict[str, Any]:
+        """Delete old notifications that were read."""
+        before = datetime.now(UTC) - timedelta(days=payload.retention_days)
+        return await self._purge(read_notifications(before), payload.dry_run, job)
+
+    async def audit_logs(self, payload: AuditLogs, job: RunningJob) -> dict[str, Any]:
+        """Archive old entries of the audit log, verify the archive, and delete them."""
+        before = datetime.now(UTC) - timedelta(days=payload.archive_after_days)
+        found = deleted = 0
+        archives: list[str] = []
+        last = None
+        while entries := await self._archive.next_step(before, after=last):
+            found += len(entries)
+            if payload.dry_run:
+                last = entries[-1]
+                continue
+            archives.append(str(await self._archive.store(entries)))
+            deleted += len(entries)
+            await job.update_progress({"deleted": deleted})
+        await job.update_progress(100)
+        return {**_result(payload.dry_run, found, deleted), "archivedFiles": archives}
+
+    async def failed_jobs(self, payload: FailedJobs, job: RunningJob) -> dict[str, Any]:
+        """Delete old failed jobs of all queues."""
+        queues = await self._purge_failed_jobs(payload.older_than_days * 86_400, payload.dry_run)
+        found = sum(queues.values())
+        await job.update_progress(100)
+        return {**_result(payload.dry_run, found, 0 if payload.dry_run else found), "queues": queues}
+
+    async def _purge(self, purge: Purge, dry_run: bool, job: RunningJob) -> dict[str, Any]:
+        async with self._database.reading() as session:
+            found = await purge.count(session)
+        deleted = 0
+        while not dry_run:
+            async with self._database.session() as session:
+                batch = await purge.delete_batch(session, limit=BATCH)
+            deleted += batch
+            await job.update_progress(min(99, round(100 * deleted / max(found, 1))))
+            if batch < BATCH:
+                break
+        await job.update_progress(100)
+        return _result(dry_run, max(found, deleted), deleted)
+
+    async def _sweep(
+        self,
+        folders: Sequence[Path],
+        before: float,
+        dry_run: bool,
+        job: RunningJob,
+        wanted: Callable[[str], bool],
+    ) -> dict[str, Any]:
+        all_swept = Swept()
+        for number, folder in enumerate(folders, 1):
+            swept = await asyncio.to_thread(sweep, folder, before=before, dry_run=dry_run, wanted=wanted)
+            all_swept.found += swept.found
+            all_swept.deleted += swept.deleted
+            all_swept.size += swept.size
+            all_swept.failed += swept.failed
+            await job.update_progress(round(100 * number / len(folders)))
+        for reason in all_swept.failed:
+            await job.log(f"not deleted: {reason}")
+        return {
+            **_result(dry_run, all_swept.found, all_swept.deleted),
+            "sizeBytes": all_swept.size,
+            "failedCount": len(all_swept.failed),
+        }
+
+
+def _result(dry_run: bool, found: int, deleted: int) -> dict[str, Any]:
+    return {"success": True, "dryRun": dry_run, "foundCount": found, "deletedCount": deleted}

@@ -1,0 +1,221 @@
+"""Each cleanup on real records, files and jobs: what goes, what stays, and that a dry run deletes nothing."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from tests.support.steps import fail, take
+
+from toril.db.models.access import AuditEntry, OneTimeToken, Session, TokenPurpose
+from toril.db.models.firms import Role, User
+from toril.db.models.notifications import Notification
+from toril.db.session import Database
+from toril.engine.queue import Queue
+from toril.errors import UnrecoverableError
+from toril.queues.base import QueueDefinition
+from toril.queues.cleanup.archive import ArchiveError
+from toril.queues.cleanup.definition import cleanup_queue
+from toril.queues.cleanup.failed_jobs import FailedJobs
+from toril.queues.cleanup.processors import Cleaner
+
+NOW = datetime.now(UTC)
+
+
+class Running:
+    """A job as a processor sees it."""
+
+    def __init__(self, type: str, **data: Any) -> None:
+        self.id, self.attempts_made = "1", 0
+        self.data = {"type": type, "data": data}
+        self.progress: list[Any] = []
+        self.rows: list[str] = []
+
+    async def update_progress(self, progress: Any) -> None:
+        self.progress.append(progress)
+
+    async def log(self, row: str) -> int:
+        self.rows.append(row)
+        return len(self.rows)
+
+
+@pytest.fixture
+def definition(database: Database, tmp_path: Path) -> QueueDefinition:
+    async def none(older_than: float, dry_run: bool) -> dict[str, int]:
+        return {}
+
+    cleaner = Cleaner(
+        database,
+        log_folders=[tmp_path / "logs"],
+        temp_folders=[tmp_path / "temp"],
+        archive_folder=tmp_path / "archive",
+        purge_failed_jobs=none,
+    )
+    return cleanup_queue(cleaner)
+
+
+async def add(database: Database, *rows: Any) -> None:
+    async with database.session() as session:
+        session.add_all(rows)
+
+
+def lines_of(archive: str) -> list[bytes]:
+    return gzip.decompress(Path(archive).read_bytes()).splitlines()
+
+
+async def count(database: Database, model: Any) -> int:
+    async with database.reading() as session:
+        return await session.scalar(select(func.count()).select_from(model)) or 0
+
+
+async def a_user(database: Database) -> str:
+    user = User(email="ada@firm.example", name="Ada", role=Role.STAFF)
+    await add(database, user)
+    return user.id
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_ended_sessions_go(database: Database, definition: QueueDefinition, dry_run: bool) -> None:
+    user_id = await a_user(database)
+    day = timedelta(days=1)
+    await add(
+        database,
+        *(Session(user_id=user_id, token_hash=f"e{n}", expires_at=NOW - day) for n in range(1200)),
+        Session(user_id=user_id, token_hash="r", expires_at=NOW + day, revoked_at=NOW - day),
+        Session(user_id=user_id, token_hash="good", expires_at=NOW + day),
+    )
+    job = Running("sessions", dryRun=dry_run)
+    result = await definition.process(job)
+    deleted = 0 if dry_run else 1201
+    assert result == {"success": True, "dryRun": dry_run, "foundCount": 1201, "deletedCount": deleted}
+    assert await count(database, Session) == 1202 - deleted
+    assert job.progress[-1] == 100
+
+
+async def test_spent_tokens_go(database: Database, definition: QueueDefinition) -> None:
+    user_id = await a_user(database)
+    hour = timedelta(hours=1)
+
+    def token(name: str, **times: datetime) -> OneTimeToken:
+        return OneTimeToken(user_id=user_id, purpose=TokenPurpose.OTP, token_hash=name, **times)
+
+    await add(
+        database,
+        token("expired", expires_at=NOW - hour),
+        token("used", expires_at=NOW + hour, used_at=NOW - hour),
+        token("good", expires_at=NOW + hour),
+    )
+    assert (await definition.process(Running("tokens")))["deletedCount"] == 2
+    assert await count(database, OneTimeToken) == 1
+
+
+async def test_only_notifications_that_were_read_go(database: Database, definition: QueueDefinition) -> None:
+    old = NOW - timedelta(days=100)
+    await add(
+        database,
+        *(
+            Notification(user_id="u", title=str(n), message="m", created_at=old, read_at=read_at)
+            for n, read_at in enumerate((old, NOW - timedelta(days=80), None))
+        ),
+    )
+    assert (await definition.process(Running("notifications")))["deletedCount"] == 1
+    assert (await definition.process(Running("notifications", retentionDays=30)))["deletedCount"] == 1
+    assert await count(database, Notification) == 1
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_old_audit_entries_are_archived_and_verified(
+    database: Database,
+    definition: QueueDefinition,
+    tmp_path: Path,
+    dry_run: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("toril.queues.cleanup.archive.STEP", 100)
+    old = NOW - timedelta(days=200)
+    entries = [
+        AuditEntry(action="queue.pause", target=f"ق{n}", details={"n": n}, at=old + timedelta(seconds=n))
+        for n in range(250)
+    ]
+    await add(database, *entries, AuditEntry(action="queue.resume", at=NOW))
+    result = await definition.process(Running("audit-logs", dryRun=dry_run))
+    assert (result["foundCount"], result["deletedCount"]) == (250, 0 if dry_run else 250)
+    assert await count(database, AuditEntry) == (251 if dry_run else 1)
+    assert len(result["archivedFiles"]) == (0 if dry_run else 3)
+    rows = [json.loads(line) for path in result["archivedFiles"] for line in lines_of(path)]
+    if not dry_run:
+        assert [row["details"]["n"] for row in rows] == list(range(250))
+        assert rows[3]["target"] == "ق3"
+
+
+async def test_an_archive_that_cannot_be_read_back_deletes_nothing(
+    database: Database, definition: QueueDefinition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add(database, AuditEntry(action="queue.pause", at=NOW - timedelta(days=200)))
+    opened = gzip.open
+
+    def damaged(*args: Any, **kwargs: Any) -> Any:
+        Path(args[0]).write_bytes(gzip.compress(b"{}\n"))
+        return opened(*args, **kwargs)
+
+    monkeypatch.setattr("toril.queues.cleanup.archive.gzip.open", damaged)
+    with pytest.raises(ArchiveError):
+        await definition.process(Running("audit-logs"))
+    assert await count(database, AuditEntry) == 1
+
+
+async def test_old_files_go(definition: QueueDefinition, tmp_path: Path) -> None:
+    for folder, name in (("logs", "app.log.1"), ("logs", "app.log"), ("temp", "x.part")):
+        path = tmp_path / folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"12345")
+        os.utime(path, (time.time() - 40 * 86_400,) * 2)
+    logs = await definition.process(Running("old-logs"))
+    assert (logs["deletedCount"], logs["sizeBytes"], logs["failedCount"]) == (1, 5, 0)
+    assert (tmp_path / "logs/app.log").exists()
+    assert (await definition.process(Running("temp-files", maxAgeHours=24)))["deletedCount"] == 1
+
+
+async def test_old_failed_jobs_of_all_queues_go(server_url: str, prefix: str) -> None:
+    for name in ("one", "two"):
+        async with Queue(name, url=server_url, prefix=prefix) as queue:
+            old, new = await queue.add("n", {}), await queue.add("n", {})
+            await take(queue, 2)
+            await fail(queue, old.id)
+            await fail(queue, new.id)
+            key = queue.keys.of("failed")
+            await queue.connection.execute("ZINCRBY", key, -8 * 86_400_000, old.id)
+    jobs = FailedJobs(["one", "two", "three"], url=server_url, prefix=prefix)
+    assert await jobs.purge(7 * 86_400, True) == {"one": 1, "two": 1, "three": 0}
+    assert await jobs.purge(7 * 86_400, False) == {"one": 1, "two": 1, "three": 0}
+    assert await jobs.purge(7 * 86_400, False) == {"one": 0, "two": 0, "three": 0}
+    async with Queue("one", url=server_url, prefix=prefix) as queue:
+        assert [job.id for job in await queue.get_failed()] == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("type", "data", "field"),
+    [
+        ("old-logs", {"retentionDays": 0}, "retentionDays"),
+        ("old-logs", {"retentionDays": "30"}, "retentionDays"),
+        ("temp-files", {"maxAgeHours": -1}, "maxAgeHours"),
+        ("sessions", {"dryRun": "yes"}, "dryRun"),
+        ("tokens", {"extra": 1}, "extra"),
+        ("notifications", {"retentionDays": 1.5}, "retentionDays"),
+        ("audit-logs", {"archiveAfterDays": 99_999}, "archiveAfterDays"),
+        ("failed-jobs", {"olderThanDays": None}, "olderThanDays"),
+        ("everything", {}, "unknown type 'everything'"),
+    ],
+)
+async def test_bad_payloads_fail_at_once_and_name_the_field(
+    definition: QueueDefinition, type: str, data: dict[str, Any], field: str
+) -> None:
+    with pytest.raises(UnrecoverableError, match=field):
+        await definition.process(Running(type, **data))

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from toril.queues.cleanup.files import is_rotated_log, sweep
+
+OLD = time.time() - 10_000
+EDGE = time.time() - 1000
+
+
+def make(path: Path, *, old: bool, size: int = 3) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x" * size)
+    if old:
+        os.utime(path, (OLD, OLD))
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "app.log.1",
+        "app.log.12",
+        "app.log-20260131",
+        "app.log.2026-01-31.gz",
+        "app-2026-01-31.log",
+        "app.log.gz",
+    ],
+)
+def test_logs_put_aside_are_known_by_their_names(name: str) -> None:
+    assert is_rotated_log(name)
+
+
+@pytest.mark.parametrize("name", ["app.log", "app.txt", "catalog", "log", "app.log.", "notes-2026-01-31.md"])
+def test_logs_in_use_and_other_files_are_not(name: str) -> None:
+    assert not is_rotated_log(name)
+
+
+def test_old_files_go_and_new_ones_stay(tmp_path: Path) -> None:
+    old = make(tmp_path / "deep/er/old.tmp", old=True, size=7)
+    new = make(tmp_path / "new.tmp", old=False)
+    swept = sweep(tmp_path, before=EDGE, dry_run=False)
+    assert (swept.found, swept.deleted, swept.size) == (1, 1, 7)
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_a_dry_run_only_counts(tmp_path: Path) -> None:
+    old = make(tmp_path / "old.tmp", old=True)
+    swept = sweep(tmp_path, before=EDGE, dry_run=True)
+    assert (swept.found, swept.deleted) == (1, 0)
+    assert old.exists()
+
+
+def test_links_are_neither_followed_nor_deleted(tmp_path: Path) -> None:
+    outside = make(tmp_path / "outside/precious.tmp", old=True)
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "file-link").symlink_to(outside)
+    (inside / "folder-link").symlink_to(outside.parent)
+    swept = sweep(inside, before=time.time() + 10, dry_run=False)
+    assert swept.found == 0
+    assert outside.exists()
+    assert (inside / "file-link").is_symlink()
+    assert (inside / "folder-link").is_symlink()
+
+
+def test_empty_folders_go_once_they_are_old_themselves(tmp_path: Path) -> None:
+    make(tmp_path / "a/b/old.tmp", old=True)
+    sweep(tmp_path, before=time.time() + 10, dry_run=False)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "fresh").mkdir()
+    sweep(tmp_path, before=EDGE, dry_run=False)
+    assert (tmp_path / "fresh").exists()
+
+
+def test_a_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:
+    assert sweep(tmp_path / "nowhere", before=EDGE, dry_run=False).found == 0

@@ -2,8 +2,8 @@
 
 poll_delay 0.01 s instead of 0.5: arq polls, and with its default no run of no-op jobs exceeds max_jobs each
 half second. At concurrency 1 the poll still sets the pace; a shorter one would load the server at rest, where it
-sends a hundred requests a second as it is. queue_read_limit stays max(5 × max_jobs, 100). Results are kept for an hour (its default). No bulk
-call.
+sends a hundred requests a second as it is. queue_read_limit stays max(5 × max_jobs, 100). Results are kept for an
+hour (its default). No bulk call.
 """
 
 from __future__ import annotations

@@ -1,0 +1,126 @@
+"""What a setting can be: a row, and how its text is read. Each reader raises ``ValueError`` with what is wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+MIN_SECRET: Final = 32  #: characters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One row: what a variable of the environment is called, takes and does.
+
+    Attributes:
+        variable: its name in the environment.
+        kind: what it takes, for people.
+        read: turns the text into the value; raises ``ValueError`` with what is wrong.
+        help: one line.
+        unset: what counts when it is not set, for people.
+        secret: never shown.
+    """
+
+    variable: str
+    kind: str
+    read: Callable[[str], Any]
+    help: str
+    unset: str = ""
+    secret: bool = False
+
+
+def text(value: str) -> str:
+    """Any text."""
+    return value
+
+
+def folder(value: str) -> Path:
+    """A folder; ``~`` is the home of whoever runs this."""
+    return Path(value).expanduser()
+
+
+def prefix(value: str) -> str:
+    """What the keys of queues may begin with."""
+    if not re.fullmatch(r"[^\x00-\x1f*?\[\]\\@]{1,512}", value):
+        raise ValueError(r"it must have none of * ? [ ] \ @")
+    return value
+
+
+def server_url(value: str) -> str:
+    """Of Redis or Valkey."""
+    return url(value, "redis", "rediss", "unix")
+
+
+def mail_url(value: str) -> str:
+    """Of an SMTP server."""
+    return url(value, "smtp", "smtps")
+
+
+def database_url(value: str) -> str:
+    """Of a database."""
+    return url(value, "sqlite", "postgresql", "postgres")
+
+
+def url(value: str, *schemes: str) -> str:
+    """One that begins with one of ``schemes``."""
+    scheme, mark, _ = value.partition("://")
+    # A driver may follow: postgresql+asyncpg.
+    if not mark or scheme.partition("+")[0] not in schemes:
+        raise ValueError(f"it must begin with {' or '.join(f'{name}://' for name in schemes)}")
+    return value
+
+
+def public_url(value: str) -> str:
+    """One that links can begin with."""
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+        raise ValueError("it must be one such as https://mail.firm.example, without ? and #")
+    return value.rstrip("/")
+
+
+def secret(value: str) -> str:
+    """A text too long to be guessed."""
+    if len(value) < MIN_SECRET:
+        raise ValueError(f"it must have at least {MIN_SECRET} characters")
+    return value
+
+
+def email(value: str) -> str:
+    """An e-mail address, perhaps with a name."""
+    if not re.fullmatch(r"(.*<)?[^\s@<>]+@[^\s@<>]+>?", value):
+        raise ValueError("it must be an e-mail address such as office@example.com")
+    return value
+
+
+def port(value: str) -> int:
+    """A TCP port."""
+    if not re.fullmatch(r"[0-9]{1,5}", value) or not 1 <= int(value) <= 65535:
+        raise ValueError("it must be a whole number from 1 to 65535")
+    return int(value)
+
+
+def zone(value: str) -> str:
+    """The name of a time zone."""
+    try:
+        return ZoneInfo(value).key
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("it must be the name of a time zone, such as Asia/Riyadh or UTC") from error
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """A reader of one of these words, in capitals or not."""
+
+    def read(value: str) -> str:
+        if value.lower() not in choices:
+            raise ValueError(f"it must be one of {', '.join(choices)}")
+        return value.lower()
+
+    return read
+
+
+def row(variable: str, kind: str, read: Callable[[str], Any], help: str, **more: Any) -> dict[str, Setting]:
+    """The metadata of a field of ``Settings``."""
+    return {"setting": Setting(variable=variable, kind=kind, read=read, help=help, **more)}

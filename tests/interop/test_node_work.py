@@ -17,6 +17,7 @@ from tests.support.interop import (
     working,
 )
 from tests.support.node import NodeBull, NodeError, NodeQueue
+from tests.support.until import until
 
 from toril.engine.backoff import Backoff
 from toril.engine.job import Job
@@ -101,6 +102,26 @@ async def test_we_work_a_job_of_nodes(queue: Queue, node_queue: NodeQueue) -> No
     assert done["returnvalue"] == {"files": 2, "note": "é"}
     assert done["finishedOn"] >= done["processedOn"] >= added["timestamp"]
     assert await node_queue.get_state("r1") == "completed"
+
+
+@pytest.mark.parametrize("queue_name", ["of two words. and dots", "قائمة-🐂", "a:b", "-", "x" * 300])
+async def test_any_name_is_the_same_queue_for_both(queue: Queue, node_queue: NodeQueue) -> None:
+    heard: list[str] = []
+    queue.on("global:completed", lambda job_id, value: heard.append(job_id))
+    await queue.subscriber.ready()
+    async with working(queue, echo):
+        (worker,) = await node_queue.get_workers()
+        assert worker["name"] == queue.name
+        nodes = await node_queue.add("work", 1)
+        assert await node_queue.finished(nodes["id"]) == 1
+    await node_queue.process({"do": "echo"}, name="work")
+    assert await (await queue.add("work", 2)).result(WITHIN) == 2
+    assert [worker["name"] for worker in await queue.workers()] == [queue.name]
+
+    async def both_heard() -> bool:
+        return heard == ["1", "2"]
+
+    await until(both_heard, within_s=WITHIN)
 
 
 async def test_any_data_goes_to_node_and_back(queue: Queue, node_queue: NodeQueue) -> None:

@@ -38,6 +38,9 @@ from toril.queues.sync.zatca.document import FIRST_PREVIOUS_HASH
 PATIENCE = 65.0  #: seconds that a sending without an answer is waited for, with the gateway's time below
 OTHER_FIRM = "507f1f77bcf86cd799439011"
 
+#: For what has little to do with the database.
+on_one_database = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
 
 @dataclass
 class Office:
@@ -238,6 +241,7 @@ async def test_another_firms_invoice_is_not_found_and_nothing_is_revealed(
     assert len(await office.documents()) == (1 if status == "reported" else 0)
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("data", "field"),
     [
@@ -265,6 +269,7 @@ async def test_without_credentials_nothing_is_signed_or_sent(office: Office) -> 
     assert office.server.http.requests == []
 
 
+@on_one_database
 async def test_credentials_of_another_environment_expired_or_of_another_taxpayer_are_refused(
     office: Office,
 ) -> None:
@@ -362,6 +367,7 @@ async def test_clearance_that_is_off_means_reporting(office: Office) -> None:
     assert any("switched clearance off" in row for row in office.rows)
 
 
+@on_one_database
 @pytest.mark.parametrize("business", [False, True], ids=["simplified", "standard"])
 @pytest.mark.parametrize(
     "step", ["drop", "refuse", "cut", HTML, Reply(200, {}), Reply(204), Reply(200, b"[]")]
@@ -391,6 +397,7 @@ async def test_a_lost_answer_is_settled_by_sending_the_same_bytes(
     assert (document.cleared_xml is not None) is business
 
 
+@on_one_database
 async def test_a_gateway_that_never_answers_is_given_up_in_time(office: Office) -> None:
     invoice = await office.invoice()
     office.server.http.script.append("hang")
@@ -439,6 +446,7 @@ async def test_a_crash_between_signing_and_sending_loses_nothing(office: Office)
     assert len(await office.documents()) == 1
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("reply", "kind", "said"),
     [
@@ -480,6 +488,7 @@ async def test_answers_that_are_no_verdict_leave_the_document_pending(
     assert first.body == second.body
 
 
+@on_one_database
 async def test_a_gateway_that_cannot_be_reached_was_sent_nothing(office: Office) -> None:
     invoice = await office.invoice()
     with socket.socket() as taken:
@@ -492,6 +501,7 @@ async def test_a_gateway_that_cannot_be_reached_was_sent_nothing(office: Office)
     assert (await office.run(invoice))["status"] == "reported"
 
 
+@on_one_database
 async def test_a_cleared_document_that_is_another_one_is_not_believed(office: Office) -> None:
     first = await office.invoice(office.business)
     await office.run(first)
@@ -509,6 +519,7 @@ async def test_a_cleared_document_that_is_another_one_is_not_believed(office: Of
     assert (await office.run(second))["status"] == "cleared"
 
 
+@on_one_database
 async def test_a_rejection_with_status_200_is_one_too(office: Office) -> None:
     office.server.http.script.append(
         Reply(200, {"reportingStatus": "NOT_REPORTED", "validationResults": None})
@@ -517,6 +528,7 @@ async def test_a_rejection_with_status_200_is_one_too(office: Office) -> None:
         await office.run(await office.invoice())
 
 
+@on_one_database
 async def test_invoices_that_can_be_no_tax_documents_take_no_number(office: Office) -> None:
     async with office.database.session() as session:
         nameless = await add_business(session, office.firm, vat_number=None, street=None, name="Acme")
@@ -543,6 +555,7 @@ async def test_invoices_that_can_be_no_tax_documents_take_no_number(office: Offi
     assert (await office.run(await office.invoice()))["icv"] == 1
 
 
+@on_one_database
 async def test_secrets_are_nowhere_but_in_the_request(
     office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -563,6 +576,7 @@ async def test_secrets_are_nowhere_but_in_the_request(
         assert secret not in text
 
 
+@on_one_database
 async def test_a_certificate_about_to_expire_is_told(
     office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -574,6 +588,7 @@ async def test_a_certificate_about_to_expire_is_told(
     assert vars(line)["days_left"] == 29
 
 
+@on_one_database
 async def test_a_document_that_is_late_is_told(office: Office, caplog: pytest.LogCaptureFixture) -> None:
     invoice = await office.invoice()
     office.server.http.script.append(Reply(500))
@@ -585,6 +600,7 @@ async def test_a_document_that_is_late_is_told(office: Office, caplog: pytest.Lo
     assert "zatca_document_overdue" in caplog.text
 
 
+@on_one_database
 async def test_the_kind_of_document_follows_from_the_client(office: Office) -> None:
     async with office.database.session() as session:
         ministry = await add_business(session, office.firm, kind="government", vat_number=None,

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from toril.errors import ConfigurationError
 
 #: Seconds SQLite waits for another process to finish writing.
-SQLITE_PATIENCE: Final = 30
+SQLITE_PATIENCE = 30.0
 
 #: Takes the right to write at once: a transaction that reads first and writes later could not get it any more
 #: when another has written meanwhile.
@@ -77,7 +77,7 @@ def _set_up_sqlite(engine: AsyncEngine, begin: str, *pragmas: str) -> None:
         # The driver would begin transactions by itself, too late and not before DDL; we do it.
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in (f"busy_timeout = {SQLITE_PATIENCE * 1000}", *pragmas):
+        for pragma in (f"busy_timeout = {int(SQLITE_PATIENCE * 1000)}", *pragmas):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 

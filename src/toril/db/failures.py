@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from toril.db.errors import (
@@ -28,12 +30,39 @@ _SQLITE_PASSING: Final = ("locked", "busy", "disk I/O error", "disk is full")
 _SQLITE_REFUSED: Final = ("unable to open", "not a database", "readonly", "malformed")
 
 
-def explain(error: Exception, database: str) -> TorilError | None:
-    """The error of ours for one of a statement; None when it is a fault of the program.
+@contextmanager
+def connecting(database: str) -> Iterator[None]:
+    """Around what connects, where drivers raise what they like: an error of ours for any of theirs.
 
     Args:
         database: its address for people, without a password.
     """
+    try:
+        yield
+    except Exception as error:
+        if (ours := _explain(error, database)) is None:
+            text = _first_line(error) or type(error).__name__
+            refused = (getattr(error, "sqlstate", None) or "").startswith(_REFUSED)
+            ours = (
+                ConfigurationError(f"{database} cannot be used: {text}")
+                if refused
+                else DatabaseUnavailableError(f"{database} cannot be reached: {text}")
+            )
+        raise ours from error
+
+
+@contextmanager
+def asking(database: str) -> Iterator[None]:
+    """Around statements: an error of ours for theirs, unless it is a fault of the program."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        if (ours := _explain(error, database)) is None:
+            raise
+        raise ours from error
+
+
+def _explain(error: Exception, database: str) -> TorilError | None:
     if isinstance(error, PoolTimeoutError):
         return DatabaseUnavailableError(
             f"all connections to {database} are in use; is a transaction left open?"
@@ -57,16 +86,6 @@ def explain(error: Exception, database: str) -> TorilError | None:
     if error.connection_invalidated or code.startswith(_PASSING) or _has(text, _SQLITE_PASSING):
         return DatabaseUnavailableError(f"{database} is not available: {text}")
     return None
-
-
-def explain_connecting(error: Exception, database: str) -> TorilError:
-    """The error of ours for one that came while connecting, where drivers raise what they like."""
-    if (explained := explain(error, database)) is not None:
-        return explained
-    text = _first_line(error) or type(error).__name__
-    if (getattr(error, "sqlstate", None) or "").startswith(_REFUSED):
-        return ConfigurationError(f"{database} cannot be used: {text}")
-    return DatabaseUnavailableError(f"{database} cannot be reached: {text}")
 
 
 def _first_line(error: BaseException | None) -> str:

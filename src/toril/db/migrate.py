@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,8 +17,8 @@ from sqlalchemy import URL, Connection, text
 
 from toril.db.engines import migrating_engine
 from toril.db.errors import DatabaseSchemaError
-from toril.db.failures import explain_connecting
-from toril.errors import OptionError, TorilError
+from toril.db.failures import asking, connecting
+from toril.errors import OptionError
 
 #: The lock of PostgreSQL that a migration holds: "toril" in ASCII.
 _LOCK: Final = int.from_bytes(b"toril", "big")
@@ -82,14 +83,13 @@ async def _under_lock(url: URL, database: str, run: Callable[[Connection, Config
     """Run ``run`` in one transaction that no other migration can run beside."""
     engine = migrating_engine(url)
     try:
-        async with engine.begin() as connection:
-            if connection.dialect.name == "postgresql":
-                await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            return await connection.run_sync(_run, run)
-    except TorilError:
-        raise
-    except Exception as error:
-        raise explain_connecting(error, database) from error
+        with asking(database):
+            async with AsyncExitStack() as stack:
+                with connecting(database):
+                    connection = await stack.enter_async_context(engine.begin())
+                if connection.dialect.name == "postgresql":
+                    await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+                return await connection.run_sync(_run, run)
     finally:
         await engine.dispose()
 

@@ -8,11 +8,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from toril.db.engines import reading_engine, writing_engine
-from toril.db.failures import explain, explain_connecting
+from toril.db.failures import asking, connecting
 from toril.db.migrate import SchemaVersion, downgrade, look, upgrade
 from toril.db.url import database_url
 
@@ -99,14 +98,8 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, sessions: async_sessionmaker[AsyncSession]) -> AsyncIterator[AsyncSession]:
-        try:
+        with asking(str(self)):
             async with sessions.begin() as session:
-                try:
+                with connecting(str(self)):
                     await session.connection()
-                except Exception as error:
-                    raise explain_connecting(error, str(self)) from error
                 yield session
-        except SQLAlchemyError as error:
-            if (explained := explain(error, str(self))) is None:
-                raise
-            raise explained from error

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.base import ExecutableOption
 
@@ -36,7 +35,7 @@ class Repository:
         self,
         model: type[R],
         record_id: str,
-        *,
+        *which: ColumnElement[bool],
         firm_id: str,
         load: Sequence[ExecutableOption] = (),
         lock: bool = False,
@@ -44,22 +43,23 @@ class Repository:
         """The firm's record with this id.
 
         Args:
+            which: finds the record when ``record_id`` is not its id but another name for it.
             load: what to load with it.
             lock: no other transaction may change it until this one ends.
 
         Raises:
             RecordNotFoundError: there is none, or it is another firm's.
         """
-        if is_id(record_id) and is_id(firm_id):
-            columns = model.__table__.c
-            statement = (
-                select(model).where(columns.id == record_id, columns.firm_id == firm_id).options(*load)
-            )
+        columns = model.__table__.c
+        # What is no id at all finds nothing, and is not told from what is another firm's.
+        if is_id(firm_id) and (which or is_id(record_id)):
+            conditions = which or (columns.id == record_id,)
+            statement = select(model).where(columns.firm_id == firm_id, *conditions).options(*load)
             if lock:
                 statement = statement.with_for_update().execution_options(populate_existing=True)
             if (found := await self.session.scalar(statement)) is not None:
                 return found
-        raise RecordNotFoundError(_kind(model), record_id)
+        raise RecordNotFoundError(model.__tablename__.removesuffix("s").replace("_", " "), record_id)
 
     async def _page(self, statement: Select[R], *, limit: int, offset: int) -> Page[R]:
         total = await self.session.scalar(
@@ -67,8 +67,3 @@ class Repository:
         )
         items = (await self.session.scalars(statement.limit(limit).offset(offset))).all()
         return Page(items, total or 0)
-
-
-def _kind(model: type[Any]) -> str:
-    """``BankAccount`` → ``bank account``."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", model.__name__).lower()

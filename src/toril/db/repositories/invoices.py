@@ -10,7 +10,6 @@ from typing import Any, Final
 from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
 
-from toril.db.errors import RecordNotFoundError
 from toril.db.models.invoices import RECEIVED, Invoice, InvoiceStatus, Payment, PaymentStatus
 from toril.db.repositories.base import Page, Repository
 
@@ -106,10 +105,7 @@ class Payments(Repository):
         Raises:
             RecordNotFoundError: there is none, or it is another firm's.
         """
-        statement = select(Payment).where(Payment.firm_id == firm_id, Payment.bill_number == bill_number)
-        if (payment := await self.session.scalar(statement)) is None:
-            raise RecordNotFoundError("payment of bill", bill_number)
-        return payment
+        return await self._own(Payment, bill_number, Payment.bill_number == bill_number, firm_id=firm_id)
 
     async def record_answer(
         self,

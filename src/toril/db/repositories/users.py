@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from toril.db.errors import RecordNotFoundError
+from toril.db.ids import is_id
 from toril.db.models.firms import Firm, Role, User
 from toril.db.repositories.base import Repository
 
@@ -20,7 +21,8 @@ class Firms(Repository):
         Raises:
             RecordNotFoundError: there is none.
         """
-        if (firm := await self.session.get(Firm, firm_id)) is None:
+        firm = await self.session.get(Firm, firm_id) if is_id(firm_id) else None
+        if firm is None:
             raise RecordNotFoundError("firm", firm_id)
         return firm
 

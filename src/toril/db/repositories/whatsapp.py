@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from sqlalchemy import select, update
 
-from toril.db.errors import RecordNotFoundError
 from toril.db.models.whatsapp import (
     MessageStatus,
     WhatsAppMessage,
@@ -67,14 +66,8 @@ class WhatsAppMessages(Repository):
         Raises:
             RecordNotFoundError: there is none, or it is another firm's.
         """
-        number = await self.session.scalar(
-            select(WhatsAppNumber).where(
-                WhatsAppNumber.phone_number_id == phone_number_id, WhatsAppNumber.firm_id == firm_id
-            )
-        )
-        if number is None:
-            raise RecordNotFoundError("WhatsApp number", phone_number_id)
-        return number
+        which = WhatsAppNumber.phone_number_id == phone_number_id
+        return await self._own(WhatsAppNumber, phone_number_id, which, firm_id=firm_id)
 
     async def save(self, number: WhatsAppNumber, rows: Sequence[dict[str, Any]]) -> int:
         """Store messages of a number; those that are there stay as they are. Returns how many were not.

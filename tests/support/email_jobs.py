@@ -13,10 +13,14 @@ from toril.queues.email import Mail, parse_mailbox
 class PlainJob:
     """What a processor sees of a job, keeping all it was told."""
 
-    def __init__(self, data: Any, *, id: str = "1") -> None:
+    def __init__(
+        self, data: Any, *, id: str = "1", attempts: int = 1, attempts_made: int = 0, timestamp: int = 1
+    ) -> None:
         self.id = id
         self.data = data
-        self.attempts_made = 0
+        self.opts = {"attempts": attempts}
+        self.attempts_made = attempts_made
+        self.timestamp = timestamp
         self.progress: list[Any] = []
         self.rows: list[str] = []
 

@@ -94,6 +94,7 @@ def test_help_imports_no_command_and_no_tables() -> None:
         "toril.cli.command",
         "toril.cli.exits",
         "toril.cli.main",
+        "toril.errors",
     }
     assert not {name for name in loaded if name.partition(".")[0] in ("rich", "pydantic", "jinja2")}
 

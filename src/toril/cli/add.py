@@ -67,18 +67,18 @@ async def add_job(
 
     The queue need not exist yet. Prints the job's id.
     """
-    given = JobOptions.from_bull(_json("--options", options)).given()
+    given = JobOptions.from_bull(read_json("--options", options)).given()
     own = {"delay": delay, "priority": priority, "attempts": attempts, "job_id": job_id}
     given |= {option: value for option, value in own.items() if value is not None}
     async with call.queue(queue) as opened:
-        job = await opened.add(name, _json("--data", data), **given)
+        job = await opened.add(name, read_json("--data", data), **given)
         if call.json:
             print_json(job.to_dict() | {"queue": queue})
         else:
             print_line(job.id)
 
 
-def _json(option: str, text: str) -> Any:
+def read_json(option: str, text: str) -> Any:
     """The value of an option that is JSON, the name of a file after @, or - for standard input."""
     source = "the value"
     try:

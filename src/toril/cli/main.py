@@ -113,6 +113,21 @@ class Jobs(Group):
     """
 
 
+class Schedules(Group):
+    """``toril schedules …``"""
+
+    rows: ClassVar = {
+        "list": Row("List schedules with their next runs.", "toril.cli.schedules:list_schedules"),
+        "add": Row("Add a schedule.", "toril.cli.schedules:add_schedule"),
+        "change": Row("Give a schedule other times.", "toril.cli.schedules:change_schedule"),
+        "remove": Row("End a schedule.", "toril.cli.schedules:remove_schedule"),
+    }
+    examples = """
+    toril schedules list                                          what runs when
+    toril schedules add reports nightly --cron "0 2 * * *"        a new one
+    """
+
+
 class Root(Group):
     """``toril …``"""
 
@@ -121,6 +136,7 @@ class Root(Group):
         "worker": Row("Run the jobs of one or more queues.", "toril.cli.worker:run_worker"),
         "queues": Row("List all queues with their counts.", "toril.cli.queues:list_queues"),
         "jobs": Row("List, show, add, retry and remove jobs.", Jobs),
+        "schedules": Row("List, add, change and remove schedules.", Schedules),
         "pause": Row("Let no worker take jobs of a queue.", "toril.cli.queues:pause_queue"),
         "resume": Row("Let workers take jobs of a paused queue again.", "toril.cli.queues:resume_queue"),
         "clean": Row("Delete old jobs of one state.", "toril.cli.queues:clean_queue"),

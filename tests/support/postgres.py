@@ -107,9 +107,9 @@ class PostgresServer:
             await connection.close()
 
     def _process_ready(self) -> bool:
-        # The last line of the file says how the server is, once it has written one.
+        # The last line of its file says how the server is, once it has written it all.
         pid_file = self.folder / "data" / "postmaster.pid"
-        return pid_file.exists() and pid_file.read_text().splitlines()[-1].strip() == "ready"
+        return pid_file.exists() and pid_file.read_text().rstrip().endswith("ready")
 
     def _run(self, binary: str, *arguments: str) -> None:
         done = subprocess.run(

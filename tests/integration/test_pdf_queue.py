@@ -90,6 +90,8 @@ async def test_a_renderer_that_fails_is_tried_again(tmp_path: Path) -> None:
         async def render(self, html: str, *, title: str, lang: str, options: object = None) -> bytes:
             raise RenderError("out of paper")
 
+        async def close(self) -> None: ...
+
     queue = pdf_queue(store=LocalFileStore(tmp_path), renderer=Failing())
 
     with pytest.raises(RetryableError, match="out of paper"):

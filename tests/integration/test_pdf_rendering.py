@@ -18,8 +18,8 @@ from pypdf.generic import StreamObject
 from tests.support.pdf_jobs import fonts_of, invoice_job, many_lines, pages_of, seller, text_of
 
 from toril.queues.pdf import InvoicePayload, RenderError, RenderOptions
-from toril.queues.pdf.invoice import invoice_page, qr_code
-from toril.queues.pdf.renderers.finish import finish
+from toril.queues.pdf.documents.invoice import invoice_page, qr_code
+from toril.queues.pdf.renderers.finish_cairo import finish
 from toril.queues.pdf.renderers.plutoprint import PlutoPrintRenderer
 
 RENDERER = PlutoPrintRenderer()
@@ -29,7 +29,7 @@ async def rendered(options: dict[str, Any] | None = None, **changes: Any) -> byt
     payload = InvoicePayload.model_validate(invoice_job(options=options, **changes)["data"])
     page = invoice_page(payload.invoice_data, payload.invoice_data.seller, payload.options)
     return await RENDERER.render(
-        page.html, title=page.title, lang=page.lang, options=RenderOptions(author=page.author)
+        page.html, title=page.title, lang=page.lang, options=RenderOptions(author=page.author, trusted=True)
     )
 
 
@@ -167,7 +167,7 @@ async def test_other_work_goes_on_while_a_file_is_made() -> None:
 
 async def test_text_that_ends_early_is_an_error() -> None:
     with pytest.raises(RenderError, match=r"'broken' could not be rendered: .*null"):
-        await RENDERER.render("a\x00b", title="broken", lang="en")
+        await RENDERER.render("a\x00b", title="broken", lang="en", options=RenderOptions(trusted=True))
 
 
 def test_a_file_of_another_make_is_not_touched() -> None:
@@ -227,8 +227,9 @@ import asyncio, io, plutoprint
 book = plutoprint.Book()
 book.load_html("x")
 book.write_to_pdf_stream(io.BytesIO())
+from toril.queues.pdf import RenderOptions
 from toril.queues.pdf.renderers.plutoprint import PlutoPrintRenderer
-asyncio.run(PlutoPrintRenderer().render("x", title="x", lang="en"))
+asyncio.run(PlutoPrintRenderer().render("x", title="x", lang="en", options=RenderOptions(trusted=True)))
 """
     run = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-c", script], capture_output=True, text=True, check=False

@@ -9,8 +9,9 @@ import pytest
 from tests.support.pdf_jobs import invoice_job, seller
 
 from toril.queues.pdf import InvoicePayload
-from toril.queues.pdf.invoice import invoice_page, qr_code
-from toril.queues.pdf.page import Page, css_string, direction, soft
+from toril.queues.pdf.documents.invoice import invoice_page, qr_code
+from toril.queues.pdf.page import Page, direction, soft
+from toril.queues.pdf.renderers.page_rules import css_string
 from toril.queues.pdf.zatca_qr import decode_tlv, encode_tlv
 
 

@@ -26,6 +26,8 @@ class NoRenderer:
     async def render(self, html: str, *, title: str, lang: str, options: object = None) -> bytes:
         raise AssertionError("nothing is rendered here")
 
+    async def close(self) -> None: ...
+
 
 QUEUE = pdf_queue(store=LocalFileStore(Path("unused")), renderer=NoRenderer())
 

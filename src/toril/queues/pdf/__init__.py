@@ -1,20 +1,37 @@
-"""Ready-made queue ``pdf``: invoices as PDF files."""
+"""Ready-made queue ``pdf``: invoices, reports, statements, contracts and HTML as PDF files."""
 
 from toril.queues.pdf.definition import pdf_queue
-from toril.queues.pdf.payloads import InvoiceData, InvoiceItem, InvoiceOptions, InvoicePayload, Seller
-from toril.queues.pdf.processors import FindSeller, InvoiceProcessor
-from toril.queues.pdf.renderers.base import PdfRenderer, RenderError, RenderOptions
+from toril.queues.pdf.engines import EngineOptions
+from toril.queues.pdf.options import CustomOptions, DocumentOptions
+from toril.queues.pdf.payloads import (
+    ContractPayload,
+    CustomPayload,
+    InvoiceData,
+    InvoiceItem,
+    InvoicePayload,
+    ReportPayload,
+    Seller,
+    StatementPayload,
+)
+from toril.queues.pdf.processors import FindSeller
+from toril.queues.pdf.renderers.base import Margins, PdfRenderer, RenderError, RenderOptions
 
 __all__ = [
+    "ContractPayload",
+    "CustomOptions",
+    "CustomPayload",
+    "DocumentOptions",
+    "EngineOptions",
     "FindSeller",
     "InvoiceData",
     "InvoiceItem",
-    "InvoiceOptions",
     "InvoicePayload",
-    "InvoiceProcessor",
+    "Margins",
     "PdfRenderer",
     "RenderError",
     "RenderOptions",
+    "ReportPayload",
     "Seller",
+    "StatementPayload",
     "pdf_queue",
 ]

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from toril.queues.base import JobType, QueueDefinition
-from toril.queues.pdf.payloads import InvoicePayload
-from toril.queues.pdf.processors import FindSeller, InvoiceProcessor
+from toril.queues.pdf.documents.contract import contract_document
+from toril.queues.pdf.documents.custom import custom_document
+from toril.queues.pdf.documents.invoice import invoice_document
+from toril.queues.pdf.documents.report import report_document
+from toril.queues.pdf.documents.statement import statement_document
+from toril.queues.pdf.engines import EngineOptions, Engines
+from toril.queues.pdf.payloads.contract import ContractPayload
+from toril.queues.pdf.payloads.custom import CustomPayload
+from toril.queues.pdf.payloads.invoice import InvoicePayload
+from toril.queues.pdf.payloads.report import ReportPayload
+from toril.queues.pdf.payloads.statement import StatementPayload
+from toril.queues.pdf.processors import DocumentProcessor, FindSeller
 from toril.queues.pdf.renderers.base import PdfRenderer
 from toril.queues.storage import FileStore
 
@@ -17,10 +27,39 @@ JOB_OPTIONS = {
     "timeout": 120_000,
 }
 
+_TYPES = (
+    (
+        "invoice",
+        InvoicePayload,
+        invoice_document,
+        "A tax invoice in Arabic, English or both, with the ZATCA QR code",
+    ),
+    ("report", ReportPayload, report_document, "Figures, tables and charts of a period"),
+    (
+        "statement",
+        StatementPayload,
+        statement_document,
+        "A client's statement of account with running balance and ageing",
+    ),
+    (
+        "contract",
+        ContractPayload,
+        contract_document,
+        "A contract with numbered clauses, signature blocks and schedules",
+    ),
+    (
+        "custom",
+        CustomPayload,
+        custom_document,
+        "HTML of the sender's own, without scripts, files and network",
+    ),
+)
+
 
 def pdf_queue(
     *,
     store: FileStore,
+    engines: EngineOptions | None = None,
     renderer: PdfRenderer | None = None,
     find_seller: FindSeller | None = None,
     concurrency: int = 2,
@@ -29,27 +68,29 @@ def pdf_queue(
 
     Args:
         store: where the files go.
-        renderer: what makes them; the one in this process unless given.
-        find_seller: the firm behind a ``firmId``, for invoices sent without their seller.
+        engines: which renderer makes them, and with what.
+        renderer: one of the application's own in place of the default one.
+        find_seller: the firm behind a ``firmId``, for documents sent without their firm.
         concurrency: jobs one worker process runs at once, unless configured otherwise. The renderer in this
             process makes one file at a time; with two jobs it need not wait for look-ups and writing.
     Raises:
-        ConfigurationError: no renderer is given, and a package of the default one is not installed.
+        ConfigurationError: a package or program that the default renderer needs is not installed.
     """
-    if renderer is None:
-        from toril.queues.pdf.renderers.plutoprint import PlutoPrintRenderer
-
-        renderer = PlutoPrintRenderer()
-    invoice = JobType(
-        name="invoice",
-        payload=InvoicePayload,
-        process=InvoiceProcessor(store=store, renderer=renderer, find_seller=find_seller),
-        summary="A tax invoice in Arabic, English or both, with the ZATCA QR code",
-    )
+    made = Engines(engines or EngineOptions(), default=renderer)
+    types = {
+        name: JobType(
+            name=name,
+            payload=payload,
+            process=DocumentProcessor(store=store, engines=made, lay_out=lay_out, find_seller=find_seller),
+            summary=summary,
+        )
+        for name, payload, lay_out, summary in _TYPES
+    }
     return QueueDefinition(
         name="pdf",
-        types={invoice.name: invoice},
+        types=types,
         job_options=JOB_OPTIONS,
         lock_duration=120.0,
         concurrency=concurrency,
+        on_close=made.close,
     )

@@ -17,6 +17,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
 
+from toril.queues.pdf.renderers.base import Margins
+
 RIYADH = timezone(timedelta(hours=3), "Asia/Riyadh")  # no summer time, so a fixed offset is exact
 
 _MAX_AMOUNT = Decimal(10) ** 12
@@ -24,7 +26,7 @@ _MAX_LOGO_BYTES = 512 * 1024
 _MAX_LOGO_SIDE = 4096
 
 
-def _clean(value: Any) -> Any:
+def clean(value: Any) -> Any:
     """Drop characters without a shape (control codes, lone surrogates) that break a page; null is no text."""
     if value is None:
         return ""
@@ -34,7 +36,12 @@ def _clean(value: Any) -> Any:
     return "".join(c for c in kept if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
 
 
-def _decimal(value: Any) -> Decimal:
+def decimal(value: Any) -> Decimal:
+    """An exact number.
+
+    Raises:
+        ValueError: it is not a number, or beyond any amount of money.
+    """
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
         raise ValueError("expected a number, or a string with a plain number such as 1234.50")
     try:
@@ -70,22 +77,27 @@ def _not_negative(value: Decimal) -> Decimal:
     return value
 
 
-def _moment(value: Any) -> datetime:
+def moment(value: Any) -> datetime:
+    """A point in time, in Riyadh.
+
+    Raises:
+        ValueError: it is none of the ways in which one is written.
+    """
     try:
         if isinstance(value, datetime):
-            moment = value
+            read = value
         elif isinstance(value, date):
-            moment = datetime.combine(value, time())
+            read = datetime.combine(value, time())
         elif isinstance(value, int) and not isinstance(value, bool):
-            moment = datetime.fromtimestamp(value / 1000, RIYADH)
+            read = datetime.fromtimestamp(value / 1000, RIYADH)
         elif isinstance(value, str):
-            moment = datetime.fromisoformat(value.strip())
+            read = datetime.fromisoformat(value.strip())
         else:
             raise ValueError
-        moment = moment.replace(tzinfo=RIYADH) if moment.tzinfo is None else moment.astimezone(RIYADH)
-        if not 2000 <= moment.year < 2100:  # most likely seconds where milliseconds are meant
+        read = read.replace(tzinfo=RIYADH) if read.tzinfo is None else read.astimezone(RIYADH)
+        if not 2000 <= read.year < 2100:  # most likely seconds where milliseconds are meant
             raise ValueError
-        return moment
+        return read
     except (ValueError, OverflowError, OSError):
         raise ValueError(
             f"{value!r} is not a date such as 2025-01-31, an ISO 8601 date and time, or milliseconds since "
@@ -144,16 +156,42 @@ def _jpeg_size(content: bytes) -> tuple[int, int] | None:
     return None
 
 
-CLEAN = BeforeValidator(_clean)
+_UNITS_MM = {"mm": 1.0, "cm": 10.0, "in": 25.4, "pt": 25.4 / 72, "px": 25.4 / 96}
+_SIDES = ("top", "right", "bottom", "left")
+
+
+def _margins(value: Any) -> Any:
+    if value is None or isinstance(value, Margins):
+        return value or Margins()
+    if not isinstance(value, dict):
+        return Margins(**dict.fromkeys(_SIDES, _millimetres(value)))
+    if strange := sorted(map(str, value.keys() - set(_SIDES))):
+        raise ValueError(f"has a side {strange[0]!r}; the sides are {', '.join(_SIDES)}")
+    return Margins(**{side: _millimetres(length) for side, length in value.items()})
+
+
+def _millimetres(value: Any) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(mm|cm|in|pt|px)?", str(value).strip())
+    if isinstance(value, bool) or match is None:
+        raise ValueError(f"{value!r} is not a margin such as 15, in millimetres, or 2cm")
+    length = float(match[1]) * _UNITS_MM[match[2] or "mm"]
+    if length > 80:
+        raise ValueError(f"{value!r} is more than 80 mm")
+    return length
+
+
+CLEAN = BeforeValidator(clean)
 ShortText = Annotated[str, StringConstraints(max_length=100), CLEAN]
 LineText = Annotated[str, StringConstraints(max_length=300), CLEAN]
 LongText = Annotated[str, StringConstraints(max_length=5000), CLEAN]
-Amount = Annotated[Decimal, BeforeValidator(_decimal)]
+Amount = Annotated[Decimal, BeforeValidator(decimal)]
 NaturalAmount = Annotated[Amount, AfterValidator(_not_negative)]
 Quantity = Annotated[Amount, AfterValidator(_positive)]
 Percent = Annotated[Amount, AfterValidator(_percent)]
-Moment = Annotated[datetime, BeforeValidator(_moment)]
+Currency = Annotated[str, StringConstraints(to_upper=True, pattern=r"^[A-Za-z]{3}$")]
+Moment = Annotated[datetime, BeforeValidator(moment)]
 Iban = Annotated[str, StringConstraints(max_length=60), AfterValidator(_iban)]
 Logo = Annotated[str, StringConstraints(max_length=_MAX_LOGO_BYTES * 2), AfterValidator(_logo)]
+PageMargins = Annotated[Margins, BeforeValidator(_margins)]
 RecordId = Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
 SaudiVatNumber = Annotated[str, StringConstraints(pattern=r"^3[0-9]{13}3$")]

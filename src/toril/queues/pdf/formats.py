@@ -11,9 +11,15 @@ Digits = Literal["latin", "arabic"]
 # Currencies whose smallest coin is not a hundredth (ISO 4217), as far as firms in the region bill in them.
 _DECIMALS = {"BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3, "JPY": 0, "KRW": 0}
 
+_SIZES = (
+    (Decimal(10) ** 9, ("مليار", "B")),
+    (Decimal(10) ** 6, ("مليون", "M")),
+    (Decimal(10) ** 3, ("ألف", "K")),
+)
+
 # Arabic-Indic digits with their own thousands and decimal separators (Unicode CLDR, locale ar-SA).
 _ARABIC = str.maketrans("0123456789,.", "٠١٢٣٤٥٦٧٨٩٬٫")
-_ARABIC_DATE = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
+_ARABIC_DIGITS = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 
 
 def rounded(value: Decimal, currency: str) -> Decimal:
@@ -39,8 +45,30 @@ def percent(value: Decimal, digits: Digits) -> str:
 
 def day(moment: datetime, digits: Digits) -> str:
     """A date as year-month-day, which reads the same in both languages."""
-    text = moment.strftime("%Y-%m-%d")
-    return text.translate(_ARABIC_DATE) if digits == "arabic" else text
+    return numerals(moment.strftime("%Y-%m-%d"), digits)
+
+
+def hours(minutes: Decimal, digits: Digits) -> str:
+    """A length of time as hours and minutes, such as 12:05."""
+    whole = int(minutes.to_integral_value(ROUND_HALF_UP))
+    return _in_digits(f"{'-' if whole < 0 else ''}{abs(whole) // 60:,}:{abs(whole) % 60:02}", digits)
+
+
+def compact(value: Decimal, digits: Digits, language: Literal["ar", "en"]) -> str:
+    """A number of two or three digits and a word for its size, for the axis of a chart."""
+    for size, words in _SIZES:
+        if abs(value) >= size:
+            text = number(round(value / size, 1 if abs(value) < 100 * size else 0), digits)
+            if language == "en":
+                return f"{text}{words[1]}"
+            # Left to right by itself, or the sign would go to the other side of the digits.
+            return f"\u2066{text}\u2069 {words[0]}" if value < 0 else f"{text} {words[0]}"
+    return number(round(value, 2), digits)
+
+
+def numerals(text: str, digits: Digits) -> str:
+    """A text with its digits as asked, and nothing else in it changed."""
+    return text.translate(_ARABIC_DIGITS) if digits == "arabic" else text
 
 
 def _in_digits(text: str, digits: Digits) -> str:

@@ -35,6 +35,45 @@ LABELS: dict[str, tuple[str, str]] = {
     "iban": ("الآيبان", "IBAN"),
     "payment_terms": ("شروط الدفع", "Payment terms"),
     "notes": ("ملاحظات", "Notes"),
+    "report": ("تقرير", "Report"),
+    "period": ("الفترة", "Period"),
+    "generated_at": ("تاريخ الإعداد", "Prepared on"),
+    "no_data": ("لا توجد بيانات", "No data"),
+    "sum": ("الإجمالي", "Total"),
+    "statement": ("كشف حساب", "Statement of Account"),
+    "statement_number": ("رقم الكشف", "Statement no."),
+    "date": ("التاريخ", "Date"),
+    "debit": ("مدين", "Debit"),
+    "credit": ("دائن", "Credit"),
+    "balance": ("الرصيد", "Balance"),
+    "opening_balance": ("الرصيد الافتتاحي", "Opening balance"),
+    "closing_balance": ("الرصيد المستحق", "Balance due"),
+    "credit_balance": ("رصيد دائن للعميل", "Balance in your favour"),
+    "charged": ("إجمالي المدين", "Charged"),
+    "paid": ("إجمالي الدائن", "Paid"),
+    "ageing": ("أعمار الذمم بالأيام", "Ageing in days"),
+    "current": ("غير مستحق بعد", "Not yet due"),
+    "unallocated": ("دفعات غير مخصصة", "Unallocated payments"),
+    "entry_invoice": ("فاتورة", "Invoice"),
+    "entry_payment": ("دفعة", "Payment"),
+    "entry_credit": ("إشعار دائن", "Credit note"),
+    "entry_refund": ("استرداد", "Refund"),
+    "entry_adjustment": ("تسوية", "Adjustment"),
+    "contract_number": ("رقم العقد", "Contract no."),
+    "place": ("المكان", "Place"),
+    "parties": ("أطراف العقد", "Parties"),
+    "address": ("العنوان", "Address"),
+    "represented_by": ("ويمثله", "Represented by"),
+    "preamble": ("التمهيد", "Preamble"),
+    "schedule": ("الملحق", "Schedule"),
+    "signatures": ("التوقيعات", "Signatures"),
+    "name": ("الاسم", "Name"),
+    "capacity": ("الصفة", "Capacity"),
+    "signature": ("التوقيع", "Signature"),
+    "stamp": ("الختم", "Stamp"),
+    "witnesses": ("الشهود", "Witnesses"),
+    "witness": ("الشاهد", "Witness"),
+    "id_number": ("رقم الهوية", "ID no."),
     "page": ("صفحة", "Page"),
     "of": ("من", "of"),
 }
@@ -74,7 +113,7 @@ class Labels:
 
     def pair(self, arabic: str, english: str) -> Markup:
         """Both texts marked up by language, or the one that the page is in, or the one there is."""
-        if self.language == "both" and arabic and english:
+        if self.language == "both" and arabic and english and arabic != english:
             return Markup('<span class="ar">{}</span> <span class="en" lang="en" dir="ltr">{}</span>').format(
                 arabic, english
             )

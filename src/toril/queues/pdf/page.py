@@ -10,8 +10,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from toril.queues.pdf.formats import Digits
-from toril.queues.pdf.labels import LABELS, Labels, Language
+from toril.queues.pdf.labels import LABELS, Labels
+from toril.queues.pdf.options import DocumentOptions
+from toril.queues.pdf.renderers.page_rules import css_string
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,9 +26,10 @@ class Page:
 
 
 def render_page(
-    template: str, *, title: str, author: str, language: Language, digits: Digits, footer: str, **content: Any
+    template: str, *, title: str, author: str, options: DocumentOptions, footer: str, **content: Any
 ) -> Page:
     """Fill a template; ``footer`` stands at the foot of each page, across from the page's number."""
+    language = options.language
     lang = "en" if language == "en" else "ar"
     at = 1 if lang == "en" else 0
     html = _environment.get_template(template).render(
@@ -35,18 +37,16 @@ def render_page(
         title=title,
         lang=lang,
         language=language,
-        digits=digits,
+        digits=options.digits,
+        color=options.color,
+        landscape=options.landscape,
         label=Labels(language),
+        labels=LABELS,
         page_word=LABELS["page"][at],
         of_word=LABELS["of"][at],
         footer=footer,
     )
     return Page(html=html, title=title, lang=lang, author=author)
-
-
-def css_string(value: str) -> Markup:
-    """``value`` as a string in a page's style sheet; all but letters and digits are written as codes."""
-    return Markup('"' + re.sub(r"\W", lambda match: f"\\{ord(match[0]):x} ", value) + '"')  # noqa: S704
 
 
 def soft(value: str) -> Markup:

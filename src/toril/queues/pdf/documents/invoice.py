@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 from toril.queues.pdf import formats
+from toril.queues.pdf.documents.base import Document
+from toril.queues.pdf.documents.letterhead import bank_rows, letterhead, sender_name
 from toril.queues.pdf.labels import LABELS, Language, currency_note, currency_symbol
+from toril.queues.pdf.options import DocumentOptions
 from toril.queues.pdf.page import Page, render_page
-from toril.queues.pdf.payloads import InvoiceData, InvoiceItem, InvoiceOptions, Seller
+from toril.queues.pdf.payloads.firm import Seller
+from toril.queues.pdf.payloads.invoice import InvoiceData, InvoiceItem, InvoicePayload
+from toril.queues.pdf.renderers.base import RenderOptions
 from toril.queues.pdf.zatca_qr import phase_one_code, qr_picture
 
 
-def invoice_page(invoice: InvoiceData, seller: Seller | None, options: InvoiceOptions) -> Page:
+def invoice_document(payload: InvoicePayload, firm: Seller | None) -> Document:
+    """The document of a job."""
+    invoice = payload.invoice_data
+    page = invoice_page(invoice, firm, payload.options)
+    unknown = firm is None or firm.vat_number is None
+    remark = "the seller's VAT number is not known: a plain invoice, without a QR code"
+    return Document(
+        page=page,
+        file_name=f"invoice-{invoice.invoice_number}",
+        facts={"invoiceId": payload.invoice_id},
+        options=RenderOptions(author=page.author, trusted=True),
+        remarks=[remark] if unknown else [],
+    )
+
+
+def invoice_page(invoice: InvoiceData, seller: Seller | None, options: DocumentOptions) -> Page:
     """The page of an invoice.
 
     With a seller's VAT number it is a tax invoice and carries the QR code; without one it is a plain invoice.
@@ -21,19 +41,18 @@ def invoice_page(invoice: InvoiceData, seller: Seller | None, options: InvoiceOp
     heading = "tax_invoice" if tax else "invoice"
     arabic, english = LABELS[heading]
     title = f"{english if options.language == 'en' else arabic} {invoice.invoice_number}"
-    sender = seller.name_in("en" if options.language == "en" else "ar") if seller else ""
+    sender = sender_name(seller, options.language)
     code = qr_code(invoice, seller)
     return render_page(
         "invoice.html",
         title=title,
         author=sender,
-        language=options.language,
-        digits=options.digits,
+        options=options,
         footer=" · ".join(filter(None, (sender, invoice.invoice_number))),
-        color=options.color,
         heading=heading,
         qr=code and qr_picture(code),
-        seller=seller and _seller(seller, options.language),
+        firm=seller and letterhead(seller, options.language),
+        bank=bank_rows(seller),
         **_content(invoice, options),
     )
 
@@ -53,7 +72,7 @@ def qr_code(invoice: InvoiceData, seller: Seller | None) -> str | None:
     )
 
 
-def _content(invoice: InvoiceData, options: InvoiceOptions) -> dict[str, Any]:
+def _content(invoice: InvoiceData, options: DocumentOptions) -> dict[str, Any]:
     digits, currency = options.digits, invoice.currency
     groups = invoice.vat_groups
     only_rate = formats.percent(groups[0].rate, digits) if len(groups) == 1 else ""
@@ -116,33 +135,3 @@ def _vat_heading(rate: str, language: Language) -> tuple[str, str]:
     """The VAT column's heading, with the rate if all lines have one; beside each other once is enough."""
     arabic, english = LABELS["vat"]
     return arabic if language == "both" else f"{arabic} {rate}".strip(), f"{english} {rate}".strip()
-
-
-def _seller(seller: Seller, language: Language) -> dict[str, Any]:
-    registrations = [
-        ("vat_number", seller.vat_number),
-        ("commercial_registration", seller.commercial_registration),
-    ]
-
-    def column(lang: Literal["ar", "en"]) -> dict[str, Any]:
-        arabic, english = seller.address_ar, seller.address_en
-        return {
-            "lang": lang,
-            "name": seller.name_in(lang),
-            "address": (arabic or english) if lang == "ar" else (english or arabic),
-            "facts": [
-                (LABELS[key][0 if lang == "ar" else 1], value) for key, value in registrations if value
-            ],
-            "contact": [value for value in (seller.phone, seller.email, seller.website) if value],
-        }
-
-    # The second column is empty, for the logo alone, unless the page and the names are in two languages.
-    columns: list[dict[str, Any] | None] = [column("en" if language == "en" else "ar"), None]
-    if language == "both" and seller.name_ar and seller.name_en:
-        columns[1] = column("en")
-    bank = [
-        ("bank", seller.bank_name),
-        ("account_name", seller.account_name),
-        ("iban", seller.iban and " ".join(seller.iban[at : at + 4] for at in range(0, len(seller.iban), 4))),
-    ]
-    return {"columns": columns, "logo": seller.logo, "bank": [(key, value) for key, value in bank if value]}

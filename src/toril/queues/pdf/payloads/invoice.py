@@ -1,77 +1,32 @@
-"""What jobs of the ``pdf`` queue carry."""
+"""What a job of the type ``invoice`` carries."""
 
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    StringConstraints,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from toril.queues.base import Payload
 from toril.queues.pdf import figures
 from toril.queues.pdf.fields import (
     CLEAN,
     Amount,
-    Iban,
+    Currency,
     LineText,
-    Logo,
     LongText,
     Moment,
     NaturalAmount,
     Percent,
     Quantity,
     RecordId,
-    SaudiVatNumber,
     ShortText,
 )
+from toril.queues.pdf.options import DEFAULT_OPTIONS, OptionsField
+from toril.queues.pdf.payloads.firm import Seller
 from toril.queues.pdf.zatca_qr import check_qr
 
 MAX_ITEMS = 2000
-
-
-def _fits_qr_code(value: str) -> str:
-    if len(value.encode()) > 255:
-        raise ValueError("has more than the 255 bytes in UTF-8 that a QR code's field takes")
-    return value
-
-
-_Name = Annotated[str, StringConstraints(max_length=120), CLEAN, AfterValidator(_fits_qr_code)]
-
-
-class Seller(Payload):
-    """The firm that sends the invoice. One of the names is enough; with a VAT number it is a tax invoice."""
-
-    name_ar: _Name = ""
-    name_en: _Name = Field("", validate_default=True)
-    vat_number: SaudiVatNumber | None = None
-    commercial_registration: ShortText = ""
-    address_ar: LineText = ""
-    address_en: LineText = ""
-    phone: ShortText = ""
-    email: ShortText = ""
-    website: ShortText = ""
-    logo: Logo | None = None
-    bank_name: ShortText = ""
-    account_name: LineText = ""
-    iban: Iban | None = None
-
-    def name_in(self, lang: Literal["ar", "en"]) -> str:
-        """The name in a language, or the one there is."""
-        return (self.name_ar or self.name_en) if lang == "ar" else (self.name_en or self.name_ar)
-
-    @field_validator("name_en")
-    @classmethod
-    def _has_a_name(cls, value: str, info: ValidationInfo) -> str:
-        if not value and info.data.get("name_ar") == "":
-            raise ValueError("the seller needs nameAr, nameEn or both")
-        return value
 
 
 class InvoiceItem(Payload):
@@ -129,7 +84,7 @@ class InvoiceData(Payload):
     client_address: LineText = ""
     client_vat_number: ShortText = ""
     reference: ShortText = ""
-    currency: Annotated[str, StringConstraints(to_upper=True, pattern=r"^[A-Za-z]{3}$")] = "SAR"
+    currency: Currency = "SAR"
     items: list[InvoiceItem] = Field(min_length=1, max_length=MAX_ITEMS)
     subtotal: NaturalAmount
     vat_rate: Percent
@@ -179,29 +134,18 @@ class InvoiceData(Payload):
         return value
 
 
-class InvoiceOptions(Payload):
-    """How the page looks.
-
-    Attributes:
-        language: Arabic, English, or Arabic with English beside it.
-        digits: of amounts, dates and page numbers: 1,234.50 or ١٬٢٣٤٫٥٠.
-        color: of headings and lines, ``#rrggbb``.
-    """
-
-    language: Literal["ar", "en", "both"] = "both"
-    digits: Literal["latin", "arabic"] = "latin"
-    color: Annotated[str, StringConstraints(pattern=r"^#[0-9A-Fa-f]{6}$")] = "#1f3a5f"
-
-
 class InvoicePayload(Payload):
     """Data of a job of type ``invoice``."""
 
     invoice_id: RecordId
     invoice_data: InvoiceData
-    options: Annotated[InvoiceOptions, BeforeValidator(lambda value: {} if value is None else value)] = Field(
-        default_factory=InvoiceOptions
-    )
+    options: OptionsField = DEFAULT_OPTIONS
     firm_id: RecordId
+
+    @property
+    def firm(self) -> Seller | None:
+        """The firm as the job describes it."""
+        return self.invoice_data.seller
 
 
 def _line_total(known: dict[str, Any]) -> Decimal:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from toril.errors import RetryableError
+
+PaperSize = Literal["A3", "A4", "A5", "Letter", "Legal"]
 
 
 class RenderError(RetryableError):
@@ -15,22 +17,44 @@ class RenderError(RetryableError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Margins:
+    """White space around the page's content, in millimetres."""
+
+    top: float = 15.0
+    right: float = 15.0
+    bottom: float = 15.0
+    left: float = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RenderOptions:
-    """What HTML does not say. The page's own ``@page`` rules win over the sizes here.
+    """What HTML does not say. The page's own ``@page`` rules win over size, margins, header and footer here.
 
     Attributes:
-        landscape: A4 turned on its side.
-        margin: on all sides, in millimetres.
+        landscape: the paper turned on its side.
+        header, footer: one line each, at the head and the foot of every page.
+        page_numbers: "Page 1 of 3" at the foot, across from ``footer``.
         author: for the file's properties.
+        trusted: the HTML comes from a template of ours, with all text in it escaped. It may then be rendered
+            where it cannot be stopped half-way, which is faster.
     """
 
+    size: PaperSize = "A4"
     landscape: bool = False
-    margin: float = 15.0
+    margins: Margins = Margins()
+    header: str = ""
+    footer: str = ""
+    page_numbers: bool = False
     author: str = ""
+    trusted: bool = False
 
 
 class PdfRenderer(Protocol):
-    """Turns HTML into a PDF file. The HTML is untrusted: no local file and no network address is read."""
+    """Turns HTML into a PDF file.
+
+    The HTML is untrusted: no local file is read, no script runs, and no address on the network is asked, save
+    those the renderer was told to allow.
+    """
 
     async def render(
         self, html: str, *, title: str, lang: str, options: RenderOptions | None = None
@@ -41,6 +65,10 @@ class PdfRenderer(Protocol):
             title: for the file's properties, and what viewers show in their window's title.
             lang: language of the document as a BCP 47 tag, such as ``ar``.
         Raises:
-            RenderError: the engine could not make a PDF of it.
+            RenderError: the engine could not make a PDF of it, or not in time.
         """
+        ...
+
+    async def close(self) -> None:
+        """End the processes and free the memory it holds; may be called twice, and used again after."""
         ...

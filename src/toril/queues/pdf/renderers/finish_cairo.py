@@ -1,9 +1,4 @@
-"""Finishing touches on the engine's PDF: its language, and Arabic text that can be searched and copied.
-
-The engine names glyphs by the font's character map, where a joined letter is a "presentation form" (U+FE91
-for beh at the start of a word). Viewers then copy and search those, not the letters that people type. Here
-each form of one letter is named by the letter. Forms of two (lam-alef) stay: viewers disagree on the order of
-two letters under one glyph in right-to-left text, while all know the form.
+"""Finishing touches on PlutoPrint's PDF: its language, and Arabic text that can be searched and copied.
 
 Both are appended as an incremental update (ISO 32000-1, 7.5.6), which leaves every byte before it as it is,
 and takes a tenth of the time of reading and writing the whole file.
@@ -12,9 +7,10 @@ and takes a tenth of the time of reading and writing the whole file.
 from __future__ import annotations
 
 import re
-import unicodedata
 import zlib
 from collections.abc import Iterator
+
+from toril.queues.pdf.renderers.naming import is_naming, with_plain_letters
 
 _TRAILER = re.compile(
     rb"\d+ 0 obj\s*<<(?=[^>]*/Type /XRef\b)(?=[^>]*/Size (\d+))(?=[^>]*/W \[\s*(\d+) (\d+) (\d+)\s*\])"
@@ -23,7 +19,6 @@ _TRAILER = re.compile(
 )
 _STREAM = re.compile(rb"\d+ 0 obj\s*(<<[^>]*/FlateDecode\b[^>]*>>)\s*stream\r?\n")
 _CATALOG = re.compile(rb"<<\s*/Type /Catalog\b")
-_MAPPED = re.compile(rb"<([0-9a-fA-F]{4})>(?=\n)")
 
 
 def finish(pdf: bytes, *, lang: str) -> bytes:
@@ -33,32 +28,38 @@ def finish(pdf: bytes, *, lang: str) -> bytes:
         ValueError: ``lang`` is no language tag, or the file is not laid out as cairo 1.18, the engine's PDF
             writer, lays out its files.
     """
-    if not re.fullmatch(r"[A-Za-z0-9-]{2,35}", lang):
-        raise ValueError(f"{lang!r} is not a language tag such as ar or en-GB")
+    tag = language_tag(lang)
     last = pdf.rpartition(b"startxref")[2].split()
     trailer = _TRAILER.match(pdf, int(last[0])) if last else None
     if trailer is None:
         raise ValueError("the file has no cross-reference stream of the expected kind")
     size, *widths, root, info = (int(value) for value in trailer.groups())
-    entries = _inflate(pdf, trailer.end())
+    entries = inflated(pdf, trailer.end())
     updates: dict[int, bytes] = {}
     for number, offset in _offsets(entries, widths):
         stream = _STREAM.match(pdf, offset)
         if stream is None:
             continue
         if b"/ObjStm" in stream[1]:
-            catalog = _catalog_in(_inflate(pdf, stream.end()))
+            catalog = _catalog_in(inflated(pdf, stream.end()))
             if catalog:
-                updates[root] = catalog + b"/Lang (%s) >>" % lang.encode("ascii")
-        elif _inflate(pdf, stream.end(), limit=64).startswith(b"/CIDInit"):
-            names = zlib.compress(_MAPPED.sub(_plain_letter, _inflate(pdf, stream.end())))
-            updates[number] = b"<< /Filter /FlateDecode /Length %d >>\nstream\n%s\nendstream" % (
-                len(names),
-                names,
-            )
+                updates[root] = catalog + b"/Lang (%s) >>" % tag
+        elif is_naming(inflated(pdf, stream.end(), limit=64)):
+            updates[number] = compressed_stream(with_plain_letters(inflated(pdf, stream.end())))
     if root not in updates:
         raise ValueError("the file's catalog was not found")
     return pdf + _update(updates, at=len(pdf), size=size, root=root, info=info, previous=int(last[0]))
+
+
+def language_tag(lang: str) -> bytes:
+    """``lang`` as it may stand in a file.
+
+    Raises:
+        ValueError: it is no language tag.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9-]{2,35}", lang):
+        raise ValueError(f"{lang!r} is not a language tag such as ar or en-GB")
+    return lang.encode("ascii")
 
 
 def _offsets(entries: bytes, widths: list[int]) -> Iterator[tuple[int, int]]:
@@ -97,14 +98,13 @@ def _update(objects: dict[int, bytes], *, at: int, size: int, root: int, info: i
     return bytes(out)
 
 
-def _plain_letter(match: re.Match[bytes]) -> bytes:
-    form = chr(int(match[1], 16))
-    if not ("\ufb50" <= form <= "\ufdff" or "\ufe70" <= form <= "\ufefc"):
-        return match[0]
-    letter = unicodedata.normalize("NFKC", form).strip()  # a vowel's form is a space and the vowel
-    return b"<%04x>" % ord(letter) if len(letter) == 1 else match[0]
+def compressed_stream(content: bytes) -> bytes:
+    """A stream object's body."""
+    packed = zlib.compress(content)
+    return b"<< /Filter /FlateDecode /Length %d >>\nstream\n%s\nendstream" % (len(packed), packed)
 
 
-def _inflate(pdf: bytes, start: int, limit: int = 0) -> bytes:
+def inflated(pdf: bytes, start: int, limit: int = 0) -> bytes:
+    """The content of the compressed stream that begins at ``start``, or its first ``limit`` bytes."""
     # Compressed data knows its own end; the stream's length, which stands in another object, is not needed.
     return zlib.decompressobj().decompress(memoryview(pdf)[start:], limit)

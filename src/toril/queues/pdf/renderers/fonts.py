@@ -48,18 +48,8 @@ def known_fonts() -> Iterator[None]:
     """While it holds, fontconfig started in this process knows the fonts, beside all it knows otherwise."""
     before = os.environ.get(_VARIABLE)
     with tempfile.TemporaryDirectory(prefix="toril-fonts-") as folder:
-        folders = "".join(f"<dir>{escape(str(path))}</dir>\n" for path in font_folders())
-        config = Path(folder) / "toril.conf"
-        config.write_text(
-            '<?xml version="1.0"?>\n<!DOCTYPE fontconfig SYSTEM "fonts.dtd">\n<fontconfig>\n'
-            # A relative name is looked for in FONTCONFIG_PATH, which plutoprint sets when it is imported.
-            f'<include ignore_missing="yes">{escape(before or "fonts.conf")}</include>\n'
-            f"{folders}"
-            # Used when no other cache folder can be written, as for a user without a home.
-            f"<cachedir>{escape(folder)}</cachedir>\n</fontconfig>\n",
-            encoding="utf-8",
-        )
-        os.environ[_VARIABLE] = str(config)
+        # A relative name is looked for in FONTCONFIG_PATH, which plutoprint sets when it is imported.
+        os.environ[_VARIABLE] = str(write_font_config(Path(folder), beside=before or "fonts.conf"))
         try:
             yield
         finally:
@@ -67,3 +57,18 @@ def known_fonts() -> Iterator[None]:
                 del os.environ[_VARIABLE]
             else:
                 os.environ[_VARIABLE] = before
+
+
+def write_font_config(folder: Path, *, beside: str) -> Path:
+    """A fontconfig file in ``folder`` that adds the fonts to those of the file ``beside``, if there is one."""
+    folders = "".join(f"<dir>{escape(str(path))}</dir>\n" for path in font_folders())
+    config = folder / "toril.conf"
+    config.write_text(
+        '<?xml version="1.0"?>\n<!DOCTYPE fontconfig SYSTEM "fonts.dtd">\n<fontconfig>\n'
+        f'<include ignore_missing="yes">{escape(beside)}</include>\n'
+        f"{folders}"
+        # Used when no other cache folder can be written, as for a user without a home.
+        f"<cachedir>{escape(str(folder))}</cachedir>\n</fontconfig>\n",
+        encoding="utf-8",
+    )
+    return config

@@ -207,6 +207,17 @@ class Settings:
             "Redis channel of live events; installations that share a server need different ones.",
         ),
     )
+    exchange_rate_api_key: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "EXCHANGE_RATE_API_KEY",
+            "text",
+            kinds.text,
+            "Read exchange rates from exchangerate-api.com with this key first.",
+            unset="services that need no key",
+            secret=True,
+        ),
+    )
     log_level: str = field(
         default="info",
         metadata=kinds.row(

@@ -21,6 +21,7 @@ from toril.queues.storage import FileStore
 if TYPE_CHECKING:
     from toril.db.session import Database
     from toril.queues.notification.definition import Channels
+    from toril.queues.sync.definition import Vendors
 
 #: Job options of every ready-made queue, unless it has its own; as Bull stores them (ms, ages in s).
 DEFAULT_JOB_OPTIONS: dict[str, Any] = {
@@ -44,6 +45,7 @@ def ready_made_queues(
     secret: str | None = None,
     zone: tzinfo = RIYADH,
     channels: Channels | None = None,
+    vendors: Vendors | None = None,
 ) -> dict[str, QueueDefinition]:
     """All ready-made queues by name, with the providers that the arguments ask for.
 
@@ -52,10 +54,11 @@ def ready_made_queues(
         outbox: folder for mail when neither a Resend key nor an SMTP URL is given.
         from_email, from_name: sender of mail.
         database: the application's records. Bulk and campaign mail need it, to send nothing twice, and all
-            notifications: without it there is no queue for them.
+            notifications and syncs: without it there are no queues for them.
         public_url, secret: of the links in campaign mail; see ``Tracker``.
         zone: the time zone of days and times in mail.
         channels: how notifications leave; unless given, SMS go to a folder of ``outbox``, and pushes and webhooks fail.
+        vendors: the outside services of ``sync``; unless given, only exchange rates are read, and the other jobs fail.
 
     Raises:
         ConfigurationError: a value is not acceptable, or an extra is not installed.
@@ -75,6 +78,7 @@ def ready_made_queues(
     ]
     if database is not None:
         definitions.append(_notifications(database, channels, outbox))
+        definitions.append(_syncs(database, vendors))
     return {definition.name: definition for definition in definitions}
 
 
@@ -96,6 +100,16 @@ def _notifications(database: Database, channels: Channels | None, outbox: Path) 
     return notification_queue(
         database=database, channels=channels or Channels(sms=LogProvider(outbox / "sms"))
     )
+
+
+def _syncs(database: Database, vendors: Vendors | None) -> QueueDefinition:
+    try:
+        from toril.queues.sync.definition import sync_queue
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"syncs need the package {error.name!r}: pip install 'toril[sync]'"
+        ) from error
+    return sync_queue(database=database, vendors=vendors)
 
 
 def open_queue(definition: QueueDefinition, **queue_options: Any) -> Queue:

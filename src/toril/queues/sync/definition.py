@@ -1,0 +1,110 @@
+"""The queue ``sync``: its types, its defaults, and the outside services that it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from toril.db.session import Database
+from toril.errors import NotConfiguredError
+from toril.queues.base import JobType, QueueDefinition, RunningJob
+from toril.queues.sync.currency.processor import RateKeeper
+from toril.queues.sync.currency.providers import ErApi, Frankfurter, RateProvider
+from toril.queues.sync.payloads import CurrencyRates
+from toril.queues.sync.zatca.payloads import ZatcaInvoice
+from toril.queues.sync.zatca.processor import ZatcaInvoices
+
+#: as Bull stores them: times in milliseconds, ages in seconds
+JOB_OPTIONS = {
+    "attempts": 3,
+    "backoff": {"type": "exponential", "delay": 5000},
+    "timeout": 60_000,
+    "removeOnComplete": {"age": 3 * 86_400, "count": 200},
+    "removeOnFail": {"age": 172_800},
+}
+
+
+def _free_rates() -> Sequence[RateProvider]:
+    return (ErApi(), Frankfurter())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vendors:
+    """The outside services. What is None is not configured: its jobs fail at once and say what to set.
+
+    All are closed with the queue.
+
+    Attributes:
+        rates: who is asked for exchange rates, in this order; the ones without a key unless given.
+        zatca: clears and reports invoices.
+    """
+
+    rates: Sequence[RateProvider] = field(default_factory=_free_rates)
+    zatca: ZatcaInvoices | None = None
+
+
+def sync_queue(
+    *, database: Database, vendors: Vendors | None = None, concurrency: int = 5
+) -> QueueDefinition:
+    """The queue ``sync``.
+
+    Args:
+        database: the records; the caller closes it, after the queue.
+        concurrency: jobs one worker process runs at once, unless configured otherwise.
+    """
+    given = vendors or Vendors()
+    rates = RateKeeper(database, given.rates)
+    types = [
+        JobType(
+            name="currency-rates",
+            payload=CurrencyRates,
+            process=rates,
+            summary="Today's exchange rates",
+        ),
+        _zatca_type(given.zatca),
+    ]
+    closing: list[Callable[[], Awaitable[None]]] = [rates.close]
+    if given.zatca is not None:
+        closing.append(given.zatca.close)
+
+    async def close() -> None:
+        for each in closing:
+            await each()
+
+    return QueueDefinition(
+        name="sync",
+        types={each.name: each for each in types},
+        job_options=JOB_OPTIONS,
+        concurrency=concurrency,
+        on_close=close,
+    )
+
+
+def choose_vendors(
+    *, exchange_rate_api_key: str | None = None, zatca: ZatcaInvoices | None = None
+) -> Vendors:
+    """The services that the settings ask for; an argument is named like its setting.
+
+    Args:
+        zatca: see ``Vendors``.
+    """
+    keyed = [ErApi(exchange_rate_api_key)] if exchange_rate_api_key else []
+    return Vendors(rates=(*keyed, *_free_rates()), zatca=zatca)
+
+
+def _zatca_type(zatca: ZatcaInvoices | None) -> JobType:
+    if zatca is not None:
+        return zatca.job_type()
+
+    async def refuse(payload: ZatcaInvoice, job: RunningJob) -> dict[str, Any]:
+        raise NotConfiguredError(
+            "ZATCA is not set up in this installation: nothing was signed or sent. Give sync_queue a ZatcaInvoices"
+        )
+
+    return JobType(
+        name="zatca-invoice",
+        payload=ZatcaInvoice,
+        process=refuse,
+        summary="Clear or report an invoice at ZATCA",
+    )

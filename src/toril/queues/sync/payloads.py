@@ -1,0 +1,26 @@
+"""What jobs of the queue ``sync`` carry: one model a type. That of ``zatca-invoice`` is in ``zatca.payloads``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import StringConstraints, field_validator
+from pydantic_core import PydanticCustomError
+
+from toril.queues.base import Payload
+from toril.queues.sync.currency.codes import SUPPORTED
+
+
+class CurrencyRates(Payload):
+    """Today's rates of a currency."""
+
+    base_currency: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{3}$", to_upper=True)] = "SAR"
+
+    @field_validator("base_currency")
+    @classmethod
+    def _known(cls, value: str) -> Any:
+        if value not in SUPPORTED:
+            raise PydanticCustomError(
+                "sync", "{text}", {"text": f"{value!r} is not one of {', '.join(SUPPORTED)}"}
+            )
+        return value

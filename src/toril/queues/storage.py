@@ -29,8 +29,13 @@ class StoredFile:
 class FileStore(Protocol):
     """Stores and reads files; a path always comes from ``save`` and never leaves the store."""
 
-    async def save(self, *, firm_id: str, folder: str, name: str, content: bytes) -> StoredFile: ...
-    async def read(self, path: str) -> bytes: ...
+    async def save(self, *, firm_id: str, folder: str, name: str, content: bytes) -> StoredFile:
+        """Write a new file; if the name is taken, under the name with a random suffix."""
+        ...
+
+    async def read(self, path: str) -> bytes:
+        """The content of a stored file."""
+        ...
 
 
 def safe_name(name: str) -> str:
@@ -38,7 +43,56 @@ def safe_name(name: str) -> str:
     plain = unicodedata.normalize("NFC", name).replace("/", "-").replace("\\", "-")
     cleaned = _UNSAFE.sub("-", plain).strip("-.")
     stem, dot, suffix = cleaned.rpartition(".")
-    return f"{stem[:100]}{dot}{suffix[:10]}" if dot else cleaned[:100]
+    return f"{_cut(stem)}{dot}{suffix[:10]}" if dot else _cut(cleaned)
+
+
+def _cut(text: str) -> str:
+    # File systems count bytes, of which a letter has up to four, and take 255; a suffix comes to it later.
+    return text[:100].encode()[:200].decode(errors="ignore")
+
+
+def check_place(firm_id: str, folder: str) -> None:
+    """Refuse a firm's id or a folder that could lead somewhere else.
+
+    Raises:
+        OptionError: one of them is not a plain name.
+    """
+    if not _FIRM.fullmatch(firm_id) or not _FIRM.fullmatch(folder):
+        raise OptionError(f"firm id {firm_id!r} and folder {folder!r} must be plain names")
+
+
+def open_file_store(
+    location: str | Path,
+    *,
+    endpoint: str | None = None,
+    region: str | None = None,
+    access_key_id: str | None = None,
+    secret_access_key: str | None = None,
+) -> FileStore:
+    """The store at a location: a folder of this machine, or ``s3://bucket/prefix``.
+
+    The other arguments are of S3 only; see ``S3FileStore``.
+
+    Raises:
+        ConfigurationError: the location is in S3, and its extra is not installed.
+        OptionError: it is an address of another kind, or of no bucket.
+    """
+    scheme, mark, place = str(location).partition("://")
+    if not mark:
+        return LocalFileStore(Path(location))
+    if scheme != "s3":
+        raise OptionError(f"files can be kept in a folder or in s3://bucket/prefix, not in {scheme}://…")
+    from toril.queues.storage_s3 import S3FileStore
+
+    bucket, _, prefix = place.partition("/")
+    return S3FileStore(
+        bucket,
+        prefix=prefix,
+        endpoint=endpoint,
+        region=region,
+        access_key_id=access_key_id,
+        secret_access_key=secret_access_key,
+    )
 
 
 class LocalFileStore:
@@ -55,8 +109,7 @@ class LocalFileStore:
         Raises:
             OptionError: the firm's id or the folder is not a plain name.
         """
-        if not _FIRM.fullmatch(firm_id) or not _FIRM.fullmatch(folder):
-            raise OptionError(f"firm id {firm_id!r} and folder {folder!r} must be plain names")
+        check_place(firm_id, folder)
         return await asyncio.to_thread(self._write, self.root / firm_id / folder, safe_name(name), content)
 
     async def read(self, path: str) -> bytes:

@@ -11,7 +11,8 @@ from toril.errors import NotConfiguredError
 from toril.queues.base import JobType, QueueDefinition, RunningJob
 from toril.queues.sync.currency.processor import RateKeeper
 from toril.queues.sync.currency.providers import ErApi, Frankfurter, RateProvider
-from toril.queues.sync.payloads import CurrencyRates
+from toril.queues.sync.payloads import CurrencyRates, WhatsAppSync
+from toril.queues.sync.whatsapp.processor import InboxReader
 from toril.queues.sync.zatca.payloads import ZatcaInvoice
 from toril.queues.sync.zatca.processor import ZatcaInvoices
 
@@ -56,6 +57,12 @@ def sync_queue(
     given = vendors or Vendors()
     rates = RateKeeper(database, given.rates)
     types = [
+        JobType(
+            name="whatsapp-messages",
+            payload=WhatsAppSync,
+            process=InboxReader(database=database),
+            summary="What WhatsApp's webhook brought, read into messages",
+        ),
         JobType(
             name="currency-rates",
             payload=CurrencyRates,

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from toril.queues.base import Payload
 from toril.queues.sync.currency.codes import SUPPORTED
+from toril.queues.sync.fields import RecordId
 
 
 class CurrencyRates(Payload):
@@ -24,3 +25,10 @@ class CurrencyRates(Payload):
                 "sync", "{text}", {"text": f"{value!r} is not one of {', '.join(SUPPORTED)}"}
             )
         return value
+
+
+class WhatsAppSync(Payload):
+    """A firm's number, by Meta's id of it."""
+
+    firm_id: RecordId
+    phone_number_id: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,64}$")]

@@ -128,6 +128,22 @@ class Schedules(Group):
     """
 
 
+class Db(Group):
+    """``toril db …``"""
+
+    rows: ClassVar = {
+        "upgrade": Row("Make the tables, or bring them to this version.", "toril.cli.db:upgrade_tables"),
+        "current": Row(
+            "Show which tables there are, and whether an upgrade is due.", "toril.cli.db:show_version"
+        ),
+        "downgrade": Row("Take the tables back to an earlier version.", "toril.cli.db:downgrade_tables"),
+    }
+    examples = """
+    toril db upgrade           before the first start, and after each upgrade of toril
+    toril db current           is an upgrade due?
+    """
+
+
 class Root(Group):
     """``toril …``"""
 
@@ -140,6 +156,7 @@ class Root(Group):
         "pause": Row("Let no worker take jobs of a queue.", "toril.cli.queues:pause_queue"),
         "resume": Row("Let workers take jobs of a paused queue again.", "toril.cli.queues:resume_queue"),
         "clean": Row("Delete old jobs of one state.", "toril.cli.queues:clean_queue"),
+        "db": Row("Make and change the tables of the records.", Db),
         "doctor": Row("Check settings, server and installation.", "toril.cli.doctor:run_doctor"),
     }
     examples = """

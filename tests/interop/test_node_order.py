@@ -107,6 +107,47 @@ async def test_the_head_of_the_queue_is_the_same_for_both(queue: Queue, node_que
     assert await run_all(queue, node_queue, True, 5) == ["5", "4", "1", "2", "3"]
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param({}, ["fails", "a", "b", "fails"], id="behind the others"),
+        pytest.param({"lifo": True}, ["fails", "fails", "a", "b"], id="to the head"),
+        pytest.param({"priority": 1}, ["fails", "fails", "a", "b"], id="by its priority"),
+    ],
+)
+async def test_a_retried_job_goes_to_one_place_on_either_side(
+    queue: Queue, node_queue: NodeQueue, options: dict[str, Any], expected: list[str]
+) -> None:
+    ran: list[str] = []
+
+    async def work(job: Job[Any]) -> None:
+        ran.append(job.id)
+        if job.id == "fails" and job.attempts_made == 0:
+            raise RuntimeError("not yet")
+
+    async def all_ran() -> bool:
+        return len(ran) == 4
+
+    async def add() -> None:
+        await queue.pause()
+        fails = {"behaviour": {"do": "failTimes", "times": 1, "message": "not yet"}}
+        passes = {"behaviour": {"do": "return", "value": 1}}
+        await node_queue.add("work", fails, jobId="fails", attempts=2, removeOnComplete=True, **options)
+        for job_id in ("a", "b"):
+            place = {"priority": 2} if "priority" in options else {}
+            await node_queue.add("work", passes, jobId=job_id, removeOnComplete=True, **place)
+        await queue.resume()
+
+    await add()
+    async with working(queue, work, concurrency=1):
+        await until(all_ran, within_s=WITHIN)
+    assert ran == expected
+    await add()
+    await node_queue.process({"do": "asTold"}, name="work")
+    await node_queue.event("processing", count=4, within_s=WITHIN)
+    assert [event.job_id for event in node_queue.events if event.name == "processing"] == expected
+
+
 async def run_all(queue: Queue, node_queue: NodeQueue, by_node: bool, count: int) -> list[str]:
     """Let one worker run that many jobs one by one; returns their ids in order."""
     if by_node:

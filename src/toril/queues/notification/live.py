@@ -75,10 +75,10 @@ class SocketEvents:
 
 
 def _manager(channel: str, publish: Any) -> Any:
-    from socketio import AsyncPubSubManager  # type: ignore[import-untyped]  # here: it is of an extra
+    from socketio import AsyncRedisManager  # type: ignore[import-untyped]  # here: it is of an extra
 
-    class Manager(AsyncPubSubManager):  # type: ignore[misc]
-        """Makes messages as all managers do, and hands them to ``publish``."""
+    class Manager(AsyncRedisManager):  # type: ignore[misc]
+        """Makes messages as every manager does, and hands them to ``publish``; it never connects itself."""
 
         async def _publish(self, data: dict[str, Any]) -> None:
             await publish(data)

@@ -218,6 +218,89 @@ class Settings:
             secret=True,
         ),
     )
+    stripe_secret_key: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "STRIPE_SECRET_KEY", "text", kinds.text, "Look payments up at Stripe.", secret=True
+        ),
+    )
+    moyasar_secret_key: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "MOYASAR_SECRET_KEY",
+            "text",
+            kinds.text,
+            "Look payments by mada and STC Pay up at Moyasar.",
+            secret=True,
+        ),
+    )
+    hyperpay_access_token: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "HYPERPAY_ACCESS_TOKEN",
+            "text",
+            kinds.text,
+            "Look payments by mada up at HyperPay instead.",
+            secret=True,
+        ),
+    )
+    hyperpay_mada_entity_id: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "HYPERPAY_MADA_ENTITY_ID",
+            "text",
+            kinds.text,
+            "HyperPay's entity for mada.",
+        ),
+    )
+    hyperpay_url: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "HYPERPAY_URL",
+            "URL",
+            kinds.public_url,
+            "HyperPay's test system instead of the live one.",
+            unset="https://eu-prod.oppwa.com",
+        ),
+    )
+    stcpay_client_code: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "STCPAY_CLIENT_CODE",
+            "text",
+            kinds.text,
+            "Look payments by STC Pay up at STC Pay itself: the merchant's code.",
+            secret=True,
+        ),
+    )
+    stcpay_certificate: Path | None = field(
+        default=None,
+        metadata=kinds.row(
+            "STCPAY_CERTIFICATE",
+            "file",
+            kinds.folder,
+            "The merchant's certificate at STC Pay, in PEM.",
+        ),
+    )
+    stcpay_private_key: Path | None = field(
+        default=None,
+        metadata=kinds.row(
+            "STCPAY_PRIVATE_KEY",
+            "file",
+            kinds.folder,
+            "The key of that certificate, in PEM.",
+        ),
+    )
+    stcpay_url: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "STCPAY_URL",
+            "URL",
+            kinds.public_url,
+            "STC Pay's staging system instead of the live one.",
+            unset="the live system",
+        ),
+    )
     log_level: str = field(
         default="info",
         metadata=kinds.row(

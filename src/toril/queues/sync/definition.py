@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +11,9 @@ from toril.errors import NotConfiguredError
 from toril.queues.base import JobType, QueueDefinition, RunningJob
 from toril.queues.sync.currency.processor import RateKeeper
 from toril.queues.sync.currency.providers import ErApi, Frankfurter, RateProvider
-from toril.queues.sync.payloads import CurrencyRates, WhatsAppSync
+from toril.queues.sync.payloads import CurrencyRates, PaymentCheck, WhatsAppSync
+from toril.queues.sync.payments.gateway import PaymentGateway
+from toril.queues.sync.payments.processor import PaymentChecker
 from toril.queues.sync.whatsapp.processor import InboxReader
 from toril.queues.sync.zatca.payloads import ZatcaInvoice
 from toril.queues.sync.zatca.processor import ZatcaInvoices
@@ -26,7 +28,8 @@ JOB_OPTIONS = {
 }
 
 
-def _free_rates() -> Sequence[RateProvider]:
+def free_rates() -> Sequence[RateProvider]:
+    """Those who publish exchange rates to everybody."""
     return (ErApi(), Frankfurter())
 
 
@@ -38,10 +41,12 @@ class Vendors:
 
     Attributes:
         rates: who is asked for exchange rates, in this order; the ones without a key unless given.
+        gateways: who is asked about payments, by what jobs call them: ``stripe``, ``mada``, ``stcpay``.
         zatca: clears and reports invoices.
     """
 
-    rates: Sequence[RateProvider] = field(default_factory=_free_rates)
+    rates: Sequence[RateProvider] = field(default_factory=free_rates)
+    gateways: Mapping[str, PaymentGateway] = field(default_factory=dict)
     zatca: ZatcaInvoices | None = None
 
 
@@ -56,12 +61,19 @@ def sync_queue(
     """
     given = vendors or Vendors()
     rates = RateKeeper(database, given.rates)
+    payments = PaymentChecker(database, given.gateways)
     types = [
         JobType(
             name="whatsapp-messages",
             payload=WhatsAppSync,
             process=InboxReader(database=database),
             summary="What WhatsApp's webhook brought, read into messages",
+        ),
+        JobType(
+            name="payment-status",
+            payload=PaymentCheck,
+            process=payments,
+            summary="How far a payment is, asked of its gateway",
         ),
         JobType(
             name="currency-rates",
@@ -71,7 +83,7 @@ def sync_queue(
         ),
         _zatca_type(given.zatca),
     ]
-    closing: list[Callable[[], Awaitable[None]]] = [rates.close]
+    closing: list[Callable[[], Awaitable[None]]] = [rates.close, payments.close]
     if given.zatca is not None:
         closing.append(given.zatca.close)
 
@@ -86,18 +98,6 @@ def sync_queue(
         concurrency=concurrency,
         on_close=close,
     )
-
-
-def choose_vendors(
-    *, exchange_rate_api_key: str | None = None, zatca: ZatcaInvoices | None = None
-) -> Vendors:
-    """The services that the settings ask for; an argument is named like its setting.
-
-    Args:
-        zatca: see ``Vendors``.
-    """
-    keyed = [ErApi(exchange_rate_api_key)] if exchange_rate_api_key else []
-    return Vendors(rates=(*keyed, *_free_rates()), zatca=zatca)
 
 
 def _zatca_type(zatca: ZatcaInvoices | None) -> JobType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
@@ -32,3 +32,11 @@ class WhatsAppSync(Payload):
 
     firm_id: RecordId
     phone_number_id: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,64}$")]
+
+
+class PaymentCheck(Payload):
+    """A payment of the firm, and by what it was made."""
+
+    payment_id: RecordId
+    payment_provider: Literal["stripe", "stcpay", "mada"]
+    firm_id: RecordId

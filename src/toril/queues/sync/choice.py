@@ -1,0 +1,74 @@
+"""Which outside services the settings ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from toril.errors import ConfigurationError
+from toril.queues.sync.currency.providers import ErApi
+from toril.queues.sync.definition import Vendors, free_rates
+from toril.queues.sync.payments.gateway import PaymentGateway
+from toril.queues.sync.payments.hyperpay import HyperPay
+from toril.queues.sync.payments.moyasar import Moyasar
+from toril.queues.sync.payments.stcpay import StcPay, client_certificate
+from toril.queues.sync.payments.stripe import Stripe
+from toril.queues.sync.zatca.processor import ZatcaInvoices
+
+
+def choose_vendors(
+    *,
+    exchange_rate_api_key: str | None = None,
+    stripe_secret_key: str | None = None,
+    moyasar_secret_key: str | None = None,
+    hyperpay_access_token: str | None = None,
+    hyperpay_mada_entity_id: str | None = None,
+    hyperpay_url: str | None = None,
+    stcpay_client_code: str | None = None,
+    stcpay_certificate: Path | None = None,
+    stcpay_private_key: Path | None = None,
+    stcpay_url: str | None = None,
+    zatca: ZatcaInvoices | None = None,
+) -> Vendors:
+    """The services for ``sync_queue``; an argument is named like its setting.
+
+    mada is looked up at HyperPay when that is set, else at Moyasar; STC Pay at STC Pay itself when that is set, else at
+    Moyasar too.
+
+    Raises:
+        ConfigurationError: some of what a service needs is set and the rest is not, or it cannot be used.
+    """
+    gateways: dict[str, PaymentGateway] = {}
+    if stripe_secret_key:
+        gateways["stripe"] = Stripe(stripe_secret_key)
+    if moyasar_secret_key:
+        gateways["mada"] = gateways["stcpay"] = Moyasar(moyasar_secret_key)
+    if _all_or_none(
+        "HyperPay",
+        HYPERPAY_ACCESS_TOKEN=hyperpay_access_token,
+        HYPERPAY_MADA_ENTITY_ID=hyperpay_mada_entity_id,
+    ):
+        gateways["mada"] = HyperPay(
+            hyperpay_access_token or "", hyperpay_mada_entity_id or "", base_url=hyperpay_url
+        )
+    if _all_or_none(
+        "STC Pay",
+        STCPAY_CLIENT_CODE=stcpay_client_code,
+        STCPAY_CERTIFICATE=stcpay_certificate,
+        STCPAY_PRIVATE_KEY=stcpay_private_key,
+    ):
+        tls = client_certificate(stcpay_certificate or Path(), stcpay_private_key or Path())
+        gateways["stcpay"] = StcPay(stcpay_client_code or "", tls, base_url=stcpay_url)
+    keyed = [ErApi(exchange_rate_api_key)] if exchange_rate_api_key else []
+    return Vendors(rates=(*keyed, *free_rates()), gateways=gateways, zatca=zatca)
+
+
+def _all_or_none(service: str, **values: object) -> bool:
+    """Whether all are set.
+
+    Raises:
+        ConfigurationError: some are and others are not.
+    """
+    missing = [name for name, value in values.items() if not value]
+    if missing and len(missing) < len(values):
+        raise ConfigurationError(f"{service} needs {' and '.join(missing)} too")
+    return not missing

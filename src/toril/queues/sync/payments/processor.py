@@ -1,0 +1,132 @@
+"""The work of a job ``payment-status``: ask the gateway how far a payment is, and keep what it says."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from toril.db.models.firms import Firm
+from toril.db.models.invoices import RECEIVED, Payment, PaymentStatus
+from toril.db.repositories.invoices import Payments
+from toril.db.session import Database
+from toril.errors import NotConfiguredError, UnrecoverableError
+from toril.queues.base import RunningJob
+from toril.queues.sync.payloads import PaymentCheck
+from toril.queues.sync.payments.gateway import GatewayPayment, PaymentGateway
+
+log = logging.getLogger("toril.queues.sync")
+
+#: What somebody sets to ask about the payments of each kind.
+_SETTINGS: Final = {
+    "stripe": "STRIPE_SECRET_KEY",
+    "mada": "MOYASAR_SECRET_KEY, or HYPERPAY_ACCESS_TOKEN and HYPERPAY_MADA_ENTITY_ID",
+    "stcpay": "MOYASAR_SECRET_KEY, or STCPAY_CLIENT_CODE, STCPAY_CERTIFICATE and STCPAY_PRIVATE_KEY",
+}
+_MONEY_CAME: Final = (*RECEIVED, PaymentStatus.REFUNDED)
+
+
+class PaymentChecker:
+    """Brings payments up to date with their gateways.
+
+    Args:
+        gateways: by what jobs call them: ``stripe``, ``mada``, ``stcpay``. One may serve two.
+        clock: the present, aware.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        gateways: Mapping[str, PaymentGateway],
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._database, self._gateways, self._clock = database, dict(gateways), clock
+
+    async def __call__(self, payload: PaymentCheck, job: RunningJob) -> dict[str, Any]:
+        """Ask about one payment, store the answer, and settle its invoice. A final state never goes back.
+
+        Money that does not match the payment, in amount, currency or reference, completes nothing: the payment
+        keeps its status, and says why a person must look.
+
+        Returns:
+            ``{"success": True, "paymentId", "provider", "status", "providerStatus", "review"}``: ``status`` is what
+            the payment has now, ``providerStatus`` the gateway's own word.
+        Raises:
+            RecordNotFoundError: the firm has no such payment.
+            NotConfiguredError: there is no gateway for it, or the gateway refuses our credentials.
+            UnrecoverableError: the gateway knows no such payment, or it is another gateway's.
+            RetryableError: no answer now.
+        """
+        async with self._database.reading() as session:
+            payment = await Payments(session).get(payload.payment_id, firm_id=payload.firm_id)
+        gateway = self._gateway(payload, payment)
+        await job.update_progress(20)
+        found = await gateway.fetch(payment)
+        await job.update_progress(70)
+        stored = await self._store(payment, found)
+        if stored.review:
+            log.warning("payment_needs_review", extra={"firm_id": stored.firm_id, "payment_id": stored.id})
+            await job.log(f"somebody must look: {stored.review}")
+        await job.update_progress(100)
+        return {
+            "success": True,
+            "paymentId": stored.id,
+            "provider": gateway.name,
+            "status": str(stored.status),
+            "providerStatus": found.raw_status,
+            "review": stored.review,
+        }
+
+    async def close(self) -> None:
+        """Close the connections to the gateways."""
+        for gateway in self._gateways.values():
+            await gateway.close()
+
+    def _gateway(self, payload: PaymentCheck, payment: Payment) -> PaymentGateway:
+        gateway = self._gateways.get(payload.payment_provider)
+        if gateway is None:
+            raise NotConfiguredError(
+                f"payments by {payload.payment_provider} cannot be asked about: set "
+                f"{_SETTINGS[payload.payment_provider]}. The payment stays as it is"
+            )
+        if payment.provider not in (None, gateway.name, payload.payment_provider):
+            raise UnrecoverableError(
+                f"payment {payment.id} was made with {payment.provider}, and payments by "
+                f"{payload.payment_provider} are looked up at {gateway.name}"
+            )
+        return gateway
+
+    async def _store(self, payment: Payment, found: GatewayPayment) -> Payment:
+        problem = _mismatch(payment, found) if found.status in _MONEY_CAME else None
+        status = None if problem else found.status
+        if status is PaymentStatus.COMPLETED and payment.status is PaymentStatus.RECONCILED:
+            status = PaymentStatus.RECONCILED  # so that a refund of a part is noted
+        now = self._clock()
+        paid_at = (found.paid_at or payment.paid_at or now) if status in _MONEY_CAME else None
+        async with self._database.session() as session:
+            firm = await session.get_one(Firm, payment.firm_id)
+            return await Payments(session).record_answer(
+                payment.id,
+                firm_id=payment.firm_id,
+                status=status,
+                answer=found.answer,
+                now=now,
+                paid_at=paid_at,
+                paid_on=None if paid_at is None else paid_at.astimezone(ZoneInfo(firm.time_zone)).date(),
+                refunded_amount=found.refunded if status in _MONEY_CAME else None,
+                review=problem or found.review,
+            )
+
+
+def _mismatch(payment: Payment, found: GatewayPayment) -> str | None:
+    """Why the money that came is not this payment's."""
+    if found.reference not in (None, payment.id):
+        return f"the gateway has it as the payment {found.reference[:40]!r}"
+    if found.currency != payment.currency:
+        return f"the gateway has it in {found.currency}, not in {payment.currency}"
+    if found.amount != payment.amount:
+        return f"the gateway has {found.amount:f} {found.currency}, not {payment.amount:f}"
+    return None

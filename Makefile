@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup dev demo test check format bench clean
+.PHONY: help setup dev demo serve test check format bench clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,6 +24,9 @@ dev: $(VENV)/.dev ## the same with what the tests need
 
 demo: $(VENV)/.setup ## a firm's invoices to PDF and out by mail, through real workers
 	$(BIN)/toril demo
+
+serve: $(VENV)/.setup ## work the ready-made queues until Ctrl-C
+	$(BIN)/toril serve
 
 test: $(VENV)/.dev ## all tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal -q

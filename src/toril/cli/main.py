@@ -150,6 +150,7 @@ class Root(Group):
     rows: ClassVar = {
         "demo": Row("Run one job of every kind, and show what came out.", "toril.cli.demo:demo"),
         "worker": Row("Run the jobs of one or more queues.", "toril.cli.worker:run_worker"),
+        "serve": Row("Work the ready-made queues.", "toril.cli.serve:serve"),
         "queues": Row("List all queues with their counts.", "toril.cli.queues:list_queues"),
         "jobs": Row("List, show, add, retry and remove jobs.", Jobs),
         "schedules": Row("List, add, change and remove schedules.", Schedules),

@@ -27,11 +27,11 @@ class Supervisor:
     shares a socket with us: it says there when it is ready, and sees there when we are gone.
 
     Args:
-        arguments: what follows ``toril worker`` for one process.
+        arguments: what follows ``toril worker`` (or another ``command``) for one process.
     """
 
-    def __init__(self, arguments: list[str], count: int) -> None:
-        self._command = [sys.executable, "-m", "toril", "worker", *arguments]
+    def __init__(self, arguments: list[str], count: int, *, command: str = "worker") -> None:
+        self._command = [sys.executable, "-m", "toril", command, *arguments]
         self._count = count
         self._running: set[asyncio.subprocess.Process] = set()
         self._requests = StopRequests(self._forward)

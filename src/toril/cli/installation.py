@@ -1,0 +1,90 @@
+"""Everything that the settings describe, put together: database, files, ready-made queues, service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from toril.db.session import Database
+from toril.errors import ConfigurationError
+from toril.queues.cleanup.definition import cleanup_queue
+from toril.queues.cleanup.failed_jobs import FailedJobs
+from toril.queues.cleanup.processors import Cleaner
+from toril.queues.notification import Channels, SocketEvents, choose_signer, choose_sms_provider, choose_vapid
+from toril.queues.registry import ready_made_queues
+from toril.queues.storage import LocalFileStore
+from toril.service import QueueService
+from toril.settings import Settings
+
+#: Sender of mail that nobody configured; the outbox takes it, other providers refuse it.
+UNSET_SENDER = "no-reply@localhost.localdomain"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What a running process works with."""
+
+    database: Database
+    service: QueueService
+
+
+@asynccontextmanager
+async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
+    """Build it, with the database brought up to date; closed at the end of the block.
+
+    Raises:
+        ConfigurationError: a setting cannot be used, or an extra is not installed.
+        TorilError: the database cannot be reached or is of a newer version.
+    """
+    async with Database(settings.database_url, home=settings.home) as database:
+        await database.upgrade()
+        if (settings.resend_api_key or settings.smtp_url) and not settings.from_email:
+            raise ConfigurationError("sending mail needs FROM_EMAIL, the sender's address")
+        queue_options = {"url": settings.redis_url, "prefix": settings.prefix, "home": settings.home}
+        definitions = ready_made_queues(
+            files=LocalFileStore(settings.files_path),
+            outbox=settings.outbox_path,
+            from_email=settings.from_email or UNSET_SENDER,
+            from_name=settings.from_name or "",
+            resend_api_key=settings.resend_api_key,
+            smtp_url=settings.smtp_url,
+            database=database,
+            public_url=settings.reached_at(),
+            secret=settings.require_secret(),
+            zone=ZoneInfo(settings.timezone),
+            channels=_channels(settings),
+        )
+        names = [*definitions, "cleanup"]
+        cleaner = Cleaner(
+            database,
+            log_folders=[settings.home / "logs"],
+            temp_folders=[settings.home / "temp"],
+            archive_folder=settings.home / "archive",
+            purge_failed_jobs=FailedJobs(names, **queue_options).purge,
+        )
+        definitions["cleanup"] = cleanup_queue(cleaner)
+        async with QueueService(definitions.values(), **queue_options) as service:
+            yield Installation(database, service)
+
+
+def _channels(settings: Settings) -> Channels:
+    return Channels(
+        sms=choose_sms_provider(
+            settings.sms_provider,
+            outbox=settings.outbox_path / "sms",
+            sender=settings.sms_sender,
+            unifonic_app_sid=settings.unifonic_app_sid,
+            taqnyat_token=settings.taqnyat_token,
+            twilio_account_sid=settings.twilio_account_sid,
+            twilio_auth_token=settings.twilio_auth_token,
+        ),
+        live=SocketEvents(settings.redis_url, home=settings.home, channel=settings.socketio_channel),
+        vapid=choose_vapid(
+            public_key=settings.vapid_public_key,
+            private_key=settings.vapid_private_key,
+            contact=settings.contact_email,
+        ),
+        webhook_signer=choose_signer(settings.webhook_secret),
+    )

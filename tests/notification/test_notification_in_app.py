@@ -179,6 +179,21 @@ async def test_an_event_that_cannot_be_sent_costs_nothing_but_the_event(
     await queue.close()
 
 
+async def test_an_account_that_may_not_publish_costs_the_event_only(
+    channels: Channels, database: Database
+) -> None:
+    with RedisServer(tcp=True) as server:
+        with server.client() as admin:
+            admin.execute_command("ACL", "SETUSER", "mute", "on", ">secret", "~*", "&*", "+@all", "-publish")
+        live = SocketEvents(server.url.replace("//", "//mute:secret@"))
+        queue = notification_queue(database=database, channels=replace(channels, live=live))
+        job = PlainJob(notification("in-app"))
+        assert (await queue.process(job))["emitted"] is False
+        assert "does not let us publish on 'socketio'" in job.rows[0]
+        assert "secret" not in job.rows[0]
+        await queue.close()
+
+
 async def test_a_server_that_comes_back_is_used_again(
     channels: Channels,
     database: Database,

@@ -130,6 +130,7 @@ async def test_the_content_type_is_the_jobs_if_it_says_one(
         pytest.param(Reply(200, b"<html>"), "<html>", id="HTML"),
         pytest.param(Reply(200, "ع".encode() * 3000), "ع" * 2048, id="long, cut between letters"),
         pytest.param(Reply(200, b"\xff\xfeok"), "ok", id="no text"),
+        pytest.param(Reply(200, b"[" * 900 + b"]" * 900), "[" * 900 + "]" * 900, id="nested deep"),
     ],
 )
 async def test_of_an_answer_the_beginning_is_kept(

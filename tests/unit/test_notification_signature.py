@@ -66,7 +66,13 @@ def test_a_secret_is_32_random_bytes() -> None:
 
 @pytest.mark.parametrize(
     "secret",
-    ["Tr0ub4dor", "whsec_", "whsec_!!!!", "whsec_AAECAwQFBgc=", "whsec_" + base64.b64encode(bytes(65)).decode()],
+    [
+        "Tr0ub4dor",
+        "whsec_",
+        "whsec_!!!!",
+        "whsec_AAECAwQFBgc=",
+        "whsec_" + base64.b64encode(bytes(65)).decode(),
+    ],
 )
 def test_a_secret_of_another_form_is_refused_without_being_shown(secret: str) -> None:
     with pytest.raises(ConfigurationError, match="WEBHOOK_SECRET") as caught:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from toril.engine.connection import Connection, Server
+from toril.engine.link import ReplyError
+from toril.errors import ConfigurationError, ServerRefusedError
 
 #: The pub/sub channel; that of the servers must be the same. Redis has one space of channels for all its databases, so
 #: installations that share a server need channels of their own.
@@ -45,23 +47,24 @@ class SocketEvents:
     Args:
         url, home: of the Redis server, as for ``Queue``.
         channel: that of the servers.
+
+    Raises:
+        ConfigurationError: python-socketio is not installed.
     """
 
     def __init__(self, url: str | None = None, *, home: Path | None = None, channel: str = CHANNEL) -> None:
         self.channel = channel
         self._server = Server(url, home=home)
         self._connection = Connection(self._server)
-        self._manager: Any = None
+        self._manager = _manager(channel, self._publish)
 
     async def emit(self, event: str, data: dict[str, Any], *, room: str) -> None:
         """Send one event to a room; see ``LiveEvents.emit``.
 
         Raises:
-            QueueUnavailableError: the server cannot be reached.
-            DataError: ``data`` is not JSON.
+            QueueUnavailableError: the server cannot be reached, or refuses.
+            TypeError: ``data`` is not JSON.
         """
-        if self._manager is None:
-            self._manager = _manager(self.channel, self._publish)
         await self._manager.emit(event, data, namespace="/", room=room)
 
     async def close(self) -> None:
@@ -71,11 +74,21 @@ class SocketEvents:
 
     async def _publish(self, message: dict[str, Any]) -> None:
         text = json.dumps(message, ensure_ascii=False)
-        await self._connection.execute("PUBLISH", self.channel, text, patience=_PATIENCE, repeat=True)
+        try:
+            await self._connection.execute("PUBLISH", self.channel, text, patience=_PATIENCE, repeat=True)
+        except ReplyError as error:
+            raise ServerRefusedError(
+                f"{self._server} does not let us publish on {self.channel!r}: {error}"
+            ) from error
 
 
 def _manager(channel: str, publish: Any) -> Any:
-    from socketio import AsyncRedisManager  # type: ignore[import-untyped]  # here: it is of an extra
+    try:
+        from socketio import AsyncRedisManager  # type: ignore[import-untyped]  # here: few need it
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"live events need the package {error.name!r}: pip install 'toril[notification]'"
+        ) from error
 
     class Manager(AsyncRedisManager):  # type: ignore[misc]
         """Makes messages as every manager does, and hands them to ``publish``; it never connects itself."""

@@ -23,12 +23,17 @@ class Vapid:
         contact: an e-mail address.
 
     Raises:
-        ConfigurationError: a key cannot be read, or the two are no pair; the contact is no address.
+        ConfigurationError: a key cannot be read, or the two are no pair; the contact is no address; or pywebpush is
+            not installed.
     """
 
     def __init__(self, public_key: str, private_key: str, *, contact: str) -> None:
-        from py_vapid import Vapid02  # type: ignore[import-untyped]  # here: it is of an extra
-
+        try:
+            from py_vapid import Vapid02  # type: ignore[import-untyped]  # here: few need it
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                f"Web Push needs the package {error.name!r}: pip install 'toril[notification]'"
+            ) from error
         address = _ADDRESS.fullmatch(contact.strip())
         if address is None:
             raise ConfigurationError("CONTACT_EMAIL must be an e-mail address: push services ask for one")

@@ -94,8 +94,10 @@ def message_id(job: RunningJob) -> str:
 def _response(answer: GuardedAnswer) -> Any:
     if answer.is_whole and len(answer.content) <= MAX_RESPONSE:
         try:
-            return orjson.loads(answer.content)
-        except orjson.JSONDecodeError:
+            found = orjson.loads(answer.content)
+            orjson.dumps(found)  # what is nested deep can be read, but not written
+            return found
+        except (ValueError, TypeError):
             pass
     return answer.content[:MAX_RESPONSE].decode("utf-8", "ignore")
 

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from toril.queues.pdf.labels import LABELS, Labels
 from toril.queues.pdf.options import DocumentOptions
-from toril.queues.pdf.renderers.page_rules import css_string
+from toril.queues.pdf.renderers.page_rules import css_string, one_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,15 +44,24 @@ def render_page(
         labels=LABELS,
         page_word=LABELS["page"][at],
         of_word=LABELS["of"][at],
-        footer=footer,
+        footer=one_line(footer),
     )
     return Page(html=html, title=title, lang=lang, author=author)
 
 
-def soft(value: str) -> Markup:
+def page_width(options: DocumentOptions) -> float:
+    """Width of a page between its margins, in points."""
+    return 762.0 if options.landscape else 516.0
+
+
+LONGEST_WORD = 24  #: characters a word may have without a place to break the line in it
+
+
+def soft(value: str, longest: int = LONGEST_WORD) -> Markup:
     """``value`` with places to break a line in words longer than any real one, where engines do not break."""
-    marked = re.sub(r"\S{24}(?=\S)", lambda match: match[0] + "\u200b", value)  # zero-width space: a break
-    return escape(marked).replace("\u200b", Markup("<wbr>"))
+    mark = "\u200b"  # zero-width space: a break
+    marked = re.sub(rf"\S{{{longest}}}(?=\S)", lambda match: match[0] + mark, value)
+    return escape(marked).replace(mark, Markup("<wbr>"))
 
 
 def direction(line: str) -> str:

@@ -10,7 +10,7 @@ from toril.queues.pdf.documents.base import Document
 from toril.queues.pdf.documents.letterhead import letterhead, sender_name
 from toril.queues.pdf.documents.table import table_content
 from toril.queues.pdf.options import DocumentOptions
-from toril.queues.pdf.page import Page, render_page
+from toril.queues.pdf.page import Page, page_width, render_page
 from toril.queues.pdf.payloads.contract import Clause, ContractData, ContractPayload, Schedule
 from toril.queues.pdf.payloads.firm import Seller
 from toril.queues.pdf.printer import Printer
@@ -52,19 +52,20 @@ def contract_page(contract: ContractData, firm: Seller | None, options: Document
         preamble=contract.preamble,
         numbered=list(_numbered(contract.clauses, printer)),
         schedules=[
-            _schedule(schedule, number, printer) for number, schedule in enumerate(contract.schedules, 1)
+            _schedule(schedule, number, printer, page_width(options))
+            for number, schedule in enumerate(contract.schedules, 1)
         ],
         witnesses=contract.witnesses,
     )
 
 
-def _schedule(schedule: Schedule, number: int, printer: Printer) -> dict[str, Any]:
+def _schedule(schedule: Schedule, number: int, printer: Printer, width: float) -> dict[str, Any]:
     return {
         "number": _digits(str(number), printer),
         "title": schedule.title,
         "text": schedule.text,
         "clauses": list(_numbered(schedule.clauses, printer)),
-        "table": schedule.table and table_content(schedule.table, printer),
+        "table": schedule.table and table_content(schedule.table, printer, width=width),
     }
 
 

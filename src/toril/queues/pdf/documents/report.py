@@ -12,16 +12,16 @@ from toril.queues.pdf.documents.letterhead import letterhead, sender_name
 from toril.queues.pdf.documents.table import table_content
 from toril.queues.pdf.labels import currency_note, currency_symbol
 from toril.queues.pdf.options import DocumentOptions
-from toril.queues.pdf.page import Page, render_page
+from toril.queues.pdf.page import Page, page_width, render_page
 from toril.queues.pdf.payloads.firm import Seller
 from toril.queues.pdf.payloads.report import Figure, ReportData, ReportPayload, Section
 from toril.queues.pdf.printer import Printer
 from toril.queues.pdf.renderers.base import RenderOptions
 
-# Width of the page between its margins, and what a chart loses to the frame around it, in points.
-_PORTRAIT, _LANDSCAPE, _FRAME, _GAP = 516.0, 762.0, 20.0, 11.5
+_FRAME, _GAP = 20.0, 11.5  # what a chart loses to the frame around it, and between two, in points
 _TALL, _FLAT = 165.0, 125.0  # charts on upright and on wide pages
 _FIGURES_A_ROW = 4
+_LONG_FIGURE = 13  # characters that fit beside three others
 
 
 def report_document(payload: ReportPayload, firm: Seller | None) -> Document:
@@ -70,9 +70,11 @@ def report_page(report: ReportData, firm: Seller | None, options: DocumentOption
 
 
 def _figure(figure: Figure, printer: Printer, language: Any) -> dict[str, Any]:
+    value = printer.value(figure.value, figure.kind)
     return {
         "label": figure.label,
-        "value": printer.value(figure.value, figure.kind),
+        "value": value,
+        "long": isinstance(value, str) and len(value) > _LONG_FIGURE,
         "unit": currency_symbol(printer.currency, language) if figure.kind == "amount" else "",
         "note": figure.note,
         "number": figure.kind != "text",
@@ -91,13 +93,13 @@ def _section(section: Section, printer: Printer, options: DocumentOptions) -> di
         "title": section.title,
         "text": section.text,
         "charts": list(_charts(section, printer, options)),
-        "table": section.table and table_content(section.table, printer),
+        "table": section.table and table_content(section.table, printer, width=page_width(options)),
     }
 
 
 def _charts(section: Section, printer: Printer, options: DocumentOptions) -> Iterator[list[DrawnChart]]:
     """Rows of charts: two side by side, and one alone over the whole width."""
-    whole, height = (_LANDSCAPE, _FLAT) if options.landscape else (_PORTRAIT, _TALL)
+    whole, height = page_width(options), _FLAT if options.landscape else _TALL
     for at in range(0, len(section.charts), 2):
         row = section.charts[at : at + 2]
         width = whole - _FRAME if len(row) == 1 else (whole - _GAP) / 2 - _FRAME

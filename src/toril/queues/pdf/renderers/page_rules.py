@@ -12,6 +12,7 @@ from toril.queues.pdf.renderers.base import RenderOptions
 
 _DOCTYPE = re.compile(r"\ufeff?(?:\s|<!--(?:(?!-->).)*-->)*<!doctype[^>]*>", re.IGNORECASE | re.DOTALL)
 _RIGHT_TO_LEFT = frozenset(("ar", "fa", "he", "ur"))
+_LONGEST_LINE = 80
 _SMALL = "font: 7.5pt Almarai, sans-serif; color: #667085;"
 
 
@@ -31,11 +32,17 @@ def css_string(value: str) -> Markup:
     return Markup('"' + re.sub(r"\W", lambda match: f"\\{ord(match[0]):x} ", value) + '"')  # noqa: S704
 
 
+def one_line(text: str) -> str:
+    """As much of a header or footer as fits beside the page's number."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_LINE else line[: _LONGEST_LINE - 1].rstrip() + "…"
+
+
 def _rules(options: RenderOptions, lang: str) -> str:
     rtl = lang.partition("-")[0] in _RIGHT_TO_LEFT
     start, end = ("right", "left") if rtl else ("left", "right")
     boxes = {f"top-{start}": options.header, f"bottom-{start}": options.footer}
-    contents = {place: str(css_string(text)) for place, text in boxes.items() if text}
+    contents = {place: str(css_string(one_line(text))) for place, text in boxes.items() if text}
     if options.page_numbers:
         page, of = (css_string(LABELS[key][0 if rtl else 1]) for key in ("page", "of"))
         contents[f"bottom-{end}"] = f'{page} " " counter(page) " " {of} " " counter(pages)'

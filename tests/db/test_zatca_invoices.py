@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
-from tests.support.email_jobs import PlainJob
+from tests.support.email_jobs import PlainJob, until
 from tests.support.records import NOW, add_client
 from tests.support.vendor_server import HTML, Reply
 from tests.support.zatca_records import (
@@ -30,9 +31,15 @@ from tests.support.zatca_server import ZatcaServer, document_in, official_qr, va
 from toril.db.errors import RecordNotFoundError
 from toril.db.models import Client, Firm, Invoice, InvoiceStatus, ZatcaDocument, ZatcaKind, ZatcaStatus
 from toril.db.session import Database
-from toril.errors import NotConfiguredError, RetryableError, TorilError, UnrecoverableError
+from toril.errors import (
+    ConfigurationError,
+    NotConfiguredError,
+    RetryableError,
+    TorilError,
+    UnrecoverableError,
+)
 from toril.queues.base import QueueDefinition
-from toril.queues.sync.zatca import RejectedError, ZatcaEnvironment, ZatcaGateway, ZatcaInvoices
+from toril.queues.sync.zatca import RejectedError, ZatcaEnvironment, ZatcaGateway, ZatcaInvoices, choose_zatca
 from toril.queues.sync.zatca.document import FIRST_PREVIOUS_HASH
 
 PATIENCE = 65.0  #: seconds that a sending without an answer is waited for, with the gateway's time below
@@ -210,6 +217,23 @@ async def test_jobs_at_once_for_one_invoice_make_one_document(office: Office) ->
     assert any(isinstance(each, dict) for each in results)
 
 
+@on_one_database
+async def test_a_process_sends_one_document_of_a_firm_at_a_time(office: Office) -> None:
+    invoices = [await office.invoice() for _ in range(3)]
+    worker = office.processor()
+    office.server.http.hold = asyncio.Event()
+    jobs = [asyncio.create_task(office.run(invoice, worker)) for invoice in invoices]
+
+    async def all_signed() -> bool:
+        return len(await office.documents()) == 3
+
+    await until(all_signed, within_s=20)
+    with pytest.raises(TimeoutError):
+        await until(lambda: len(office.server.sent()) > 1, within_s=0.3)
+    office.server.http.hold.set()
+    assert {result["status"] for result in await asyncio.gather(*jobs)} == {"reported"}
+
+
 async def test_each_firm_has_a_chain_of_its_own(office: Office) -> None:
     await office.run(await office.invoice())
     async with office.database.session() as session:
@@ -328,7 +352,7 @@ async def test_a_rejection_is_final_and_keeps_the_messages(office: Office) -> No
 
 
 async def test_a_corrected_invoice_gets_a_new_document_behind_the_rejected_one(office: Office) -> None:
-    invoice = await office.invoice(sent_at=NOW - timedelta(hours=2))
+    invoice = await office.invoice()
     office.server.http.script.append(_rejection())
     with pytest.raises(RejectedError):
         await office.run(invoice)
@@ -343,8 +367,8 @@ async def test_a_corrected_invoice_gets_a_new_document_behind_the_rejected_one(o
     assert reported.previous_hash == rejected.hash
     assert reported.uuid != rejected.uuid
     assert rejected.status is ZatcaStatus.REJECTED
-    assert "<cbc:IssueTime>10:30:00<" in rejected.xml
-    assert "<cbc:IssueTime>10:30:00<" in reported.xml
+    assert "<cbc:IssueTime>12:30:00<" in rejected.xml
+    assert "<cbc:IssueTime>12:30:00<" in reported.xml
 
 
 async def test_new_credentials_let_a_rejected_invoice_try_again(office: Office) -> None:
@@ -520,6 +544,14 @@ async def test_a_cleared_document_that_is_another_one_is_not_believed(office: Of
 
 
 @on_one_database
+async def test_a_repeated_clearance_counts_without_the_document(office: Office) -> None:
+    office.server.http.script.append(Reply(208, b""))
+    result = await office.run(await office.invoice(office.business))
+    [document] = await office.documents()
+    assert (result["status"], document.cleared_xml) == ("cleared", None)
+
+
+@on_one_database
 async def test_a_rejection_with_status_200_is_one_too(office: Office) -> None:
     office.server.http.script.append(
         Reply(200, {"reportingStatus": "NOT_REPORTED", "validationResults": None})
@@ -610,6 +642,44 @@ async def test_the_kind_of_document_follows_from_the_client(office: Office) -> N
     assert document.kind is ZatcaKind.STANDARD
     assert '<cbc:ID schemeID="700">7001234567</cbc:ID>' in document.xml
     assert VAT_NUMBER in document.xml
+
+
+@on_one_database
+async def test_settings_choose_where_documents_go(database: Database, tmp_path: Path) -> None:
+    assert choose_zatca(database, folder=tmp_path) is None
+    made = choose_zatca(
+        database,
+        folder=tmp_path,
+        zatca_environment="simulation",
+        zatca_key="k" * 32,
+        zatca_exemptions="Z=VATEX-SA-33, E=VATEX-SA-29",
+    )
+    assert made is not None
+    await made.close()
+
+
+@on_one_database
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"zatca_environment": "live"}, "must be one of sandbox, simulation, production"),
+        ({"zatca_environment": "sandbox"}, "ZATCA_KEY"),
+        ({"zatca_environment": "sandbox", "zatca_key": "short"}, "at least 32 characters"),
+        (
+            {"zatca_environment": "sandbox", "zatca_key": "k" * 32, "zatca_url": "http://x.example"},
+            "must be https",
+        ),
+        (
+            {"zatca_environment": "sandbox", "zatca_key": "k" * 32, "zatca_exemptions": "Z"},
+            "no reason for the VAT",
+        ),
+    ],
+)
+def test_settings_that_cannot_be_used_are_refused(
+    database: Database, tmp_path: Path, settings: dict[str, str], said: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        choose_zatca(database, folder=tmp_path, **settings)
 
 
 def _rejection(code: str = "BR-KSA-08") -> Reply:

@@ -81,11 +81,13 @@ class ZatcaServer:
         clearance_off: answer clearance with 303.
         accepted: hash → (``cleared`` or ``reported``, the answer) of documents that passed.
         max_bytes: a larger body gets 413.
+        renewal_status: 428 (samples are needed first) or 200.
     """
 
     http: VendorServer
     clearance_off: bool = False
     max_bytes: int = 10 * 2**20
+    renewal_status: int = 428
     accepted: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
     issued: list[Access] = field(default_factory=list)
     _ca: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256K1()))
@@ -217,7 +219,7 @@ class ZatcaServer:
     def _renew(self, request: VendorRequest, access: Access) -> Reply:
         if request.headers.get("otp") != OTP or access.kind != "production":
             return Reply(400, {"errors": [{"code": "Invalid-OTP", "message": "The provided OTP is invalid"}]})
-        return self._certify(request, status=428)
+        return self._certify(request, status=self.renewal_status)
 
     def _document(self, request: VendorRequest, access: Access, *, route: str) -> Reply:
         try:

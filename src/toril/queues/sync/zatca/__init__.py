@@ -1,6 +1,7 @@
 """ZATCA phase 2: tax documents signed into each firm's chain, and cleared or reported at the authority's gateway."""
 
 from toril.queues.sync.zatca.chain import RejectedError
+from toril.queues.sync.zatca.choice import choose_zatca
 from toril.queues.sync.zatca.credentials import (
     CredentialFolder,
     CredentialSource,
@@ -22,4 +23,5 @@ __all__ = [
     "ZatcaEnvironment",
     "ZatcaGateway",
     "ZatcaInvoices",
+    "choose_zatca",
 ]

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from toril.queues.base import Payload
-
-RecordId = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{24}$")]
+from toril.queues.sync.fields import RecordId
 
 
 class ZatcaInvoice(Payload):
-    """An invoice to be cleared or reported."""
+    """An invoice of the firm, to be cleared or reported."""
 
     invoice_id: RecordId
     firm_id: RecordId

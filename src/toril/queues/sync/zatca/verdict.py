@@ -15,7 +15,8 @@ from typing import Any, Final
 from lxml import etree
 
 from toril.errors import NotConfiguredError, TorilError, UnknownOutcomeError, UnrecoverableError
-from toril.queues.sync.vendor_answer import VendorAnswer, redact
+from toril.queues.sync.kept import kept
+from toril.queues.sync.vendor_answer import VendorAnswer
 from toril.queues.sync.vendor_errors import passing
 from toril.queues.sync.zatca.signature import uuid_of
 
@@ -68,17 +69,17 @@ def read_verdict(answer: VendorAnswer, *, uuid: str, expected: Outcome, sample: 
         UnknownOutcomeError: it makes no sense, or the answer to a clearance lacks the cleared document.
         NotConfiguredError, RetryableError, UnrecoverableError: see ``refusal``.
     """
-    kept = kept_answer(answer)
+    said = kept_answer(answer)
     status = answer.status
     if status in (208, 409):
         # It was accepted before. Asking a third time would bring no more than this answer has.
-        return Verdict(outcome=expected, answer=kept, cleared_xml=_cleared(answer, uuid, required=False))
+        return Verdict(outcome=expected, answer=said, cleared_xml=_cleared(answer, uuid, required=False))
     if answer.is_success:
-        return _judged(answer, kept, uuid=uuid, sample=sample)
+        return _judged(answer, said, uuid=uuid, sample=sample)
     if status == 303 and expected is Outcome.CLEARED:
-        return Verdict(outcome=Outcome.CLEARANCE_OFF, answer=kept)
-    if status == 400 and isinstance(kept.get("validationResults"), dict):
-        return Verdict(outcome=Outcome.REJECTED, answer=kept)
+        return Verdict(outcome=Outcome.CLEARANCE_OFF, answer=said)
+    if status == 400 and isinstance(said.get("validationResults"), dict):
+        return Verdict(outcome=Outcome.REJECTED, answer=said)
     raise refusal(answer)
 
 
@@ -104,21 +105,13 @@ def kept_answer(answer: VendorAnswer) -> dict[str, Any]:
     cleared document, which is long and kept elsewhere."""
     body = answer.json_or_none()
     fields = body.items() if isinstance(body, dict) else ()
-    kept = {name: value for name, value in fields if name != "clearedInvoice"}
-    return {"httpStatus": answer.status, **_without_secrets(kept, answer.secrets)}
+    wanted = {name: value for name, value in fields if name != "clearedInvoice"}
+    return {**kept(wanted, secrets=answer.secrets), "httpStatus": answer.status}
 
 
-def _without_secrets(value: Any, secrets: tuple[str, ...]) -> Any:
-    if isinstance(value, dict):
-        return {redact(name, secrets): _without_secrets(each, secrets) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_without_secrets(each, secrets) for each in value]
-    return redact(value, secrets) if isinstance(value, str) else value
-
-
-def messages(kept: Mapping[str, Any] | None, kind: str) -> list[Message]:
+def messages(answer: Mapping[str, Any] | None, kind: str) -> list[Message]:
     """Findings of a kept answer: ``error``, ``warning`` or ``info``. The gateway sends a list, one object, or null."""
-    results = (kept or {}).get("validationResults")
+    results = (answer or {}).get("validationResults")
     found = results.get(f"{kind}Messages") if isinstance(results, Mapping) else None
     items = [found] if isinstance(found, Mapping) else found if isinstance(found, list) else []
     return [
@@ -128,15 +121,15 @@ def messages(kept: Mapping[str, Any] | None, kind: str) -> list[Message]:
     ]
 
 
-def _judged(answer: VendorAnswer, kept: dict[str, Any], *, uuid: str, sample: bool) -> Verdict:
-    said = [str(kept.get(name) or "").upper() for name in ("clearanceStatus", "reportingStatus")]
-    if any(word in _REFUSED for word in said):
-        return Verdict(outcome=Outcome.REJECTED, answer=kept)
-    outcome = next((_ACCEPTED[word] for word in said if word in _ACCEPTED), None)
+def _judged(answer: VendorAnswer, said: dict[str, Any], *, uuid: str, sample: bool) -> Verdict:
+    words = [str(said.get(name) or "").upper() for name in ("clearanceStatus", "reportingStatus")]
+    if any(word in _REFUSED for word in words):
+        return Verdict(outcome=Outcome.REJECTED, answer=said)
+    outcome = next((_ACCEPTED[word] for word in words if word in _ACCEPTED), None)
     if outcome is None:
         raise UnknownOutcomeError(f"{answer} and {answer.kind} without a verdict on the document")
     cleared = _cleared(answer, uuid, required=outcome is Outcome.CLEARED and not sample)
-    return Verdict(outcome=outcome, answer=kept, cleared_xml=cleared)
+    return Verdict(outcome=outcome, answer=said, cleared_xml=cleared)
 
 
 def _cleared(answer: VendorAnswer, uuid: str, *, required: bool) -> str | None:

@@ -301,6 +301,63 @@ class Settings:
             unset="the live system",
         ),
     )
+    lean_client_id: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "LEAN_CLIENT_ID",
+            "text",
+            kinds.text,
+            "Read bank accounts by Lean: the client's id.",
+        ),
+    )
+    lean_client_secret: str | None = field(
+        default=None,
+        metadata=kinds.row("LEAN_CLIENT_SECRET", "text", kinds.text, "For Lean.", secret=True),
+    )
+    lean_app_token: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "LEAN_APP_TOKEN", "text", kinds.text, "For Lean: the application's id.", secret=True
+        ),
+    )
+    lean_url: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "LEAN_URL",
+            "URL",
+            kinds.public_url,
+            "Lean's sandbox instead of the live system.",
+            unset="https://api2.sa.leantech.me",
+        ),
+    )
+    lean_auth_url: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "LEAN_AUTH_URL",
+            "URL",
+            kinds.public_url,
+            "Where Lean gives access, without /oauth2/token.",
+            unset="https://auth.sa.leantech.me",
+        ),
+    )
+    lean_certificate: Path | None = field(
+        default=None,
+        metadata=kinds.row(
+            "LEAN_CERTIFICATE",
+            "file",
+            kinds.folder,
+            "A client certificate in PEM, if Lean asks for one.",
+        ),
+    )
+    lean_private_key: Path | None = field(
+        default=None,
+        metadata=kinds.row(
+            "LEAN_PRIVATE_KEY",
+            "file",
+            kinds.folder,
+            "The key of that certificate, in PEM.",
+        ),
+    )
     log_level: str = field(
         default="info",
         metadata=kinds.row(

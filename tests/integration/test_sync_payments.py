@@ -32,12 +32,13 @@ from toril.db.errors import RecordNotFoundError
 from toril.db.models import Invoice, InvoiceStatus, Payment, PaymentStatus
 from toril.db.session import Database
 from toril.errors import ConfigurationError, NotConfiguredError, RetryableError, UnrecoverableError
+from toril.queues.sync.certificates import client_certificate
 from toril.queues.sync.choice import choose_vendors
 from toril.queues.sync.definition import Vendors, sync_queue
 from toril.queues.sync.payments.gateway import PaymentGateway
 from toril.queues.sync.payments.hyperpay import HyperPay
 from toril.queues.sync.payments.moyasar import Moyasar
-from toril.queues.sync.payments.stcpay import StcPay, client_certificate
+from toril.queues.sync.payments.stcpay import StcPay
 from toril.queues.sync.payments.stripe import Stripe
 
 PAID_AT = datetime(2026, 3, 1, 9, tzinfo=UTC)

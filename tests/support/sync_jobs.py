@@ -22,3 +22,16 @@ async def run(
     working = job or PlainJob(None)
     working.data = {"type": type, "data": {} if data is None else data}
     return await definition.process(working)
+
+
+class StoredJob(PlainJob):
+    """A job whose progress is there again for the next attempt, as the engine's is."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.progress: Any = 0
+        self.told: list[Any] = []
+
+    async def update_progress(self, progress: Any) -> None:
+        self.progress = progress
+        self.told.append(progress)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from toril.errors import ConfigurationError
+from toril.queues.sync.certificates import client_certificate
 from toril.queues.sync.currency.providers import ErApi
 from toril.queues.sync.definition import Vendors, free_rates
+from toril.queues.sync.lean.client import Lean
 from toril.queues.sync.payments.gateway import PaymentGateway
 from toril.queues.sync.payments.hyperpay import HyperPay
 from toril.queues.sync.payments.moyasar import Moyasar
-from toril.queues.sync.payments.stcpay import StcPay, client_certificate
+from toril.queues.sync.payments.stcpay import StcPay
 from toril.queues.sync.payments.stripe import Stripe
 from toril.queues.sync.zatca.processor import ZatcaInvoices
 
@@ -27,6 +29,13 @@ def choose_vendors(
     stcpay_certificate: Path | None = None,
     stcpay_private_key: Path | None = None,
     stcpay_url: str | None = None,
+    lean_client_id: str | None = None,
+    lean_client_secret: str | None = None,
+    lean_app_token: str | None = None,
+    lean_url: str | None = None,
+    lean_auth_url: str | None = None,
+    lean_certificate: Path | None = None,
+    lean_private_key: Path | None = None,
     zatca: ZatcaInvoices | None = None,
 ) -> Vendors:
     """The services for ``sync_queue``; an argument is named like its setting.
@@ -58,8 +67,28 @@ def choose_vendors(
     ):
         tls = client_certificate(stcpay_certificate or Path(), stcpay_private_key or Path())
         gateways["stcpay"] = StcPay(stcpay_client_code or "", tls, base_url=stcpay_url)
+    lean = None
+    if _all_or_none(
+        "Lean",
+        LEAN_CLIENT_ID=lean_client_id,
+        LEAN_CLIENT_SECRET=lean_client_secret,
+        LEAN_APP_TOKEN=lean_app_token,
+    ):
+        shows_certificate = _all_or_none(
+            "Lean", LEAN_CERTIFICATE=lean_certificate, LEAN_PRIVATE_KEY=lean_private_key
+        )
+        lean = Lean(
+            lean_client_id or "",
+            lean_client_secret or "",
+            lean_app_token or "",
+            base_url=lean_url,
+            auth_url=lean_auth_url,
+            tls=client_certificate(lean_certificate or Path(), lean_private_key or Path())
+            if shows_certificate
+            else None,
+        )
     keyed = [ErApi(exchange_rate_api_key)] if exchange_rate_api_key else []
-    return Vendors(rates=(*keyed, *free_rates()), gateways=gateways, zatca=zatca)
+    return Vendors(rates=(*keyed, *free_rates()), gateways=gateways, lean=lean, zatca=zatca)
 
 
 def _all_or_none(service: str, **values: object) -> bool:

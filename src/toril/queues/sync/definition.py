@@ -11,7 +11,9 @@ from toril.errors import NotConfiguredError
 from toril.queues.base import JobType, QueueDefinition, RunningJob
 from toril.queues.sync.currency.processor import RateKeeper
 from toril.queues.sync.currency.providers import ErApi, Frankfurter, RateProvider
-from toril.queues.sync.payloads import CurrencyRates, PaymentCheck, WhatsAppSync
+from toril.queues.sync.lean.client import Lean
+from toril.queues.sync.lean.processor import BankReader
+from toril.queues.sync.payloads import BankSync, CurrencyRates, PaymentCheck, WhatsAppSync
 from toril.queues.sync.payments.gateway import PaymentGateway
 from toril.queues.sync.payments.processor import PaymentChecker
 from toril.queues.sync.whatsapp.processor import InboxReader
@@ -42,11 +44,13 @@ class Vendors:
     Attributes:
         rates: who is asked for exchange rates, in this order; the ones without a key unless given.
         gateways: who is asked about payments, by what jobs call them: ``stripe``, ``mada``, ``stcpay``.
+        lean: reads bank accounts.
         zatca: clears and reports invoices.
     """
 
     rates: Sequence[RateProvider] = field(default_factory=free_rates)
     gateways: Mapping[str, PaymentGateway] = field(default_factory=dict)
+    lean: Lean | None = None
     zatca: ZatcaInvoices | None = None
 
 
@@ -61,6 +65,7 @@ def sync_queue(
     """
     given = vendors or Vendors()
     rates = RateKeeper(database, given.rates)
+    banks = BankReader(database, given.lean)
     payments = PaymentChecker(database, given.gateways)
     types = [
         JobType(
@@ -68,6 +73,12 @@ def sync_queue(
             payload=WhatsAppSync,
             process=InboxReader(database=database),
             summary="What WhatsApp's webhook brought, read into messages",
+        ),
+        JobType(
+            name="bank-transactions",
+            payload=BankSync,
+            process=banks,
+            summary="The transactions of a bank account",
         ),
         JobType(
             name="payment-status",
@@ -83,7 +94,7 @@ def sync_queue(
         ),
         _zatca_type(given.zatca),
     ]
-    closing: list[Callable[[], Awaitable[None]]] = [rates.close, payments.close]
+    closing: list[Callable[[], Awaitable[None]]] = [rates.close, payments.close, banks.close]
     if given.zatca is not None:
         closing.append(given.zatca.close)
 

@@ -21,3 +21,8 @@ def kept(value: Any, *, secrets: Iterable[str] = ()) -> Any:
 
 def _text(value: str, secrets: tuple[str, ...]) -> str:
     return redact(value, secrets).encode("utf-8", "replace").decode()
+
+
+def plain(value: Any) -> str | None:
+    """A service's text for a column of text, which takes no NUL on PostgreSQL; None for what is no text."""
+    return _text(value, ()).replace("\0", "\ufffd") if isinstance(value, str) else None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import StringConstraints, field_validator
+from pydantic import StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from toril.queues.base import Payload
 from toril.queues.sync.currency.codes import SUPPORTED
-from toril.queues.sync.fields import RecordId
+from toril.queues.sync.fields import Day, RecordId
 
 
 class CurrencyRates(Payload):
@@ -40,3 +40,20 @@ class PaymentCheck(Payload):
     payment_id: RecordId
     payment_provider: Literal["stripe", "stcpay", "mada"]
     firm_id: RecordId
+
+
+class BankSync(Payload):
+    """An account of the firm, and which days to read; both belong to them."""
+
+    firm_id: RecordId
+    bank_account_id: RecordId
+    start_date: Day | None = None
+    end_date: Day | None = None
+
+    @field_validator("end_date")
+    @classmethod
+    def _in_order(cls, value: Any, info: ValidationInfo) -> Any:
+        start = info.data.get("start_date")
+        if value is not None and start is not None and value < start:
+            raise PydanticCustomError("sync", "is before startDate")
+        return value

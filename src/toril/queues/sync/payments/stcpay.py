@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import ssl
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from toril.db.models.invoices import Payment, PaymentStatus
 from toril.errors import (
-    ConfigurationError,
     NotConfiguredError,
     RetryableError,
     TorilError,
@@ -46,7 +44,7 @@ class StcPay:
     Payments are looked up by our reference: ``provider_payment_id``, or the payment's own id without one.
 
     Args:
-        tls: with the client certificate; see ``client_certificate``.
+        tls: with the client certificate; see ``toril.queues.sync.certificates``.
     """
 
     name = "stcpay"
@@ -82,24 +80,6 @@ class StcPay:
 
     async def close(self) -> None:
         await self._client.close()
-
-
-def client_certificate(
-    certificate: Path, private_key: Path, *, password: str | None = None
-) -> ssl.SSLContext:
-    """What proves to a service who we are: files in PEM.
-
-    Raises:
-        ConfigurationError: they cannot be read, or do not belong together.
-    """
-    context = ssl.create_default_context()
-    try:
-        context.load_cert_chain(certificate, private_key, password)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigurationError(
-            f"the client certificate {certificate} with the key {private_key} cannot be used: {error}"
-        ) from error
-    return context
 
 
 def _is_paid(row: dict[str, Any]) -> bool:

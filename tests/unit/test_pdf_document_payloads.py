@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from copy import deepcopy
 from datetime import datetime
 from decimal import Decimal
@@ -425,3 +427,12 @@ def test_a_balance_is_the_one_before_with_what_was_moved(
     statement = payload.statement_data
     assert statement.closing_balance == [opening, *statement.balances][-1]
     assert statement.closing_balance == opening + statement.total_debit - statement.total_credit
+
+
+def test_the_report_in_the_how_to_is_taken() -> None:
+    page = (Path(__file__).parents[2] / "docs/howto/pdf.md").read_text(encoding="utf-8")
+    (data,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+
+    payload = checked({"type": "report", "data": json.loads(data)})
+
+    assert payload.report_data.sections[0].table.totals == {"revenue": Decimal("98000.50")}

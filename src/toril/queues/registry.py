@@ -21,6 +21,7 @@ from toril.queues.storage import FileStore
 if TYPE_CHECKING:
     from toril.db.session import Database
     from toril.queues.notification.definition import Channels
+    from toril.queues.report.processors import AddJob
     from toril.queues.sync.definition import Vendors
 
 #: Job options of every ready-made queue, unless it has its own; as Bull stores them (ms, ages in s).
@@ -46,6 +47,7 @@ def ready_made_queues(
     zone: tzinfo = RIYADH,
     channels: Channels | None = None,
     vendors: Vendors | None = None,
+    add_job: AddJob | None = None,
 ) -> dict[str, QueueDefinition]:
     """All ready-made queues by name, with the providers that the arguments ask for.
 
@@ -54,11 +56,13 @@ def ready_made_queues(
         outbox: folder for mail when neither a Resend key nor an SMTP URL is given.
         from_email, from_name: sender of mail.
         database: the application's records. Bulk and campaign mail need it, to send nothing twice, and all
-            notifications and syncs: without it there are no queues for them.
+            notifications, reports and syncs: without it there are no queues for them.
         public_url, secret: of the links in campaign mail; see ``Tracker``.
         zone: the time zone of days and times in mail.
         channels: how notifications leave; unless given, SMS go to a folder of ``outbox``, and pushes and webhooks fail.
         vendors: the outside services of ``sync``; unless given, only exchange rates are read, and the other jobs fail.
+        add_job: adds the ``pdf`` job that prints a report, as ``QueueService.add_job`` does; without it a report that
+            is asked for as a PDF fails.
 
     Raises:
         ConfigurationError: a value is not acceptable, or an extra is not installed.
@@ -78,6 +82,7 @@ def ready_made_queues(
     ]
     if database is not None:
         definitions.append(_notifications(database, channels, outbox))
+        definitions.append(_reports(database, files, add_job))
         definitions.append(_syncs(database, vendors))
     return {definition.name: definition for definition in definitions}
 
@@ -100,6 +105,12 @@ def _notifications(database: Database, channels: Channels | None, outbox: Path) 
     return notification_queue(
         database=database, channels=channels or Channels(sms=LogProvider(outbox / "sms"))
     )
+
+
+def _reports(database: Database, files: FileStore, add_job: AddJob | None) -> QueueDefinition:
+    from toril.queues.report import report_queue  # needs the extra "db", as a database does
+
+    return report_queue(database=database, files=files, add_job=add_job)
 
 
 def _syncs(database: Database, vendors: Vendors | None) -> QueueDefinition:

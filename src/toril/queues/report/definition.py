@@ -1,0 +1,93 @@
+"""The ``report`` queue: its job types and the defaults of its jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+from toril.db.session import Database
+from toril.queues.base import JobType, Payload, QueueDefinition
+from toril.queues.report.aging import make_aging
+from toril.queues.report.analytics import make_analytics
+from toril.queues.report.custom import make_custom
+from toril.queues.report.export import make_export
+from toril.queues.report.financial import make_financial
+from toril.queues.report.making import Maker
+from toril.queues.report.payloads import (
+    Analytics,
+    ClientAging,
+    Custom,
+    DataExport,
+    Financial,
+    TimeUtilization,
+)
+from toril.queues.report.processors import AddJob, Office, ReportProcessor
+from toril.queues.report.utilization import make_utilization
+from toril.queues.storage import FileStore
+
+#: as Bull stores them: delay and timeout in milliseconds, ages in seconds
+JOB_OPTIONS: Final = {
+    "attempts": 2,
+    "backoff": {"type": "fixed", "delay": 10_000},
+    "removeOnComplete": {"age": 604_800, "count": 100},
+    "removeOnFail": {"age": 604_800},
+    "timeout": 300_000,
+}
+
+_TYPES: Final[tuple[tuple[str, type[Payload], Maker, str], ...]] = (
+    (
+        "financial",
+        Financial,
+        make_financial,
+        "Revenue, payments, expenses and profit, by month and by client",
+    ),
+    ("analytics", Analytics, make_analytics, "Cases by status and type, new clients, hours billed"),
+    ("time-utilization", TimeUtilization, make_utilization, "Everybody's time, billable and not"),
+    ("client-aging", ClientAging, make_aging, "Unpaid invoices by how long they are overdue"),
+    ("custom", Custom, make_custom, "The rows of a declarative query"),
+    ("data-export", DataExport, make_export, "All records of a kind as CSV, JSON, Excel or Parquet"),
+)
+
+
+def _present() -> datetime:
+    return datetime.now(UTC)
+
+
+def report_queue(
+    *,
+    database: Database,
+    files: FileStore,
+    add_job: AddJob | None = None,
+    now: Callable[[], datetime] = _present,
+    query_timeout: float = 60.0,
+    concurrency: int = 2,
+) -> QueueDefinition:
+    """The queue ``report``.
+
+    Args:
+        database: the records that reports are of, and where they are saved.
+        files: where their files go.
+        add_job: adds the job that prints a report, such as ``QueueService.add_job``; without it no report can be a
+            PDF.
+        now: the clock, aware.
+        query_timeout: seconds a query may take; exports are not limited by it.
+        concurrency: jobs one worker process runs at once, unless configured otherwise.
+    """
+    office = Office(database=database, files=files, now=now, add_job=add_job, limit_s=query_timeout)
+    types = (
+        JobType(
+            name=name,
+            payload=payload,
+            process=ReportProcessor(type=name, make=make, office=office),
+            summary=summary,
+        )
+        for name, payload, make, summary in _TYPES
+    )
+    return QueueDefinition(
+        name="report",
+        types={each.name: each for each in types},
+        job_options=JOB_OPTIONS,
+        lock_duration=300.0,
+        concurrency=concurrency,
+    )

@@ -1,0 +1,1 @@
+"""What reports ask the database, as SQLAlchemy expressions; one module for each matter."""

@@ -1,0 +1,194 @@
+"""The saved report of a job: queued → running → ready or failed, however often the job is run."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+
+from toril.db.errors import RecordNotFoundError
+from toril.db.models import Firm, GeneratedFile, Report, ReportStatus
+from toril.db.repositories.reports import Reports
+from toril.db.session import Database
+from toril.db.upsert import insert_new, upsert
+from toril.engine.outcome import attempts_of
+from toril.errors import ConfigurationError, NotConfiguredError, PayloadError, UnrecoverableError
+from toril.queues.base import RunningJob
+from toril.queues.job_key import job_key
+from toril.queues.report.payloads import ReportRequest
+from toril.queues.storage import StoredFile
+
+log = logging.getLogger("toril.queues.report")
+
+QUEUE: Final = "report"
+
+#: Seconds that noting how a report ended may take when its job was stopped.
+_LAST_WORDS: Final = 5.0
+
+#: What a worker says when it stops a job from outside, and what the report says then.
+_STOPPED: Final = {"timeout": "the job took longer than its time-out", "cancelled": "cancelled"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SavedReport:
+    """The row of a report that is being made, and whose it is."""
+
+    id: str
+    firm_id: str
+    file_id: str
+    zone: ZoneInfo  #: of the firm
+    asked_on: date  #: where the firm is; the same for every run of the job
+    key: str  #: names the job, for files
+
+
+class SavedReports:
+    """Keeps the rows of reports in step with their jobs."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self.database, self._now = database, now
+
+    async def begin(self, payload: ReportRequest, job: RunningJob, *, type: str, name: str) -> SavedReport:
+        """Note that a job makes a report: the one it was added for, that of its last attempt, or a new one.
+
+        Raises:
+            RecordNotFoundError: there is no such firm, or the firm has no such report.
+            PayloadError: ``reportId`` names a report of another job or type.
+            NotConfiguredError: the firm's time zone is none.
+        """
+        key = hashlib.sha256(f"{payload.firm_id}:{job_key(QUEUE, job)}".encode()).hexdigest()
+        async with self.database.session() as session:
+            firm = await session.scalar(select(Firm).where(Firm.id == payload.firm_id))
+            if firm is None:
+                raise RecordNotFoundError("firm", payload.firm_id)
+            zone = _zone(firm)
+            reports, now = Reports(session), self._now()
+            report_id = payload.report_id or _id(key, job)
+            if payload.report_id is None:
+                row = {
+                    "id": report_id,
+                    "firm_id": payload.firm_id,
+                    "type": type,
+                    "name": name,
+                    "parameters": _parameters(payload),
+                    "job_id": job.id,
+                    "created_at": now,
+                }
+                await insert_new(session, Report, [row], key=["id"])
+            report = await reports.get(report_id, firm_id=payload.firm_id)
+            if report.type != type or (report.status is not ReportStatus.QUEUED and report.job_id != job.id):
+                raise PayloadError("reportId: this report is of another type or job", field="reportId")
+            await reports.start(report_id, firm_id=payload.firm_id, job_id=job.id, now=now)
+        file_id = _id(hashlib.sha256(key.encode()).hexdigest(), job)
+        return SavedReport(
+            id=report_id,
+            firm_id=payload.firm_id,
+            file_id=file_id,
+            zone=zone,
+            asked_on=report.created_at.astimezone(zone).date(),
+            key=key[:16],
+        )
+
+    async def finish(
+        self,
+        report: SavedReport,
+        job: RunningJob,
+        *,
+        summary: dict[str, Any],
+        file: StoredFile,
+        kind: str,
+        media_type: str,
+    ) -> None:
+        """Note the file, and that the report is ready; both or neither."""
+        row = {
+            "id": report.file_id,
+            "firm_id": report.firm_id,
+            "kind": kind,
+            "name": file.name,
+            "path": file.path,
+            "size": file.size,
+            "media_type": media_type,
+            "queue": QUEUE,
+            "job_id": job.id,
+            "created_at": self._now(),
+        }
+        async with self.database.session() as session:
+            await upsert(
+                session,
+                GeneratedFile,
+                [row],
+                key=["id"],
+                change=["name", "path", "size", "media_type", "created_at"],
+            )
+            await Reports(session).finish(
+                report.id, firm_id=report.firm_id, summary=summary, file_id=report.file_id, now=self._now()
+            )
+
+    async def fail(self, report: SavedReport, job: RunningJob, error: BaseException) -> None:
+        """Note why a report could not be made: for good, or until the next attempt.
+
+        Takes its time when the job was stopped, but not for ever. What goes wrong here is logged and no more, as
+        the error of the job says more.
+        """
+        reason = _reason(error)
+        if reason is None:  # another worker has the job, or gets it again
+            return
+        last = (
+            isinstance(error, UnrecoverableError | ConfigurationError | PayloadError) or reason == "cancelled"
+        )
+        last = last or job.attempts_made + 1 >= attempts_of(getattr(job, "opts", {}))
+        try:
+            await _outlive(self._note(report, reason, last=last))
+        except Exception:
+            log.exception("report_failure_not_saved", extra={"report_id": report.id, "job_id": job.id})
+
+    async def _note(self, report: SavedReport, reason: str, *, last: bool) -> None:
+        async with self.database.session() as session:
+            row = await Reports(session).fail(
+                report.id, firm_id=report.firm_id, error=reason, now=self._now()
+            )
+            if not last:
+                row.status, row.finished_at = ReportStatus.QUEUED, None
+
+
+def _reason(error: BaseException) -> str | None:
+    if isinstance(error, asyncio.CancelledError):
+        return _STOPPED.get(str(error.args[0])) if error.args else None
+    return str(error) or type(error).__name__
+
+
+async def _outlive(write: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(write, name="toril-report-outcome")
+    try:
+        await asyncio.wait_for(asyncio.shield(task), _LAST_WORDS)
+    except asyncio.CancelledError:
+        await asyncio.wait({task}, timeout=_LAST_WORDS)
+        raise
+
+
+def _zone(firm: Firm) -> ZoneInfo:
+    try:
+        return ZoneInfo(firm.time_zone)
+    except (KeyError, OSError, ValueError) as error:
+        raise NotConfiguredError(
+            f"firm {firm.id!r}: its time zone {firm.time_zone!r} is none; set it to one such as Asia/Riyadh"
+        ) from error
+
+
+def _id(digest: str, job: RunningJob) -> str:
+    """A record's id that is this job's for ever; it sorts by when the job was added, as other ids do."""
+    added_ms = getattr(job, "timestamp", None)
+    return f"{int(added_ms) // 1000 & 0xFFFFFFFF:08x}{digest[:16]}" if added_ms else digest[:24]
+
+
+def _parameters(payload: ReportRequest) -> dict[str, Any]:
+    """What the report was asked with, as JSON."""
+    return payload.model_dump(
+        mode="json", by_alias=True, exclude={"firm_id", "report_id"}, exclude_unset=True
+    )

@@ -67,6 +67,27 @@ async def test_a_cancelled_session_undoes_everything_and_leaves_no_lock(database
     assert await count_firms(database) == 1
 
 
+#: Takes a second or more when it is not stopped.
+LONG = {
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000) SELECT max(i) FROM n",
+    "postgresql": "SELECT pg_sleep(1)",
+}
+
+
+async def test_a_statement_that_is_cancelled_leaves_the_database_usable(database: Database) -> None:
+    async def hang() -> None:
+        async with database.session() as session:
+            await add_firm(session)
+            await session.execute(text(LONG[session.get_bind().dialect.name]))
+
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(hang(), 0.2)
+    async with asyncio.timeout(10), database.session() as session:
+        await add_firm(session)
+    assert await count_firms(database) == 1
+
+
 async def test_reading_sees_one_moment_however_long_it_takes(database: Database) -> None:
     async with database.reading() as session:
         before = await session.scalar(select(func.count()).select_from(Firm))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from toril.errors import ConfigurationError
 
 #: Seconds SQLite waits for another process to finish writing.
-SQLITE_PATIENCE = 30.0
+SQLITE_PATIENCE = 15.0
 
 #: Takes the right to write at once: a transaction that reads first and writes later could not get it any more
 #: when another has written meanwhile.
@@ -84,6 +85,14 @@ def _set_up_sqlite(engine: AsyncEngine, begin: str, *pragmas: str) -> None:
     @event.listens_for(engine.sync_engine, "begin")
     def start(connection: Any) -> None:
         connection.exec_driver_sql(begin)
+
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def give_up(connection: Any, *_: Any) -> None:
+        # A cancelled statement goes on in the driver's thread, and closing the connection would leave its transaction,
+        # and with it the lock, to whenever the last reference to the statement is collected.
+        with suppress(connection.dbapi.Error, ValueError):
+            connection.run_async(lambda driver: driver.interrupt())
+            connection.rollback()
 
 
 def _to_json(value: Any) -> str:

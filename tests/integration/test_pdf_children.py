@@ -100,6 +100,16 @@ async def test_a_document_that_takes_all_memory_costs_only_itself() -> None:
         assert "after" in text_of(await used.render("<p>after", title="x", lang="en"))
 
 
+async def test_a_large_document_of_ours_is_made_by_a_child_and_a_small_one_here() -> None:
+    async with renderer(slots=1) as used:
+        for characters, children in ((10, 0), (600_000, 1)):
+            html = f"<!doctype html><!-- {'x' * characters} --><p>the end"
+            pdf = await used.render(html, title="x", lang="en", options=RenderOptions(trusted=True))
+
+            assert "the end" in text_of(pdf)
+            assert len(children_of(os.getpid())) == children
+
+
 async def test_a_child_that_is_killed_is_said_to_be_and_replaced() -> None:
     async with renderer(slots=1) as used:
         making = asyncio.create_task(used.render(ENDLESS, title="killed", lang="en"))

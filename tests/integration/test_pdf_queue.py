@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.support.pdf_jobs import FIRM, PlainJob, invoice_job, seller, text_of
+from tests.support.pdf_jobs import (
+    FIRM,
+    PlainJob,
+    contract_job,
+    custom_job,
+    invoice_job,
+    report_job,
+    seller,
+    statement_job,
+    text_of,
+)
+from tests.support.servers import RedisServer
 
 from toril.errors import JobFailedError, RetryableError
-from toril.queues.pdf import RenderError, Seller, pdf_queue
+from toril.queues.pdf import EngineOptions, RenderError, Seller, pdf_queue
 from toril.queues.registry import make_worker, open_queue
 from toril.queues.storage import LocalFileStore
 
@@ -114,3 +126,37 @@ async def test_a_real_worker_takes_the_job_from_a_real_queue(
 
     assert result["fileName"] == "invoice-INV-2025-0042.pdf"
     assert "8,625.00" in text_of(await store.read(result["filePath"]))
+
+
+async def test_a_hostile_document_costs_its_own_job_only(
+    tmp_path: Path, start_server: Callable[[str], RedisServer], prefix: str
+) -> None:
+    endless = "<svg width=90 height=90>" + "<g opacity=.5>" * 3000 + "<rect width=9 height=9 />"
+    definition = pdf_queue(store=LocalFileStore(tmp_path), engines=EngineOptions(timeout=4))
+    async with open_queue(definition, url=start_server("valkey").url, prefix=prefix) as queue:
+        hostile = await queue.add("__default__", custom_job(endless, fileName="endless"), attempts=1)
+        others = [
+            await queue.add("__default__", job)
+            for job in (
+                invoice_job(),
+                report_job(),
+                statement_job(),
+                contract_job(),
+                custom_job("<p>x"),
+                custom_job("<p>x", firmId="../other"),
+            )
+        ]
+        async with make_worker(definition, queue):
+            results = [await job.result(timeout=60) for job in others[:-1]]
+            with pytest.raises(JobFailedError, match="firmId"):
+                await others[-1].result(timeout=60)
+            with pytest.raises(JobFailedError, match="'endless' was not rendered within 4 s and was stopped"):
+                await hostile.result(timeout=60)
+    await definition.close()
+
+    assert all(result["success"] for result in results)
+    assert {Path(result["filePath"]).parent for result in results} == {tmp_path / FIRM / "pdf"}
+    assert [list(result) for result in results] == [
+        ["success", *facts, "fileName", "filePath", "size"]
+        for facts in (["invoiceId"], ["reportId", "reportType"], ["statementId"], ["contractId"], [])
+    ]

@@ -1,7 +1,7 @@
 """PDF by PlutoPrint: HTML and CSS for paged media, a few milliseconds a page, no browser.
 
-Documents of our templates are rendered in this process, by one thread, one after the other. All others go to
-child processes that are killed when a document takes too long or too much memory.
+Documents of our templates are rendered in this process, by one thread, one after the other. Large ones, and all
+of others' making, go to child processes that are killed when a document takes too long or too much memory.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from toril.queues.pdf.renderers.fonts import font_folders
 from toril.queues.pdf.renderers.page_rules import with_page_rules
 
 log = logging.getLogger(__name__)
+
+# Characters of HTML, about a second's work, for which other documents may wait.
+_LARGEST_HERE = 500_000
 
 # The engine has one cache of fonts in a process, so one thread for all renderers.
 _thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="toril-pdf")
@@ -47,7 +50,7 @@ class PlutoPrintRenderer:
         """See ``PdfRenderer.render``. Of a trusted document only ``data:`` addresses are read."""
         options = options or RenderOptions()
         html = with_page_rules(html, options, lang=lang)
-        if options.trusted:
+        if options.trusted and len(html) <= _LARGEST_HERE:
             return await asyncio.get_running_loop().run_in_executor(
                 _thread, _render_here, html, title, lang, options.author
             )

@@ -15,7 +15,8 @@ $(VENV)/.setup: pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$($(BIN)/python tests/support/dev_requirements.py)
+	$(BIN)/python tests/support/dev_requirements.py > $(VENV)/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(VENV)/dev.txt
 	touch $@
 
 setup: $(VENV)/.setup ## a virtual environment with Toril and its extras

@@ -49,6 +49,18 @@ async def attempts(queue: Queue, job_id: str, count: int) -> bool:
     return (await reread(queue, job_id)).attempts_made == count
 
 
+async def test_of_many_stacks_the_newest_are_kept(queue: Queue, node_queue: NodeQueue) -> None:
+    async def work(job: Job[Any]) -> None:
+        raise RuntimeError(f"try {job.attempts_made + 1}")
+
+    job = await node_queue.add("work", {}, attempts=4, stackTraceLimit=2)
+    async with working(queue, work):
+        with pytest.raises(NodeError, match="try 4"):
+            await node_queue.finished(job["id"])
+    stacks = (await node_queue.get_job(job["id"]) or {})["stacktrace"]
+    assert [stack.splitlines()[-1] for stack in stacks] == ["RuntimeError: try 3", "RuntimeError: try 4"]
+
+
 @pytest.mark.parametrize("by_node", [True, False], ids=["node retries ours", "we retry Node's"])
 async def test_a_failed_job_is_retried_from_the_other_side(
     queue: Queue, node_queue: NodeQueue, by_node: bool

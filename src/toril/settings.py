@@ -358,6 +358,22 @@ class Settings:
             "The key of that certificate, in PEM.",
         ),
     )
+    wathq_api_key: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "WATHQ_API_KEY", "text", kinds.text, "Ask Wathq about companies: the consumer key.", secret=True
+        ),
+    )
+    wathq_url: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "WATHQ_URL",
+            "URL",
+            kinds.public_url,
+            "Wathq's sandbox instead of the live system.",
+            unset="https://api.wathq.sa",
+        ),
+    )
     log_level: str = field(
         default="info",
         metadata=kinds.row(

@@ -105,7 +105,8 @@ def test_public_names_are_listed_and_there() -> None:
 
 def test_importing_toril_loads_no_extra_and_is_quick() -> None:
     code = (
-        "import sys, time; began = time.process_time(); from toril import Queue, Worker; took = time.process_time() - began; "
+        "import sys, time; began = time.process_time(); from toril import Queue, Worker; "
+        "took = time.process_time() - began; "
         "print(took, *sorted({name.split('.')[0] for name in sys.modules}))"
     )
     took = []

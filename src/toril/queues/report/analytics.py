@@ -42,14 +42,15 @@ async def make_analytics(payload: Analytics, making: Making) -> Made:
 
 async def _cases(session: AsyncSession, firm_id: str, span: Span, metrics: Sequence[str]) -> dict[str, Any]:
     """Cases that were opened in the period, by what they are now; and how many were closed in it."""
-    status = dict((await session.execute(work.cases_by("status", firm_id=firm_id, span=span))).tuples().all())
+    by_status = await session.execute(work.cases_by("status", firm_id=firm_id, span=span))
+    status: dict[CaseStatus, int] = {each: count for each, count in by_status}  # noqa: C416 - rows, not pairs
     closed = await session.scalar(work.cases_closed(firm_id=firm_id, span=span))
     found: dict[str, Any] = {"cases": {"opened": sum(status.values()), "closed": closed or 0}}
     if "casesByStatus" in metrics:
         found["casesByStatus"] = {each.value: status.get(each, 0) for each in CaseStatus}
     if "casesByType" in metrics:
         rows = await session.execute(work.cases_by("type", firm_id=firm_id, span=span))
-        types = dict(rows.tuples().all())
+        types: dict[CaseType, int] = {each: count for each, count in rows}  # noqa: C416
         found["casesByType"] = {each.value: types.get(each, 0) for each in CaseType}
     return found
 

@@ -14,6 +14,7 @@ from toril.queues.sync.payments.hyperpay import HyperPay
 from toril.queues.sync.payments.moyasar import Moyasar
 from toril.queues.sync.payments.stcpay import StcPay
 from toril.queues.sync.payments.stripe import Stripe
+from toril.queues.sync.wathq.client import Wathq
 from toril.queues.sync.zatca.processor import ZatcaInvoices
 
 
@@ -36,6 +37,8 @@ def choose_vendors(
     lean_auth_url: str | None = None,
     lean_certificate: Path | None = None,
     lean_private_key: Path | None = None,
+    wathq_api_key: str | None = None,
+    wathq_url: str | None = None,
     zatca: ZatcaInvoices | None = None,
 ) -> Vendors:
     """The services for ``sync_queue``; an argument is named like its setting.
@@ -87,8 +90,9 @@ def choose_vendors(
             if shows_certificate
             else None,
         )
+    wathq = Wathq(wathq_api_key, base_url=wathq_url) if wathq_api_key else None
     keyed = [ErApi(exchange_rate_api_key)] if exchange_rate_api_key else []
-    return Vendors(rates=(*keyed, *free_rates()), gateways=gateways, lean=lean, zatca=zatca)
+    return Vendors(rates=(*keyed, *free_rates()), gateways=gateways, lean=lean, wathq=wathq, zatca=zatca)
 
 
 def _all_or_none(service: str, **values: object) -> bool:

@@ -13,9 +13,11 @@ from toril.queues.sync.currency.processor import RateKeeper
 from toril.queues.sync.currency.providers import ErApi, Frankfurter, RateProvider
 from toril.queues.sync.lean.client import Lean
 from toril.queues.sync.lean.processor import BankReader
-from toril.queues.sync.payloads import BankSync, CurrencyRates, PaymentCheck, WhatsAppSync
+from toril.queues.sync.payloads import BankSync, CurrencyRates, PaymentCheck, WathqCheck, WhatsAppSync
 from toril.queues.sync.payments.gateway import PaymentGateway
 from toril.queues.sync.payments.processor import PaymentChecker
+from toril.queues.sync.wathq.client import Wathq
+from toril.queues.sync.wathq.processor import ContractChecker
 from toril.queues.sync.whatsapp.processor import InboxReader
 from toril.queues.sync.zatca.payloads import ZatcaInvoice
 from toril.queues.sync.zatca.processor import ZatcaInvoices
@@ -45,12 +47,14 @@ class Vendors:
         rates: who is asked for exchange rates, in this order; the ones without a key unless given.
         gateways: who is asked about payments, by what jobs call them: ``stripe``, ``mada``, ``stcpay``.
         lean: reads bank accounts.
+        wathq: knows the commercial register.
         zatca: clears and reports invoices.
     """
 
     rates: Sequence[RateProvider] = field(default_factory=free_rates)
     gateways: Mapping[str, PaymentGateway] = field(default_factory=dict)
     lean: Lean | None = None
+    wathq: Wathq | None = None
     zatca: ZatcaInvoices | None = None
 
 
@@ -67,6 +71,7 @@ def sync_queue(
     rates = RateKeeper(database, given.rates)
     banks = BankReader(database, given.lean)
     payments = PaymentChecker(database, given.gateways)
+    contracts = ContractChecker(database, given.wathq)
     types = [
         JobType(
             name="whatsapp-messages",
@@ -87,6 +92,12 @@ def sync_queue(
             summary="How far a payment is, asked of its gateway",
         ),
         JobType(
+            name="wathq-contract",
+            payload=WathqCheck,
+            process=contracts,
+            summary="A contract's counterparty, in the commercial register",
+        ),
+        JobType(
             name="currency-rates",
             payload=CurrencyRates,
             process=rates,
@@ -94,7 +105,7 @@ def sync_queue(
         ),
         _zatca_type(given.zatca),
     ]
-    closing: list[Callable[[], Awaitable[None]]] = [rates.close, payments.close, banks.close]
+    closing: list[Callable[[], Awaitable[None]]] = [rates.close, payments.close, banks.close, contracts.close]
     if given.zatca is not None:
         closing.append(given.zatca.close)
 

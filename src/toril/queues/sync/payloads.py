@@ -57,3 +57,10 @@ class BankSync(Payload):
         if value is not None and start is not None and value < start:
             raise PydanticCustomError("sync", "is before startDate")
         return value
+
+
+class WathqCheck(Payload):
+    """A contract of the firm."""
+
+    contract_id: RecordId
+    firm_id: RecordId

@@ -8,7 +8,8 @@ import io
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -233,10 +234,17 @@ async def test_a_document_no_longer_wanted_is_stopped(shared: ChromiumRenderer, 
     assert "next" in text_of(await shared.render("<p>next", title="x", lang="en"))
 
 
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """An empty folder whose path is short enough for a browser's socket, as pytest's own are not always."""
+    with tempfile.TemporaryDirectory(prefix="t-") as folder:
+        yield Path(folder)
+
+
 async def test_a_browser_knows_no_secrets_and_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    short_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(short_folder))
     monkeypatch.setattr("tempfile.tempdir", None)
     monkeypatch.setenv("RESEND_API_KEY", "re_secret")
     async with renderer() as used:
@@ -248,7 +256,7 @@ async def test_a_browser_knows_no_secrets_and_leaves_nothing_behind(
     await gone(browser)
     assert b"FONTCONFIG_FILE" in environment
     assert b"re_secret" not in environment
-    assert os.listdir(tmp_path) == []
+    assert os.listdir(short_folder) == []
 
 
 SCRIPT = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from inspect import signature
 from zoneinfo import ZoneInfo
 
 from toril.db.session import Database
@@ -15,6 +16,8 @@ from toril.queues.cleanup.processors import Cleaner
 from toril.queues.notification import Channels, SocketEvents, choose_signer, choose_sms_provider, choose_vapid
 from toril.queues.registry import ready_made_queues
 from toril.queues.storage import LocalFileStore
+from toril.queues.sync.choice import choose_vendors
+from toril.queues.sync.definition import Vendors
 from toril.service import QueueService
 from toril.settings import Settings
 
@@ -55,6 +58,8 @@ async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
             secret=settings.require_secret(),
             zone=ZoneInfo(settings.timezone),
             channels=_channels(settings),
+            vendors=_vendors(settings),
+            add_job=lambda queue, data, options: service.add_job(queue, data, options),
         )
         names = [*definitions, "cleanup"]
         cleaner = Cleaner(
@@ -67,6 +72,12 @@ async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
         definitions["cleanup"] = cleanup_queue(cleaner)
         async with QueueService(definitions.values(), **queue_options) as service:
             yield Installation(database, service)
+
+
+def _vendors(settings: Settings) -> Vendors:
+    # An argument is named like its setting; ZATCA has no settings yet and stays not configured.
+    wanted = signature(choose_vendors).parameters.keys() - {"zatca"}
+    return choose_vendors(**{name: getattr(settings, name) for name in wanted})
 
 
 def _channels(settings: Settings) -> Channels:

@@ -16,6 +16,8 @@ from toril.queues.sync.wathq.names import is_same_name, language_of
         ("مؤسسة مصطفى التجارية", "موسسة مصطفي التجاريه"),
         ("شركة المـــثال", "شركة المثال"),
         ("Al Mithal Trading Co.", "AL-MITHAL TRADING COMPANY LTD"),
+        ("المثال", "شركة المثال ذات المسؤولية المحدودة"),
+        ("المثال", "شركة المثال ذات مسئولية محدودة"),
         ("شركة", "شركه"),
     ],
 )

@@ -10,37 +10,11 @@ from typing import Final
 #: Letters that are written one for the other.
 _ALIKE: Final = str.maketrans("أإآٱىةؤئ", "اااايهوي", "ـ")
 #: Legal forms, as the fold leaves them; they say nothing about who it is.
-_FORMS: Final = frozenset(
-    [
-        "شركه",
-        "مءسسه",
-        "موسسه",
-        "مكتب",
-        "فرع",
-        "المحدوده",
-        "محدوده",
-        "ذات",
-        "مسيوليه",
-        "مسووليه",
-        "مسؤوليه",
-        "المسيوليه",
-        "المساهمه",
-        "مساهمه",
-        "القابضه",
-        "المهنيه",
-        "مهنيه",
-        "الشخص",
-        "الواحد",
-        "company",
-        "co",
-        "ltd",
-        "llc",
-        "limited",
-        "est",
-        "establishment",
-        "inc",
-    ]
-)
+_FORMS: Final = frozenset({
+    "شركه", "موسسه", "مكتب", "فرع", "ذات", "محدوده", "المحدوده", "مسووليه", "المسووليه", "مسيوليه", "المسيوليه",
+    "مساهمه", "المساهمه", "مهنيه", "المهنيه", "الشخص", "الواحد",
+    "company", "co", "ltd", "llc", "limited", "est", "establishment", "inc",
+})  # fmt: skip
 _ALIKE_ENOUGH: Final = 0.85
 
 

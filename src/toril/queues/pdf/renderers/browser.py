@@ -165,7 +165,9 @@ def _start_error(executable: Path, error: Exception) -> Exception:
             "the renderer sandbox=False if the container is the sandbox"
         )
     told = text or f"nothing heard of it for {_STARTS_WITHIN_S:g} s"
-    return RenderError(f"{executable} did not start: {told[:500]}")
+    # The message ends with what the browser itself said last, after a long line of flags.
+    shown = f"{told[:80]} … {told[-500:]}" if len(told) > 600 else told
+    return RenderError(f"{executable} did not start: {shown}")
 
 
 async def _bounded(work: Awaitable[object], *, within_s: float = _CLOSES_WITHIN_S) -> bool:

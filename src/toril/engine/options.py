@@ -284,7 +284,7 @@ def keep_policy(raw: Any) -> tuple[int, int]:
 
 def now_ms() -> int:
     """This machine's clock, ms since the epoch; for what the server's clock cannot know."""
-    return int(datetime.now(UTC).timestamp() * 1000)
+    return round(datetime.now(UTC).timestamp() * 1000)
 
 
 def _unknown(name: str, known: frozenset[str]) -> str:

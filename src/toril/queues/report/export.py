@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from math import inf
-from typing import Any, Final
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Select, func, select
 
@@ -15,8 +16,9 @@ from toril.queues.report.kinds import Column, Source
 from toril.queues.report.making import Made, Making
 from toril.queues.report.payloads import MAX_PDF_ROWS, DataExport
 from toril.queues.report.queries.conditions import matching
-from toril.queues.report.queries.limits import time_limit
-from toril.queues.report.writers.base import FORMATS, Sheet, open_writer
+from toril.queues.report.writers.base import FORMATS, RowWriter, Sheet, open_writer
+
+R = TypeVar("R")
 
 #: Rows that are in memory at once.
 CHUNK: Final = 1000
@@ -33,18 +35,14 @@ async def make_export(payload: DataExport, making: Making) -> Made:
     columns = list(source.columns.values())
     path = making.folder / f"export.{format.suffix}"
     sheet = Sheet(title=source.name, columns=columns, zone=zone)
-    writer = await asyncio.to_thread(open_writer, payload.format, path, sheet)
-    statement = _statement(source, columns, payload, making)
-    count = 0
-    async with making.database.reading() as session, time_limit(session, inf):
-        total = (
-            await session.scalar(select(func.count()).select_from(statement.order_by(None).subquery())) or 0
-        )
-        async for rows in stream(session, statement, chunk=CHUNK):
-            await asyncio.to_thread(writer.write, rows)
-            count += len(rows)
-            await making.tell(min(99, 100 * count // max(1, total)))
-    await asyncio.to_thread(writer.close)
+    writer = await _in_thread(open_writer, payload.format, path, sheet)
+    try:
+        count = await _copy(_statement(source, columns, payload, making), writer, making)
+        await _in_thread(writer.close)
+    except BaseException:
+        with suppress(OSError):
+            writer.discard()
+        raise
     return Made(
         file=path,
         stem=f"{source.name}-{making.report.asked_on}",
@@ -54,6 +52,30 @@ async def make_export(payload: DataExport, making: Making) -> Made:
         summary=_summary(payload, count) | ({"remarks": writer.remarks} if writer.remarks else {}),
         result=_summary(payload, count),
     )
+
+
+async def _copy(statement: Select[Any], writer: RowWriter, making: Making) -> int:
+    """Write the rows of ``statement``; returns how many there were."""
+    count = 0
+    async with making.database.reading() as session:
+        every = statement.order_by(None).subquery()
+        total = await session.scalar(select(func.count()).select_from(every)) or 0
+        async for rows in stream(session, statement, chunk=CHUNK):
+            await _in_thread(writer.write, rows)
+            count += len(rows)
+            await making.tell(min(99, 100 * count // max(1, total)))
+    return count
+
+
+async def _in_thread(call: Callable[..., R], *arguments: Any) -> R:
+    """Call where it blocks nobody. When the task is cancelled, what was begun is ended first; it is never long."""
+    task = asyncio.create_task(asyncio.to_thread(call, *arguments), name="toril-report-file")
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        task.exception()  # looked at, so that nobody complains
+        raise
 
 
 async def _printed(payload: DataExport, making: Making) -> Made:

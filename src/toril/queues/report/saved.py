@@ -22,6 +22,7 @@ from toril.engine.outcome import attempts_of
 from toril.errors import ConfigurationError, NotConfiguredError, PayloadError, UnrecoverableError
 from toril.queues.base import RunningJob
 from toril.queues.job_key import job_key
+from toril.queues.report.files import DraftTakenError
 from toril.queues.report.payloads import ReportRequest
 from toril.queues.storage import StoredFile
 
@@ -137,7 +138,7 @@ class SavedReports:
         the error of the job says more.
         """
         reason = _reason(error)
-        if reason is None:  # another worker has the job, or gets it again
+        if reason is None:
             return
         last = (
             isinstance(error, UnrecoverableError | ConfigurationError | PayloadError) or reason == "cancelled"
@@ -158,8 +159,11 @@ class SavedReports:
 
 
 def _reason(error: BaseException) -> str | None:
+    """What to say of an error; None when another run has the report."""
     if isinstance(error, asyncio.CancelledError):
         return _STOPPED.get(str(error.args[0])) if error.args else None
+    if isinstance(error, DraftTakenError):
+        return None
     return str(error) or type(error).__name__
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from math import inf
 from typing import Any, Final
 
 from sqlalchemy import func, select
@@ -18,8 +17,6 @@ from toril.queues.report.queries.calendar import dialect_of
 #: PostgreSQL's code for a statement that was cancelled, by its time limit too.
 _CANCELLED: Final = "57014"
 
-_FAR_OFF: Final = 86_400.0  #: seconds
-
 
 class QueryTooSlowError(UnrecoverableError):
     """The database did not answer within the time limit; asking again for the same would not help."""
@@ -31,14 +28,12 @@ class QueryTooSlowError(UnrecoverableError):
 async def time_limit(session: AsyncSession, seconds: float) -> AsyncIterator[None]:
     """Stop statements of this transaction that take longer: each on PostgreSQL, all together on SQLite.
 
-    When the task is cancelled, its statement is stopped too. ``math.inf`` is no limit, but for that.
-
     Raises:
         QueryTooSlowError: one was stopped.
     """
     if dialect_of(session) == "postgresql":
-        ms = 0 if seconds == inf else max(1, int(seconds * 1000))
-        await session.execute(select(func.set_config("statement_timeout", str(ms), True)))
+        ms = str(max(1, int(seconds * 1000)))
+        await session.execute(select(func.set_config("statement_timeout", ms, True)))
         with _explained(seconds):
             yield
         return
@@ -46,15 +41,11 @@ async def time_limit(session: AsyncSession, seconds: float) -> AsyncIterator[Non
     driver: Any = raw.driver_connection
     tasks: list[asyncio.Task[None]] = []
     alarm = asyncio.get_running_loop().call_later(
-        min(seconds, _FAR_OFF),
-        lambda: tasks.append(asyncio.create_task(driver.interrupt(), name="toril-report-limit")),
+        seconds, lambda: tasks.append(asyncio.create_task(driver.interrupt(), name="toril-report-limit"))
     )
     try:
         with _explained(seconds):
             yield
-    except asyncio.CancelledError:
-        await driver.interrupt()
-        raise
     finally:
         alarm.cancel()
         await asyncio.gather(*tasks)

@@ -24,7 +24,14 @@ class RowWriter(Protocol):
     remarks: list[str]
 
     def write(self, rows: Rows) -> None: ...
-    def close(self) -> None: ...
+
+    def close(self) -> None:
+        """End the file, which is then whole."""
+        ...
+
+    def discard(self) -> None:
+        """Let go of the file, which is of no use."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

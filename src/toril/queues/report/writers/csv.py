@@ -41,6 +41,10 @@ class CsvWriter:
         """End the file."""
         self._file.close()
 
+    def discard(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
 
 def harmless(text: str) -> str:
     """``text`` so that no spreadsheet runs it: what begins like a formula gets an apostrophe before it."""

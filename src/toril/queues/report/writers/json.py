@@ -39,6 +39,10 @@ class JsonWriter:
         self._file.write(b"\n]\n")
         self._file.close()
 
+    def discard(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
 
 def _value(kind: Kind, zone: tzinfo) -> Callable[[Any], Any]:
     match kind:

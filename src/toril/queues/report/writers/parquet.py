@@ -41,6 +41,10 @@ class ParquetWriter:
             self._write_group()
         self._file.close()
 
+    def discard(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
     def _write_group(self) -> None:
         columns: list[Any] = list(zip(*self._waiting, strict=True))
         for at in self._choices:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, datetime
 from pathlib import Path
 from typing import IO, Any, Final
@@ -91,6 +92,13 @@ class XlsxWriter:
             )
         if len(self._titles) > 1:
             self.remarks.append(f"the rows are on {len(self._titles)} sheets, as one holds no more")
+
+    def discard(self) -> None:
+        """Let go of the file."""
+        with suppress(OSError, ValueError):  # a full disk, an end that was begun
+            self._member.close()
+        with suppress(OSError, ValueError):
+            self._archive.close()
 
     def _begin_sheet(self) -> None:
         number = len(self._titles) + 1

@@ -358,6 +358,75 @@ class Settings:
             "The key of that certificate, in PEM.",
         ),
     )
+    sadad_url: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "SADAD_URL",
+            "URL",
+            kinds.public_url,
+            "Where the firm's bank or aggregator tells of SADAD bills.",
+        ),
+    )
+    sadad_token_url: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "SADAD_TOKEN_URL",
+            "URL",
+            kinds.public_url,
+            "Where it gives access, by OAuth client credentials.",
+        ),
+    )
+    sadad_client_id: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "SADAD_CLIENT_ID",
+            "text",
+            kinds.text,
+            "The client's id there.",
+        ),
+    )
+    sadad_client_secret: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "SADAD_CLIENT_SECRET", "text", kinds.text, "The client's secret there.", secret=True
+        ),
+    )
+    sadad_bill_path: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "SADAD_BILL_PATH",
+            "text",
+            kinds.text,
+            "Path of a bill there, with {bill} for its number.",
+        ),
+    )
+    sadad_fields: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "SADAD_FIELDS",
+            "text",
+            kinds.text,
+            "JSON pointers into its answer: status=/bill/status amount=/bill/amount.",
+        ),
+    )
+    sadad_paid: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "SADAD_PAID",
+            "text",
+            kinds.text,
+            "What the status of a paid bill says; several with commas.",
+        ),
+    )
+    sadad_unpaid: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "SADAD_UNPAID",
+            "text",
+            kinds.text,
+            "What the status of an unpaid bill says; several with commas.",
+        ),
+    )
     wathq_api_key: str | None = field(
         default=None,
         metadata=kinds.row(

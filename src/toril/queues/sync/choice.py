@@ -14,6 +14,7 @@ from toril.queues.sync.payments.hyperpay import HyperPay
 from toril.queues.sync.payments.moyasar import Moyasar
 from toril.queues.sync.payments.stcpay import StcPay
 from toril.queues.sync.payments.stripe import Stripe
+from toril.queues.sync.sadad.door import BillDoor, BillShape
 from toril.queues.sync.wathq.client import Wathq
 from toril.queues.sync.zatca.processor import ZatcaInvoices
 
@@ -37,6 +38,14 @@ def choose_vendors(
     lean_auth_url: str | None = None,
     lean_certificate: Path | None = None,
     lean_private_key: Path | None = None,
+    sadad_url: str | None = None,
+    sadad_token_url: str | None = None,
+    sadad_client_id: str | None = None,
+    sadad_client_secret: str | None = None,
+    sadad_bill_path: str | None = None,
+    sadad_fields: str | None = None,
+    sadad_paid: str | None = None,
+    sadad_unpaid: str | None = None,
     wathq_api_key: str | None = None,
     wathq_url: str | None = None,
     zatca: ZatcaInvoices | None = None,
@@ -90,9 +99,35 @@ def choose_vendors(
             if shows_certificate
             else None,
         )
+    bills = None
+    if _all_or_none(
+        "SADAD",
+        SADAD_URL=sadad_url,
+        SADAD_TOKEN_URL=sadad_token_url,
+        SADAD_CLIENT_ID=sadad_client_id,
+        SADAD_CLIENT_SECRET=sadad_client_secret,
+        SADAD_BILL_PATH=sadad_bill_path,
+        SADAD_FIELDS=sadad_fields,
+        SADAD_PAID=sadad_paid,
+        SADAD_UNPAID=sadad_unpaid,
+    ):
+        bills = BillDoor(
+            BillShape.parse(
+                path=sadad_bill_path or "",
+                fields=sadad_fields or "",
+                paid=sadad_paid or "",
+                unpaid=sadad_unpaid or "",
+            ),
+            base_url=sadad_url or "",
+            token_url=sadad_token_url or "",
+            client_id=sadad_client_id or "",
+            client_secret=sadad_client_secret or "",
+        )
     wathq = Wathq(wathq_api_key, base_url=wathq_url) if wathq_api_key else None
     keyed = [ErApi(exchange_rate_api_key)] if exchange_rate_api_key else []
-    return Vendors(rates=(*keyed, *free_rates()), gateways=gateways, lean=lean, wathq=wathq, zatca=zatca)
+    return Vendors(
+        rates=(*keyed, *free_rates()), gateways=gateways, lean=lean, bills=bills, wathq=wathq, zatca=zatca
+    )
 
 
 def _all_or_none(service: str, **values: object) -> bool:

@@ -13,9 +13,17 @@ from toril.queues.sync.currency.processor import RateKeeper
 from toril.queues.sync.currency.providers import ErApi, Frankfurter, RateProvider
 from toril.queues.sync.lean.client import Lean
 from toril.queues.sync.lean.processor import BankReader
-from toril.queues.sync.payloads import BankSync, CurrencyRates, PaymentCheck, WathqCheck, WhatsAppSync
+from toril.queues.sync.payloads import (
+    BankSync,
+    CurrencyRates,
+    MudadCheck,
+    PaymentCheck,
+    WathqCheck,
+    WhatsAppSync,
+)
 from toril.queues.sync.payments.gateway import PaymentGateway
 from toril.queues.sync.payments.processor import PaymentChecker
+from toril.queues.sync.sadad.processor import BillChecker
 from toril.queues.sync.wathq.client import Wathq
 from toril.queues.sync.wathq.processor import ContractChecker
 from toril.queues.sync.whatsapp.processor import InboxReader
@@ -47,6 +55,7 @@ class Vendors:
         rates: who is asked for exchange rates, in this order; the ones without a key unless given.
         gateways: who is asked about payments, by what jobs call them: ``stripe``, ``mada``, ``stcpay``.
         lean: reads bank accounts.
+        bills: knows SADAD bills, by which Mudad is paid.
         wathq: knows the commercial register.
         zatca: clears and reports invoices.
     """
@@ -54,6 +63,7 @@ class Vendors:
     rates: Sequence[RateProvider] = field(default_factory=free_rates)
     gateways: Mapping[str, PaymentGateway] = field(default_factory=dict)
     lean: Lean | None = None
+    bills: PaymentGateway | None = None
     wathq: Wathq | None = None
     zatca: ZatcaInvoices | None = None
 
@@ -71,6 +81,7 @@ def sync_queue(
     rates = RateKeeper(database, given.rates)
     banks = BankReader(database, given.lean)
     payments = PaymentChecker(database, given.gateways)
+    bills = BillChecker(database, given.bills)
     contracts = ContractChecker(database, given.wathq)
     types = [
         JobType(
@@ -92,6 +103,12 @@ def sync_queue(
             summary="How far a payment is, asked of its gateway",
         ),
         JobType(
+            name="mudad-payment",
+            payload=MudadCheck,
+            process=bills,
+            summary="Whether a payment's SADAD bill is paid",
+        ),
+        JobType(
             name="wathq-contract",
             payload=WathqCheck,
             process=contracts,
@@ -105,7 +122,13 @@ def sync_queue(
         ),
         _zatca_type(given.zatca),
     ]
-    closing: list[Callable[[], Awaitable[None]]] = [rates.close, payments.close, banks.close, contracts.close]
+    closing: list[Callable[[], Awaitable[None]]] = [
+        rates.close,
+        payments.close,
+        banks.close,
+        contracts.close,
+        bills.close,
+    ]
     if given.zatca is not None:
         closing.append(given.zatca.close)
 

@@ -64,3 +64,10 @@ class WathqCheck(Payload):
 
     contract_id: RecordId
     firm_id: RecordId
+
+
+class MudadCheck(Payload):
+    """A payment of the firm by a SADAD bill."""
+
+    payment_id: RecordId
+    firm_id: RecordId

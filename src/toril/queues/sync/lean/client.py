@@ -5,7 +5,6 @@ Source: Lean's published OpenAPI documents for Saudi Arabia, data API v2.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import ssl
 import time
@@ -14,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final
 
-from toril.errors import NotConfiguredError, RetryableError, UnrecoverableError
+from toril.errors import RetryableError, UnrecoverableError
+from toril.queues.sync.access_token import AccessToken
 from toril.queues.sync.http import VendorClient
 from toril.queues.sync.vendor_answer import VendorAnswer
 from toril.queues.sync.vendor_errors import explain, jittered, passing
@@ -24,7 +24,6 @@ LIVE_AUTH_URL: Final = "https://auth.sa.leantech.me"
 PAGE_SIZE: Final = 100  #: the most there is
 _SETTINGS: Final = "LEAN_CLIENT_ID, LEAN_CLIENT_SECRET and LEAN_APP_TOKEN"
 
-_RENEW_BEFORE: Final = 300.0  #: seconds to a token's end
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 #: Seconds until a bank can be asked again, by what keeps it from answering; None is the job's own backoff.
 _PASSING: Final = {
@@ -82,8 +81,7 @@ class Lean:
         total_timeout: float = 50.0,
         mono: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._id, self._secret, self._app = client_id, client_secret, app_token
-        self._mono = mono
+        self._app = app_token
         self._api = VendorClient(
             "Lean",
             base_url or LIVE_URL,
@@ -91,11 +89,18 @@ class Lean:
             total_timeout=total_timeout,
             verify=tls or True,
         )
-        self._auth = VendorClient(
+        auth = VendorClient(
             "Lean", auth_url or LIVE_AUTH_URL, read_timeout=15, total_timeout=20, verify=tls or True
         )
-        self._token, self._good_until = "", 0.0
-        self._renewing = asyncio.Lock()
+        self._access = AccessToken(
+            auth,
+            "/oauth2/token",
+            client_id,
+            client_secret,
+            settings=_SETTINGS,
+            more={"scope": "api"},
+            mono=mono,
+        )
 
     async def transactions(
         self, account_id: str, entity_id: str, *, start: date, end: date, page: int
@@ -134,13 +139,13 @@ class Lean:
     async def close(self) -> None:
         """Close the connections; may be called twice."""
         await self._api.close()
-        await self._auth.close()
+        await self._access.close()
 
     async def _get(self, path: str, *, operation: str, params: dict[str, str | int]) -> VendorAnswer:
-        token = await self._access_token()
+        token = await self._access.get()
         answer = await self._ask(path, operation, params, token)
         if answer.status == 401:  # ended before its time
-            answer = await self._ask(path, operation, params, await self._access_token(not_this=token))
+            answer = await self._ask(path, operation, params, await self._access.get(not_this=token))
         return answer
 
     async def _ask(self, path: str, operation: str, params: dict[str, str | int], token: str) -> VendorAnswer:
@@ -152,37 +157,6 @@ class Lean:
             params=params,
             secret_headers={"Authorization": f"Bearer {token}", "lean-app-token": self._app},
         )
-
-    async def _access_token(self, *, not_this: str | None = None) -> str:
-        async with self._renewing:
-            if self._mono() >= self._good_until or self._token == not_this:
-                await self._renew()
-            return self._token
-
-    async def _renew(self) -> None:
-        answer = await self._auth.request(
-            "POST",
-            "/oauth2/token",
-            operation="asking for access",
-            repeatable=True,
-            secrets=(self._secret,),
-            form={
-                "client_id": self._id,
-                "client_secret": self._secret,
-                "grant_type": "client_credentials",
-                "scope": "api",
-            },
-        )
-        if answer.status == 400:  # OAuth says so of a client that it does not know, too
-            raise NotConfiguredError(f"{answer}: it refuses our access. Check {_SETTINGS}")
-        if not answer.is_success:
-            raise explain(answer, settings=_SETTINGS)
-        body = answer.object()
-        token, seconds = body.get("access_token"), body.get("expires_in")
-        if not isinstance(token, str) or not token:
-            raise RetryableError("Lean gave access without a token; trying again later")
-        lasts = float(seconds) if isinstance(seconds, int) and seconds > 0 else 0.0
-        self._token, self._good_until = token, self._mono() + max(0.0, lasts - _RENEW_BEFORE)
 
 
 def _read(answer: VendorAnswer, page: int) -> BankPage:

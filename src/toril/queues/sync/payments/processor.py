@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
-from toril.db.models.firms import Firm
-from toril.db.models.invoices import RECEIVED, Payment, PaymentStatus
+from toril.db.models.invoices import Payment
 from toril.db.repositories.invoices import Payments
 from toril.db.session import Database
 from toril.errors import NotConfiguredError, UnrecoverableError
 from toril.queues.base import RunningJob
 from toril.queues.sync.payloads import PaymentCheck
-from toril.queues.sync.payments.gateway import GatewayPayment, PaymentGateway
-
-log = logging.getLogger("toril.queues.sync")
+from toril.queues.sync.payments.gateway import PaymentGateway
+from toril.queues.sync.payments.recording import record
 
 #: What somebody sets to ask about the payments of each kind.
 _SETTINGS: Final = {
@@ -25,7 +21,6 @@ _SETTINGS: Final = {
     "mada": "MOYASAR_SECRET_KEY, or HYPERPAY_ACCESS_TOKEN and HYPERPAY_MADA_ENTITY_ID",
     "stcpay": "MOYASAR_SECRET_KEY, or STCPAY_CLIENT_CODE, STCPAY_CERTIFICATE and STCPAY_PRIVATE_KEY",
 }
-_MONEY_CAME: Final = (*RECEIVED, PaymentStatus.REFUNDED)
 
 
 class PaymentChecker:
@@ -66,9 +61,8 @@ class PaymentChecker:
         await job.update_progress(20)
         found = await gateway.fetch(payment)
         await job.update_progress(70)
-        stored = await self._store(payment, found)
+        stored = await record(self._database, payment, found, now=self._clock())
         if stored.review:
-            log.warning("payment_needs_review", extra={"firm_id": stored.firm_id, "payment_id": stored.id})
             await job.log(f"somebody must look: {stored.review}")
         await job.update_progress(100)
         return {
@@ -98,35 +92,3 @@ class PaymentChecker:
                 f"{payload.payment_provider} are looked up at {gateway.name}"
             )
         return gateway
-
-    async def _store(self, payment: Payment, found: GatewayPayment) -> Payment:
-        problem = _mismatch(payment, found) if found.status in _MONEY_CAME else None
-        status = None if problem else found.status
-        if status is PaymentStatus.COMPLETED and payment.status is PaymentStatus.RECONCILED:
-            status = PaymentStatus.RECONCILED  # so that a refund of a part is noted
-        now = self._clock()
-        paid_at = (found.paid_at or payment.paid_at or now) if status in _MONEY_CAME else None
-        async with self._database.session() as session:
-            firm = await session.get_one(Firm, payment.firm_id)
-            return await Payments(session).record_answer(
-                payment.id,
-                firm_id=payment.firm_id,
-                status=status,
-                answer=found.answer,
-                now=now,
-                paid_at=paid_at,
-                paid_on=None if paid_at is None else paid_at.astimezone(ZoneInfo(firm.time_zone)).date(),
-                refunded_amount=found.refunded if status in _MONEY_CAME else None,
-                review=problem or found.review,
-            )
-
-
-def _mismatch(payment: Payment, found: GatewayPayment) -> str | None:
-    """Why the money that came is not this payment's."""
-    if found.reference not in (None, payment.id):
-        return f"the gateway has it as the payment {found.reference[:40]!r}"
-    if found.currency != payment.currency:
-        return f"the gateway has it in {found.currency}, not in {payment.currency}"
-    if found.amount != payment.amount:
-        return f"the gateway has {found.amount:f} {found.currency}, not {payment.amount:f}"
-    return None

@@ -181,12 +181,12 @@ def find_source(name: str) -> Source | None:
 
 def no_such_source(name: str) -> str:
     """What to say when there is none."""
-    return f"there is nothing called {name[:40]!r}; {_hint(name, SOURCES)}"
+    return f"there is nothing called {name[:40]!r} ({_hint(name, SOURCES)})"
 
 
 def no_such_column(source: Source, name: str) -> str:
     """What to say when a source has no such column."""
-    return f"{source.name} has no column {name[:40]!r}; {_hint(name, source.columns)}"
+    return f"{source.name} has no column {name[:40]!r} ({_hint(name, source.columns)})"
 
 
 def _hint(name: str, known: Iterable[str]) -> str:

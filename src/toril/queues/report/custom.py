@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from toril.queues.report.documents import table_pages
 from toril.queues.report.kinds import Kind
-from toril.queues.report.making import Made, Making
+from toril.queues.report.making import UPRIGHT_COLUMNS, Made, Making
 from toril.queues.report.payloads import Custom
 from toril.queues.report.queries.calendar import dialect_of
 from toril.queues.report.queries.selection import read_row, selection
@@ -39,6 +39,7 @@ async def make_custom(payload: Custom, making: Making) -> Made:
         stem=f"custom-{making.report.asked_on}",
         summary=summary,
         result={"rows": to_json(rows[:RESULT_ROWS], zone)},
+        landscape=len(query.outputs) > UPRIGHT_COLUMNS,
         pdf=table_pages(payload.name, _shown(query.outputs), rows, making)
         if payload.format == "pdf"
         else None,

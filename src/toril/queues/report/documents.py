@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -28,6 +29,13 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "netProfit": ("صافي الربح", "Net profit"),
     "outstanding": ("المستحق غير المسدد", "Outstanding"),
     "invoices": ("الفواتير", "Invoices"),
+    "invoice-lines": ("بنود الفواتير", "Invoice lines"),
+    "clients": ("العملاء", "Clients"),
+    "cases": ("القضايا", "Cases"),
+    "time-entries": ("سجلات الوقت", "Time entries"),
+    "contracts": ("العقود", "Contracts"),
+    "bank-transactions": ("العمليات المصرفية", "Bank transactions"),
+    "staff": ("الموظفون", "Staff"),
     "month": ("الشهر", "Month"),
     "by_month": ("حسب الشهر", "By month"),
     "client": ("العميل", "Client"),
@@ -86,7 +94,7 @@ def financial_pages(report: Mapping[str, Any], making: Making) -> dict[str, Any]
     )
     columns = [_column(name, "amount") for name in money]
     clients = [
-        {**line, "client": line["name"] or _word("no_client")} for line in report["byClient"][:_MAX_LINES]
+        {**line, "client": line["name"] or word("no_client")} for line in report["byClient"][:_MAX_LINES]
     ]
     sections = [
         _section("by_month", [_column("month"), *columns], months, charts=chart),
@@ -97,10 +105,10 @@ def financial_pages(report: Mapping[str, Any], making: Making) -> dict[str, Any]
 
 def aging_pages(report: Mapping[str, Any], making: Making) -> dict[str, Any]:
     """A client aging report: its buckets with a chart, and the clients."""
-    buckets = [{"bucket": _word(name), **report["buckets"][name]} for name in BUCKETS]
+    buckets = [{"bucket": word(name), **report["buckets"][name]} for name in BUCKETS]
     chart = _chart("bar", "amount", [line["bucket"] for line in buckets], buckets, ("amount",))
     clients = [
-        {**line, "client": line["name"] or _word("unknown")} for line in report["byClient"][:_MAX_LINES]
+        {**line, "client": line["name"] or word("unknown")} for line in report["byClient"][:_MAX_LINES]
     ]
     columns = [_column("bucket"), _column("invoices", "number"), _column("amount", "amount")]
     owed = [_column(name, "amount") for name in (*BUCKETS, "total")]
@@ -121,7 +129,7 @@ def analytics_pages(report: Mapping[str, Any], making: Making) -> dict[str, Any]
         ]
     for name in ("casesByStatus", "casesByType"):
         if name in report:
-            lines = [{"category": _word(value), "count": count} for value, count in report[name].items()]
+            lines = [{"category": word(value), "count": count} for value, count in report[name].items()]
             chart = _chart("hbar", "number", [line["category"] for line in lines], lines, ("count",))
             sections.append(
                 _section(name, [_column("category"), _column("count", "number")], lines, charts=chart)
@@ -158,9 +166,7 @@ def utilization_pages(report: Mapping[str, Any], making: Making) -> dict[str, An
         "utilization": "percent",
         "billableAmount": "amount",
     }
-    people = [
-        {**line, "person": line["name"] or _word("unknown")} for line in report["byPerson"][:_MAX_LINES]
-    ]
+    people = [{**line, "person": line["name"] or word("unknown")} for line in report["byPerson"][:_MAX_LINES]]
     chart = _chart("hbar", "percent", [line["person"] for line in people], people, ("utilization",))
     columns = [_column("person"), *(_column(name, kind) for name, kind in kinds.items())]
     figures = [_figure(name, kind, report[name]) for name, kind in kinds.items()]
@@ -168,12 +174,15 @@ def utilization_pages(report: Mapping[str, Any], making: Making) -> dict[str, An
 
 
 def table_pages(
-    title: str, columns: Sequence[tuple[str, Kind]], rows: Sequence[Mapping[str, Any]], making: Making
+    title: _Words | str,
+    columns: Sequence[tuple[str, Kind]],
+    rows: Sequence[Mapping[str, Any]],
+    making: Making,
 ) -> dict[str, Any]:
-    """A table of records, with the columns' own names."""
+    """A table of records, with the columns' own names spelled out."""
     shown = [(name, _SHOWN.get(kind, "text")) for name, kind in columns]
     table = {
-        "columns": [{"key": name, "label": name, "kind": kind} for name, kind in shown],
+        "columns": [{"key": name, "label": _spelled_out(name), "kind": kind} for name, kind in shown],
         "rows": [
             {name: _text(row[name]) if kind == "text" else row[name] for name, kind in shown} for row in rows
         ],
@@ -181,6 +190,12 @@ def table_pages(
     page = {"title": title, "generatedAt": making.now, "sections": [{"table": table}]}
     printed: dict[str, Any] = to_json(page, making.report.zone)
     return printed
+
+
+def _spelled_out(name: str) -> str:
+    """``issueDate`` → ``Issue date``."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name).lower()
+    return words[:1].upper() + words[1:]
 
 
 def _text(value: Any) -> str | None:
@@ -193,7 +208,7 @@ def _text(value: Any) -> str | None:
 def _pages(
     report: Mapping[str, Any], making: Making, figures: list[dict[str, Any]], sections: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    page: dict[str, Any] = {"title": _word(report["type"]), "generatedAt": making.now}
+    page: dict[str, Any] = {"title": word(report["type"]), "generatedAt": making.now}
     if "period" in report:
         page |= {"periodStart": report["period"]["startDate"], "periodEnd": report["period"]["endDate"]}
     if "currency" in report:
@@ -202,17 +217,28 @@ def _pages(
     return printed
 
 
-def _word(key: str) -> _Words:
+def letterhead(name_ar: str, name_en: str) -> dict[str, Any]:
+    """The firm at the head of a report, by its names; a part of the report's data, empty for one without a name.
+
+    The names are cut to what the ``pdf`` queue takes: 120 characters, and 255 bytes.
+    """
+    names = {"nameAr": name_ar, "nameEn": name_en}
+    cut = {key: name.strip()[:120].encode()[:255].decode(errors="ignore") for key, name in names.items()}
+    return {"firm": cut} if any(cut.values()) else {}
+
+
+def word(key: str) -> _Words:
+    """What the key of a figure, a column, a report or a source is called in both languages."""
     arabic, english = _WORDS[key]
     return {"ar": arabic, "en": english}
 
 
 def _figure(key: str, kind: str, value: Any) -> dict[str, Any]:
-    return {"label": _word(key), "kind": kind, "value": value}
+    return {"label": word(key), "kind": kind, "value": value}
 
 
 def _column(key: str, kind: str = "text") -> _Column:
-    return key, _word(key), kind
+    return key, word(key), kind
 
 
 def _section(
@@ -226,7 +252,7 @@ def _section(
         "columns": [{"key": key, "label": label, "kind": kind} for key, label, kind in columns],
         "rows": [{key: line[key] for key, _, _ in columns} for line in lines],
     }
-    return {"title": _word(title), "charts": list(charts), "table": table}
+    return {"title": word(title), "charts": list(charts), "table": table}
 
 
 def _chart(
@@ -235,5 +261,5 @@ def _chart(
     """A chart, or none where there is nothing to draw, or too much of it."""
     if not 1 <= len(labels) <= _MAX_POINTS:
         return []
-    drawn = [{"name": _word(name), "values": [line[name] for line in lines]} for name in series]
+    drawn = [{"name": word(name), "values": [line[name] for line in lines]} for name in series]
     return [{"type": type, "kind": kind, "labels": list(labels), "series": drawn}]

@@ -11,9 +11,9 @@ from sqlalchemy import Select, func, select
 
 from toril.db.stream import stream
 from toril.errors import UnrecoverableError
-from toril.queues.report.documents import table_pages
+from toril.queues.report.documents import table_pages, word
 from toril.queues.report.kinds import Column, Source
-from toril.queues.report.making import Made, Making
+from toril.queues.report.making import UPRIGHT_COLUMNS, Made, Making
 from toril.queues.report.payloads import MAX_PDF_ROWS, DataExport
 from toril.queues.report.queries.conditions import matching
 from toril.queues.report.writers.base import FORMATS, RowWriter, Sheet, open_writer
@@ -103,7 +103,8 @@ async def _printed(payload: DataExport, making: Making) -> Made:
         kind="export",
         summary=summary,
         result=summary,
-        pdf=table_pages(source.name, shown, rows, making),
+        landscape=len(columns) > UPRIGHT_COLUMNS,
+        pdf=table_pages(word(source.name), shown, rows, making),
     )
 
 

@@ -80,7 +80,7 @@ def read_filters(
             able = ", ".join(sorted(OPERATORS[column.kind]))
             problems.append(
                 (
-                    f"{column.name} cannot be asked for {each.operator!r}; it can for {able}",
+                    f"{column.name} cannot be asked for {each.operator!r} (it can for {able})",
                     (*path, "operator"),
                 )
             )
@@ -111,7 +111,7 @@ def _operand(given: Filter, column: Column) -> Any:
 
 def _value(value: Any, column: Column) -> Any:
     if value is None:
-        raise problem("a value is needed; use the operator is_null to ask for none")
+        raise problem("a value is needed (the operator is_null asks for none)")
     return _READ[column.kind](value, column)
 
 
@@ -155,7 +155,9 @@ def _decimal(value: Any, column: Column) -> Decimal:
         found = Decimal(str(value).strip()[:60])
     except InvalidOperation:
         raise problem("should be a number, or a text with one such as 1234.50") from None
-    if not found.is_finite() or abs(found) >= Decimal(10) ** (column.precision - column.scale):
+    if not found.is_finite():
+        raise problem("should be a number that is finite")
+    if abs(found) >= Decimal(10) ** (column.precision - column.scale):
         raise problem(
             f"is too large: {column.name} has {column.precision - column.scale} digits before the point"
         )

@@ -18,6 +18,8 @@ from toril.queues.report.queries.limits import time_limit
 from toril.queues.report.saved import SavedReport
 from toril.queues.report.values import to_json
 
+#: Columns of a table that fit on a page that stands.
+UPRIGHT_COLUMNS: Final = 6
 #: Lines of a list that the summary has; the file has more.
 SUMMARY_LINES: Final = 20
 #: Clients that a report lists one by one; the others are one line.
@@ -77,7 +79,8 @@ class Made:
         stem, suffix: what the file is to be called.
         summary: what the saved report and the job's result say of it.
         result: further fields of the job's result.
-        pdf: the data of a job that prints it, if that was asked for.
+        pdf: what the job that prints it is given, if that was asked for.
+        landscape: whether that is wider than high.
     """
 
     file: Path
@@ -88,6 +91,7 @@ class Made:
     summary: dict[str, Any]
     result: dict[str, Any] = field(default_factory=dict)
     pdf: dict[str, Any] | None = None
+    landscape: bool = False
 
 
 Maker = Callable[[Any, Making], Awaitable[Made]]

@@ -117,7 +117,7 @@ class Analytics(PeriodRequest):
         for given in value:
             name = known.get(re.sub(r"[-_\s]", "", given).lower())
             if name is None:
-                raise problem(f"there is no metric {given[:40]!r}; there are {', '.join(METRICS)}")
+                raise problem(f"there is no metric {given[:40]!r} (there are {', '.join(METRICS)})")
             found.append(name)
         return list(dict.fromkeys(found)) or [*METRICS]
 
@@ -148,7 +148,7 @@ class Custom(ReportRequest):
     @model_validator(mode="after")
     def _fits_a_page(self) -> Custom:
         if self.format == "pdf" and len(self.query.outputs) > MAX_PDF_COLUMNS:
-            text = f"has {len(self.query.outputs)} columns; a page has room for {MAX_PDF_COLUMNS}"
+            text = f"has {len(self.query.outputs)} columns, and a page has room for {MAX_PDF_COLUMNS}"
             raise problems_at([(text, ("query", "columns"))])
         if self.format == "pdf" and self.query.limit > MAX_PDF_ROWS:
             raise problems_at([(f"is more than the {MAX_PDF_ROWS:,} rows of a PDF", ("query", "limit"))])
@@ -204,7 +204,7 @@ def _filters(
         else [((at,), each) for at, each in enumerate(given)]
     )
     if len(forms) > MAX_FILTERS:
-        problems.append((f"has {len(forms)} conditions; at most {MAX_FILTERS} are taken", ("filters",)))
+        problems.append((f"has {len(forms)} conditions, of which {MAX_FILTERS} are taken", ("filters",)))
         return []
     found: list[tuple[tuple[str | int, ...], Filter]] = []
     for path, each in forms:

@@ -10,6 +10,7 @@ from typing import Any
 from toril.db.session import Database
 from toril.errors import NotConfiguredError
 from toril.queues.base import RunningJob
+from toril.queues.report.documents import letterhead
 from toril.queues.report.files import ReportFiles
 from toril.queues.report.making import Made, Maker, Making
 from toril.queues.report.payloads import Custom, ReportRequest
@@ -125,7 +126,8 @@ class ReportProcessor:
         data = {
             "reportId": report.id,
             "reportType": self.type,
-            "reportData": made.pdf,
+            "reportData": {**(made.pdf or {}), **letterhead(*report.firm_names)},
+            "options": {"landscape": made.landscape},
             "firmId": report.firm_id,
         }
         added = await self.office.add_job(

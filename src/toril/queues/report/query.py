@@ -143,7 +143,7 @@ class Query(Payload):
         if twice := next((name for name in names if names.count(name) > 1), None):
             path = "measures" if self.measures else "groupBy" if self.group_by else "columns"
             problems.append(
-                (f"{twice!r} is in the result twice; give a measure another name with 'as'", (path,))
+                (f"{twice!r} is in the result twice: give a measure another name with 'as'", (path,))
             )
         for at, order in enumerate(self.order):
             if order.by not in names and not problems:

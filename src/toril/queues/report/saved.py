@@ -45,6 +45,7 @@ class SavedReport:
     firm_id: str
     file_id: str
     zone: ZoneInfo  #: of the firm
+    firm_names: tuple[str, str]  #: in Arabic and in English; one may be empty
     asked_on: date  #: where the firm is; the same for every run of the job
     key: str  #: names the job, for files
 
@@ -92,6 +93,7 @@ class SavedReports:
             firm_id=payload.firm_id,
             file_id=file_id,
             zone=zone,
+            firm_names=(firm.name_ar, firm.name_en),
             asked_on=report.created_at.astimezone(zone).date(),
             key=key[:16],
         )

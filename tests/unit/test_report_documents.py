@@ -1,0 +1,111 @@
+"""Reports as the pdf queue takes them, in the cases that books of a small firm do not have."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from toril.db.session import Database
+from toril.queues.pdf.payloads.report import ReportPayload
+from toril.queues.report import documents
+from toril.queues.report.catalogue import SOURCES
+from toril.queues.report.kinds import Kind
+from toril.queues.report.making import Making
+from toril.queues.report.queries.aging import BUCKETS
+from toril.queues.report.saved import SavedReport
+
+FIRM = "507f1f77bcf86cd799439011"
+
+
+@pytest.fixture
+def making(tmp_path: Path) -> Making:
+    async def tell(percent: int) -> None: ...
+
+    report = SavedReport(
+        id=FIRM, firm_id=FIRM, file_id=FIRM, zone=ZoneInfo("Asia/Riyadh"), firm_names=("مكتب", ""),
+        asked_on=date(2026, 4, 1), key="0",
+    )  # fmt: skip
+    now = datetime(2026, 3, 31, 21, 30, tzinfo=UTC)
+    return Making(
+        database=Database(home=tmp_path), report=report, folder=tmp_path, now=now, tell=tell, limit_s=1
+    )
+
+
+def printable(type: str, data: dict[str, Any]) -> ReportPayload:
+    """The payload that the pdf queue makes of it."""
+    return ReportPayload.model_validate(
+        {"reportId": FIRM, "reportType": type, "reportData": data, "firmId": FIRM}
+    )
+
+
+def money(**more: Any) -> dict[str, Any]:
+    names = ("revenue", "vat", "payments", "expenses", "expensesVat", "netProfit", "outstanding")
+    return {**{name: Decimal("-12345678.90") for name in names}, "invoices": 1, **more}
+
+
+def test_ten_years_and_very_many_clients_fit_a_document(making: Making) -> None:
+    report = {
+        "type": "financial",
+        "period": {"startDate": date(2016, 1, 1), "endDate": date(2025, 12, 31)},
+        "currency": "KWD",
+        **money(),
+        "byMonth": [money(month=f"{2016 + at // 12}-{at % 12 + 1:02d}") for at in range(120)],
+        "byClient": [money(name=f"Client {at}" if at else None) for at in range(1000)],
+    }
+    payload = printable("financial", documents.financial_pages(report, making))
+    months, clients = payload.report_data.sections
+    assert (months.charts, len(months.table.rows)) == ([], 120)  # type: ignore[union-attr]
+    assert len(clients.table.rows) == 500  # type: ignore[union-attr]
+    assert payload.report_data.generated_at is not None
+
+
+def test_negative_figures_can_be_drawn(making: Making) -> None:
+    report = {
+        "type": "financial", "period": {"startDate": date(2026, 1, 1), "endDate": date(2026, 1, 31)}, "currency": "SAR",
+        **money(), "byMonth": [money(month="2026-01")], "byClient": [],
+    }  # fmt: skip
+    payload = printable("financial", documents.financial_pages(report, making))
+    assert len(payload.report_data.sections[0].charts) == 1
+
+
+def test_nobody_who_owes_or_works_is_a_document_too(making: Making) -> None:
+    aging = {
+        "type": "client-aging", "currency": "SAR", "total": Decimal(0), "invoices": 0, "byClient": [],
+        "buckets": {bucket: {"invoices": 0, "amount": Decimal(0)} for bucket in BUCKETS},
+    }  # fmt: skip
+    assert printable("client-aging", documents.aging_pages(aging, making)).report_data.sections
+    period = {"startDate": date(2026, 1, 1), "endDate": date(2026, 1, 31)}
+    figures = ("minutes", "billableMinutes", "nonBillableMinutes", "utilization", "billableAmount")
+    work = {"type": "time-utilization", "period": period, **dict.fromkeys(figures, 0), "byPerson": []}
+    assert printable("time-utilization", documents.utilization_pages(work, making)).report_data.sections
+    analytics = {"type": "analytics", "period": period}
+    assert printable("analytics", documents.analytics_pages(analytics, making)).report_data.sections == []
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_columns_for_a_page_are_there_and_fit_it(name: str, making: Making) -> None:
+    source = SOURCES[name]
+    columns = [(each, source.columns[each].kind) for each in source.brief]
+    values: dict[Kind, Any] = {
+        Kind.TEXT: "x" * 40_000, Kind.ID: FIRM, Kind.INTEGER: 1, Kind.DECIMAL: Decimal("1.50"), Kind.YES_NO: True,
+        Kind.DATE: date(2026, 1, 1), Kind.MOMENT: making.now, Kind.CHOICE: Kind.TEXT,
+    }  # fmt: skip
+    rows = [{each: values[kind] for each, kind in columns}, dict.fromkeys(source.brief)]
+    payload = printable("data-export", documents.table_pages(documents.word(name), columns, rows, making))
+    table = payload.report_data.sections[0].table
+    assert table is not None
+    assert len(table.rows) == 2
+    assert len(columns) <= 12
+    assert source.day in source.columns
+
+
+def test_names_of_firms_are_cut_to_the_room_there_is() -> None:
+    payload = printable("custom", {"title": "x", **documents.letterhead("ش" * 300, "😀" * 300)})
+    assert payload.firm is not None
+    assert (len(payload.firm.name_ar), len(payload.firm.name_en)) == (120, 63)
+    assert documents.letterhead("", " ") == {}

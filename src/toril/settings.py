@@ -22,6 +22,7 @@ from toril.setting_kinds import Setting
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("text", "json")
 SMS_PROVIDERS: Final = ("log", "unifonic", "taqnyat", "twilio")
+ZATCA_ENVIRONMENTS: Final = ("sandbox", "simulation", "production")
 
 _CREDENTIALS = re.compile(r"(?<=://).*@")
 
@@ -441,6 +442,43 @@ class Settings:
             kinds.public_url,
             "Wathq's sandbox instead of the live system.",
             unset="https://api.wathq.sa",
+        ),
+    )
+    zatca_environment: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "ZATCA_ENVIRONMENT",
+            ", ".join(ZATCA_ENVIRONMENTS),
+            kinds.one_of(*ZATCA_ENVIRONMENTS),
+            "Where at ZATCA invoices are cleared and reported.",
+        ),
+    )
+    zatca_key: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "ZATCA_KEY",
+            "text",
+            kinds.secret,
+            "Encrypts the credentials of firms, kept in $TORIL_HOME/zatca; at least 32 characters.",
+            secret=True,
+        ),
+    )
+    zatca_url: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "ZATCA_URL",
+            "URL",
+            kinds.public_url,
+            "A proxy instead of the address of that environment.",
+        ),
+    )
+    zatca_exemptions: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "ZATCA_EXEMPTIONS",
+            "text",
+            kinds.text,
+            "Why lines carry no VAT, by category: Z=VATEX-SA-33,E=VATEX-SA-29.",
         ),
     )
     log_level: str = field(

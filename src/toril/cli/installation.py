@@ -18,6 +18,7 @@ from toril.queues.registry import ready_made_queues
 from toril.queues.storage import LocalFileStore
 from toril.queues.sync.choice import choose_vendors
 from toril.queues.sync.definition import Vendors
+from toril.queues.sync.zatca import choose_zatca
 from toril.service import QueueService
 from toril.settings import Settings
 
@@ -58,7 +59,7 @@ async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
             secret=settings.require_secret(),
             zone=ZoneInfo(settings.timezone),
             channels=_channels(settings),
-            vendors=_vendors(settings),
+            vendors=_vendors(settings, database),
             add_job=lambda queue, data, options: service.add_job(queue, data, options),
         )
         names = [*definitions, "cleanup"]
@@ -74,10 +75,18 @@ async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
             yield Installation(database, service)
 
 
-def _vendors(settings: Settings) -> Vendors:
-    # An argument is named like its setting; ZATCA has no settings yet and stays not configured.
+def _vendors(settings: Settings, database: Database) -> Vendors:
+    zatca = choose_zatca(
+        database,
+        folder=settings.home / "zatca",
+        zatca_environment=settings.zatca_environment,
+        zatca_key=settings.zatca_key,
+        zatca_url=settings.zatca_url,
+        zatca_exemptions=settings.zatca_exemptions,
+    )
+    # An argument is named like its setting.
     wanted = signature(choose_vendors).parameters.keys() - {"zatca"}
-    return choose_vendors(**{name: getattr(settings, name) for name in wanted})
+    return choose_vendors(**{name: getattr(settings, name) for name in wanted}, zatca=zatca)
 
 
 def _channels(settings: Settings) -> Channels:

@@ -151,7 +151,7 @@ def _zatca_type(zatca: ZatcaInvoices | None) -> JobType:
 
     async def refuse(payload: ZatcaInvoice, job: RunningJob) -> dict[str, Any]:
         raise NotConfiguredError(
-            "ZATCA is not set up in this installation: nothing was signed or sent. Give sync_queue a ZatcaInvoices"
+            "ZATCA is not set up in this installation: nothing was signed or sent. Set ZATCA_ENVIRONMENT and ZATCA_KEY"
         )
 
     return JobType(

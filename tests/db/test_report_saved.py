@@ -12,8 +12,10 @@ from sqlalchemy import select
 from tests.support.records import add_firm
 from tests.support.report_jobs import NOW, ReportJob, files_in, reports
 
+from toril.db.errors import DatabaseUnavailableError
 from toril.db.models import Firm, Report, ReportStatus
 from toril.db.session import Database
+from toril.engine.stalled import STALLED_TEXT, StalledError
 from toril.errors import QueueUnavailableError, TorilError, UnrecoverableError
 from toril.queues.base import RunningJob
 from toril.queues.report.making import Made, Making
@@ -253,3 +255,127 @@ async def test_a_pdf_queue_that_is_away_lets_the_job_be_tried_again(
         await reports(database, tmp_path, add_job=away).process(job)
     (report,) = await reports_in(database)
     assert (report.status, report.error) == (ReportStatus.QUEUED, "the server cannot be reached")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({"currency": "riyal"}, "currency: String should match pattern", id="bad_field"),
+        pytest.param({"until": "2026"}, "until: Extra inputs are not permitted", id="unknown_field"),
+        pytest.param({"format": "pdf"}, "no way to the pdf queue", id="no_pdf_queue"),
+    ],
+)
+async def test_a_report_fails_with_its_job_when_the_data_is_refused(
+    changes: Mapping[str, Any], reason: str, database: Database, tmp_path: Path
+) -> None:
+    firm = await firm_in(database)
+    waiting, bystander = await queued(database, firm), await queued(database, firm)
+    job = ReportJob("client-aging", firmId=firm.id, reportId=waiting.id.upper(), **changes)
+
+    with pytest.raises(UnrecoverableError, match=reason):
+        await reports(database, tmp_path).process(job)
+
+    found = {report.id: report for report in await reports_in(database)}
+    assert found[bystander.id].status is ReportStatus.QUEUED
+    failed = found[waiting.id]
+    assert (failed.status, failed.job_id, failed.finished_at) == (ReportStatus.FAILED, "1", NOW)
+    assert reason.split(":")[0] in (failed.error or "")
+    # Whoever mends the data and retries the job gets the report.
+    again = ReportJob("client-aging", firmId=firm.id, reportId=waiting.id)
+    await reports(database, tmp_path).process(again)
+    assert {report.status for report in await reports_in(database) if report.id == waiting.id} == {
+        ReportStatus.READY
+    }
+
+
+async def test_refused_data_fails_no_report_but_its_own(database: Database, tmp_path: Path) -> None:
+    firm, other = await firm_in(database), await firm_in(database)
+    theirs = await queued(database, other)
+    of_another_type = await queued(database, firm, type="financial")
+    of_another_job = await queued(database, firm, status=ReportStatus.RUNNING, job_id="another")
+    queue = reports(database, tmp_path)
+    for report in (theirs, of_another_type, of_another_job):
+        with pytest.raises(UnrecoverableError):
+            await queue.process(ReportJob("client-aging", firmId=firm.id, reportId=report.id, no=1))
+    assert {report.id: (report.status, report.error) for report in await reports_in(database)} == {
+        theirs.id: (ReportStatus.QUEUED, None),
+        of_another_type.id: (ReportStatus.QUEUED, None),
+        of_another_job.id: (ReportStatus.RUNNING, None),
+    }
+
+
+@pytest.mark.parametrize(
+    "data",
+    [None, [], {"type": "client-aging"}, {"type": "client-aging", "data": {"firmId": 7}},
+     {"type": None, "data": {"firmId": "5" * 24}},
+     {"type": "client-aging", "data": {"firmId": "5" * 24, "reportId": []}},
+     {"type": "client-aging", "data": {"firmId": "x\0", "reportId": "' OR 1"}}],
+)  # fmt: skip
+async def test_data_that_names_no_report_is_refused_all_the_same(
+    data: Any, database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = ReportJob("client-aging")
+    job.data = data
+    with pytest.raises(UnrecoverableError):
+        await reports(database, tmp_path).process(job)
+    assert caplog.records == []
+
+
+async def test_the_report_of_a_job_that_stalled_too_often_fails(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = asyncio.Event()
+
+    async def hang(payload: Any, made: Making) -> Made:
+        began.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    making(monkeypatch, hang)
+    firm = await firm_in(database)
+    queue, job = reports(database, tmp_path), ReportJob("client-aging", firmId=firm.id)
+    task = asyncio.create_task(queue.process(job))
+    await began.wait()
+    task.cancel("lost")
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await queue.on_failed(job, QueueUnavailableError("a failed attempt"))  # told by the processor itself
+    await queue.on_failed(None, StalledError(STALLED_TEXT))  # nobody knows whose it was
+    (report,) = await reports_in(database)
+    assert report.status is ReportStatus.RUNNING
+
+    await queue.on_failed(job, StalledError(STALLED_TEXT))
+
+    (report,) = await reports_in(database)
+    assert (report.status, report.error) == (ReportStatus.FAILED, STALLED_TEXT)
+
+
+async def test_a_name_that_no_database_keeps_is_refused_before_it_gets_there(
+    database: Database, tmp_path: Path
+) -> None:
+    firm = await firm_in(database)
+    for name in ("a\0b", "\ud800", "x" * 201):
+        job = ReportJob("custom", firmId=firm.id, name=name, query={"source": "invoices"})
+        with pytest.raises(UnrecoverableError, match="name: "):
+            await reports(database, tmp_path).process(job)
+    assert await reports_in(database) == []
+
+
+async def test_a_database_that_is_lost_at_the_last_attempt_fails_the_report(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firm = await firm_in(database)
+    waiting = await queued(database, firm)
+
+    async def lost(*_: Any, **__: Any) -> None:
+        raise DatabaseUnavailableError("the server closed the connection")
+
+    monkeypatch.setattr("toril.queues.report.saved.Reports.start", lost)
+    job = ReportJob("client-aging", firmId=firm.id, reportId=waiting.id)
+    statuses = []
+    for job.attempts_made in (0, 1):
+        with pytest.raises(DatabaseUnavailableError):
+            await reports(database, tmp_path).process(job)
+        (report,) = await reports_in(database)
+        statuses.append(report.status)
+    assert statuses == [ReportStatus.QUEUED, ReportStatus.FAILED]

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from toril.db.session import Database
-from toril.queues.base import QueueDefinition
-from toril.queues.report import report_queue
+from toril.queues.report import ReportQueue, report_queue
 from toril.queues.storage import LocalFileStore
 
 #: 00:30 on the first of April in Riyadh, while it is still March in UTC.
@@ -47,7 +46,7 @@ class PdfJobs:
         return {"jobId": options["jobId"]}
 
 
-def reports(database: Database, folder: Path, **options: Any) -> QueueDefinition:
+def reports(database: Database, folder: Path, **options: Any) -> ReportQueue:
     """The queue ``report`` with its files in ``folder``, at a fixed time."""
     return report_queue(
         **{"database": database, "files": LocalFileStore(folder), "now": lambda: NOW, **options}

@@ -1,6 +1,6 @@
 """Ready-made queue ``report``: figures of a firm, declarative queries, and exports of its records."""
 
-from toril.queues.report.definition import report_queue
+from toril.queues.report.definition import ReportQueue, report_queue
 from toril.queues.report.payloads import (
     Analytics,
     ClientAging,
@@ -20,6 +20,7 @@ __all__ = [
     "DataExport",
     "Financial",
     "Query",
+    "ReportQueue",
     "TimeUtilization",
     "report_queue",
 ]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from toril.db.session import Database
-from toril.queues.base import JobType, Payload, QueueDefinition
+from toril.engine.stalled import StalledError
+from toril.queues.base import JobType, Payload, QueueDefinition, RunningJob
 from toril.queues.report.aging import make_aging
 from toril.queues.report.analytics import make_analytics
 from toril.queues.report.custom import make_custom
@@ -23,6 +25,7 @@ from toril.queues.report.payloads import (
     TimeUtilization,
 )
 from toril.queues.report.processors import AddJob, Office, ReportProcessor
+from toril.queues.report.saved import SavedReports, is_last
 from toril.queues.report.utilization import make_utilization
 from toril.queues.storage import FileStore
 
@@ -50,6 +53,27 @@ _TYPES: Final[tuple[tuple[str, type[Payload], Maker, str], ...]] = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportQueue(QueueDefinition):
+    """The queue ``report``, which keeps the saved reports in step with jobs that no processor has seen, too."""
+
+    saved: SavedReports
+
+    async def process(self, job: RunningJob) -> dict[str, Any]:
+        """Run one job. A saved report that waits for it fails with it, when its data is refused for example."""
+        try:
+            return await QueueDefinition.process(self, job)
+        except Exception as error:
+            if is_last(error, job):
+                await self.saved.give_up(job, error)
+            raise
+
+    async def on_failed(self, job: RunningJob | None, error: BaseException) -> None:
+        """Fail the saved report of a job whose workers were killed too often: a listener for ``failed``."""
+        if job is not None and isinstance(error, StalledError):
+            await self.saved.give_up(job, error)
+
+
 def _present() -> datetime:
     return datetime.now(UTC)
 
@@ -62,7 +86,7 @@ def report_queue(
     now: Callable[[], datetime] = _present,
     query_timeout: float = 60.0,
     concurrency: int = 2,
-) -> QueueDefinition:
+) -> ReportQueue:
     """The queue ``report``.
 
     Args:
@@ -84,7 +108,8 @@ def report_queue(
         )
         for name, payload, make, summary in _TYPES
     )
-    return QueueDefinition(
+    return ReportQueue(
+        saved=SavedReports(database, now),
         name="report",
         types={each.name: each for each in types},
         job_options=JOB_OPTIONS,

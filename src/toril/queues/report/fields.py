@@ -5,6 +5,7 @@ Each is an annotated type: what a JavaScript application sends goes in, a clean 
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, date, datetime, tzinfo
 from typing import Annotated, Any
 
@@ -60,6 +61,17 @@ def read_day(value: Any) -> date | datetime:
 def day_in(value: date | datetime, zone: tzinfo) -> date:
     """The day that ``read_day`` gave, as the calendar of ``zone`` has it."""
     return value.astimezone(zone).date() if isinstance(value, datetime) else value
+
+
+def storable(text: str) -> str:
+    """A text without control characters and halves of a character.
+
+    Raises:
+        PydanticCustomError: it has one. PostgreSQL keeps neither; SQLite would compare them with nothing.
+    """
+    if any(unicodedata.category(each) in ("Cc", "Cs") and each not in "\n\t" for each in text):
+        raise problem("has a control character")
+    return text
 
 
 def _default(value: Any) -> Any:

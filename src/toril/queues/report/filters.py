@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -13,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from toril.queues.base import Payload
 from toril.queues.report.catalogue import no_such_column
-from toril.queues.report.fields import Name, problem, read_day
+from toril.queues.report.fields import Name, problem, read_day, storable
 from toril.queues.report.kinds import Column, Kind, Source
 
 Operator = Literal["eq", "ne", "lt", "lte", "gt", "gte", "in", "contains", "between", "is_null"]
@@ -118,12 +117,7 @@ def _value(value: Any, column: Column) -> Any:
 def _text(value: Any, column: Column) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise problem(f"should be a text of at most {MAX_TEXT} characters")
-    # PostgreSQL keeps neither; SQLite would compare them with nothing.
-    if any(
-        unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t" for character in value
-    ):
-        raise problem("has a control character")
-    return value
+    return storable(value)
 
 
 def _id(value: Any, column: Column) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BeforeValidator,
     Field,
@@ -22,7 +23,16 @@ from pydantic import (
 from toril.errors import PayloadError
 from toril.queues.base import Payload
 from toril.queues.report.catalogue import find_source, no_such_source
-from toril.queues.report.fields import NONE_IS_EMPTY, Currency, Day, RecordId, day_in, problem, problems_at
+from toril.queues.report.fields import (
+    NONE_IS_EMPTY,
+    Currency,
+    Day,
+    RecordId,
+    day_in,
+    problem,
+    problems_at,
+    storable,
+)
 from toril.queues.report.filters import (
     MAX_FILTERS,
     Condition,
@@ -141,7 +151,7 @@ class ClientAging(ReportRequest):
 class Custom(ReportRequest):
     """The rows of a declarative query, sent as ``query`` or as ``aggregation``."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(storable)]
     query: Annotated[Query, Field(validation_alias=AliasChoices("query", "aggregation"))]
     format: Format = "json"
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from toril.db.errors import RecordNotFoundError
+from toril.db.ids import is_id
 from toril.db.models import Firm, GeneratedFile, Report, ReportStatus
 from toril.db.repositories.reports import Reports
 from toril.db.session import Database
@@ -64,7 +65,7 @@ class SavedReports:
             PayloadError: ``reportId`` names a report of another job or type.
             NotConfiguredError: the firm's time zone is none.
         """
-        key = hashlib.sha256(f"{payload.firm_id}:{job_key(QUEUE, job)}".encode()).hexdigest()
+        key = _digest(payload.firm_id, job)
         async with self.database.session() as session:
             firm = await session.scalar(select(Firm).where(Firm.id == payload.firm_id))
             if firm is None:
@@ -142,14 +143,37 @@ class SavedReports:
         reason = _reason(error)
         if reason is None:
             return
-        last = (
-            isinstance(error, UnrecoverableError | ConfigurationError | PayloadError) or reason == "cancelled"
-        )
-        last = last or job.attempts_made + 1 >= attempts_of(getattr(job, "opts", {}))
         try:
-            await _outlive(self._note(report, reason, last=last))
+            await _outlive(self._note(report, reason, last=is_last(error, job)))
         except Exception:
             log.exception("report_failure_not_saved", extra={"report_id": report.id, "job_id": job.id})
+
+    async def give_up(self, job: RunningJob, error: BaseException) -> None:
+        """Note that a job has failed for good although no processor has noted it.
+
+        So it is when its data is refused, and when its workers were killed too often. Only a report that waits for
+        this job, or is being made by it, is touched; what goes wrong here is logged and no more.
+        """
+        reason, named = _reason(error), _named(job.data)
+        if reason is None or named is None:
+            return
+        firm_id, report_id, type = named
+        report_id = report_id or _id(_digest(firm_id, job), job)
+        mine = (
+            Report.id == report_id,
+            Report.firm_id == firm_id,
+            Report.type == type,
+            Report.status.in_((ReportStatus.QUEUED, ReportStatus.RUNNING)),
+            or_(Report.job_id == job.id, Report.job_id.is_(None)),
+        )
+        try:
+            async with self.database.session() as session:
+                report = await session.scalar(select(Report).where(*mine).with_for_update())
+                if report is not None:
+                    report.job_id = job.id
+                    await Reports(session).fail(report_id, firm_id=firm_id, error=reason, now=self._now())
+        except Exception:
+            log.exception("report_failure_not_saved", extra={"report_id": report_id, "job_id": job.id})
 
     async def _note(self, report: SavedReport, reason: str, *, last: bool) -> None:
         async with self.database.session() as session:
@@ -158,6 +182,31 @@ class SavedReports:
             )
             if not last:
                 row.status, row.finished_at = ReportStatus.QUEUED, None
+
+
+def is_last(error: BaseException, job: RunningJob) -> bool:
+    """Whether a job that ends with this error is not tried again."""
+    if isinstance(error, UnrecoverableError | ConfigurationError | PayloadError):
+        return True
+    if isinstance(error, asyncio.CancelledError) and error.args[:1] == ("cancelled",):
+        return True
+    return job.attempts_made + 1 >= attempts_of(getattr(job, "opts", {}))
+
+
+def _named(data: Any) -> tuple[str, str | None, str] | None:
+    """Firm, report and type that a job's data names, whatever else is in it; None without these."""
+    inner = data.get("data") if isinstance(data, Mapping) else None
+    if not isinstance(inner, Mapping):
+        return None
+    firm_id, report_id, type = inner.get("firmId"), inner.get("reportId"), data.get("type")
+    if not (isinstance(type, str) and isinstance(firm_id, str) and isinstance(report_id, str | None)):
+        return None
+    ids = [None if each is None else each.strip().lower() for each in (firm_id, report_id)]
+    return (ids[0], ids[1], type) if ids[0] and all(each is None or is_id(each) for each in ids) else None
+
+
+def _digest(firm_id: str, job: RunningJob) -> str:
+    return hashlib.sha256(f"{firm_id}:{job_key(QUEUE, job)}".encode()).hexdigest()
 
 
 def _reason(error: BaseException) -> str | None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import logging
 import time
 from collections.abc import Callable
 
 from toril.engine.connection import Connection, Server
 from toril.engine.keys import QueueKeys
-from toril.engine.link import Link, ReplyError
-from toril.errors import QueueUnavailableError
+from toril.engine.link import ConnectionLostError, Link, ReplyError
+from toril.errors import QueueUnavailableError, ServerRefusedError, ServerVersionError
 
 log = logging.getLogger("toril.worker")
 
 #: Seconds one blocking call lasts; then it is made again.
 DRAIN_DELAY = 5.0
+
+_ERROR_PAUSE = 1.0  # seconds after a refusal
 
 
 def client_name(keys: QueueKeys) -> str:
@@ -29,15 +32,20 @@ class IdleWait:
 
     The id is not locked yet: it goes to the next ``advance`` as a claim. Runs on a connection of its own, since
     nothing else can be asked on it meanwhile.
+
+    Args:
+        given_up: called when a call was given up that the server may have carried out all the same.
     """
 
-    def __init__(self, server: Server, keys: QueueKeys, shared: Connection) -> None:
-        self._keys, self._shared = keys, shared
+    def __init__(
+        self, server: Server, keys: QueueKeys, shared: Connection, *, given_up: Callable[[], None]
+    ) -> None:
+        self._keys, self._shared, self._given_up = keys, shared, given_up
         self._connection = Connection(server, on_link=self._introduce)
         self._client_id = 0
         self._claims: list[str] = []
         self._task: asyncio.Task[None] | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     @property
     def waiting(self) -> bool:
@@ -51,7 +59,7 @@ class IdleWait:
 
     def begin(self, arrived: Callable[[], None]) -> None:
         """Wait in the background; ``arrived`` is called when the wait is over, with or without a job."""
-        if self._task is None and not self._stopping:
+        if self._task is None and not self._stopping.is_set():
             self._task = asyncio.create_task(self._wait(arrived), name="toril-idle")
 
     async def connect(self) -> None:
@@ -64,9 +72,12 @@ class IdleWait:
 
     async def stop(self) -> None:
         """End a wait that is under way, for good, without losing what it may bring."""
-        self._stopping = True
+        self._stopping.set()
         await self.interrupt()
         task = self._task
+        if task is not None and self._connection.live is not None:
+            # The server did not let us end the call, or could not be asked; it ends by itself.
+            await asyncio.wait([task], timeout=DRAIN_DELAY + 1)
         await self._connection.close()
         if task is not None:
             await asyncio.wait([task])
@@ -89,11 +100,23 @@ class IdleWait:
             await asyncio.wait([task], timeout=0.05)
 
     async def _introduce(self, link: Link) -> None:
+        if self._client_id:
+            await self._end_former(link)
         self._client_id = int(await link.send("CLIENT", "ID"))
         try:
             await link.send("CLIENT", "SETNAME", client_name(self._keys))
         except ReplyError as error:  # a prefix with spaces: it works, but is not on Bull's list of workers
             log.info("worker_not_named", extra={"queue": self._keys.name, "reason": str(error)})
+
+    async def _end_former(self, link: Link) -> None:
+        """See that the connection before this one, if the server has it still, moves no job any more."""
+        try:
+            # Ids begin anew when the server does: the same one may be somebody else by now.
+            row = await link.send("CLIENT", "LIST", "ID", self._client_id)
+            if f" name={client_name(self._keys)} ".encode() in row:
+                await link.send("CLIENT", "KILL", "ID", self._client_id)
+        except ReplyError as error:
+            log.debug("former_not_ended", extra={"queue": self._keys.name, "reason": str(error)})
 
     async def _wait(self, arrived: Callable[[], None]) -> None:
         try:
@@ -109,14 +132,21 @@ class IdleWait:
             )
             if job_id is not None:
                 self._claims.append(job_id.decode())
+        except ConnectionLostError as error:
+            log.debug("idle_wait_interrupted", extra={"queue": self._keys.name, "reason": str(error)})
+            self._given_up()
+        except (ReplyError, ServerRefusedError, ServerVersionError) as error:
+            log.warning("idle_wait_refused: %s", error, extra={"queue": self._keys.name})
+            await self._pause()
         except QueueUnavailableError as error:
             log.debug("idle_wait_interrupted", extra={"queue": self._keys.name, "reason": str(error)})
-        except ReplyError as error:
-            log.warning("idle_wait_refused: %s", error, extra={"queue": self._keys.name})
-            await asyncio.sleep(1)
         except Exception:
             log.exception("idle_wait_failed", extra={"queue": self._keys.name})
-            await asyncio.sleep(1)
+            await self._pause()
         finally:
             self._task = None
             arrived()
+
+    async def _pause(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), _ERROR_PAUSE)

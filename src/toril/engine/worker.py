@@ -18,6 +18,7 @@ from toril.engine.executor import Executor
 from toril.engine.housekeeping import Housekeeping
 from toril.engine.idle import IdleWait
 from toril.engine.locks import LockRenewer
+from toril.engine.lost_moves import LostMoveSearch
 from toril.engine.processors import ANY_NAME, Processor, ProcessorTable
 from toril.engine.promoter import DelayedPromoter
 from toril.engine.queue import Queue
@@ -101,7 +102,8 @@ class Worker:
         lock_ms = int(to_ms(lock_duration))
         core = self.queue
         self._scripts = ScriptRunner(core.connection, core.keys, self.token)
-        self._idle = IdleWait(core.server, core.keys, core.connection)
+        lost_moves = LostMoveSearch(self._scripts)
+        self._idle = IdleWait(core.server, core.keys, core.connection, given_up=lost_moves.begin)
         self._executor = Executor(
             core,
             self.processors,
@@ -129,6 +131,7 @@ class Worker:
             self._housekeeping,
             self._promoter,
             self._window,
+            lost_moves,
             LockRenewer(
                 self._scripts,
                 core.hooks,

@@ -74,7 +74,12 @@ if want > 0 then
   local max, ms, grouped = string.match(ARGV[5], '^(%S+) (%S+) (%d)$')
   if max then limit_max, limit_ms, limit_grouped = tonumber(max), tonumber(ms), grouped == '1' end
   local claimed = {}
-  for at = 9, first - 1 do claimed[#claimed + 1] = ARGV[at] end
+  for at = 9, first - 1 do
+    local id = ARGV[at]
+    local holder = call('GET', base .. id .. ':lock')
+    -- A claim may come too late: the job was put back, and somebody else has it or is done with it.
+    if (not holder or holder == token) and call('LPOS', k_active, id) then claimed[#claimed + 1] = id end
+  end
   take(claimed, lock_ms, jobs, ghosts)
   if not paused then
     local taken = #jobs

@@ -40,7 +40,8 @@ for _, id in ipairs(suspects) do
       end
       failed[#failed + 1] = id
     else
-      -- A job that was handed to a worker comes first again.
+      -- A job that was handed to a worker comes first again. A blocking call leaves its priority behind.
+      redis.call('ZREM', k_priority, id)
       local priority = tonumber(fields[2] or 0) or 0
       place(list, id, priority, false, true)
       redis.call('PUBLISH', base .. 'stalled@', id)

@@ -1,0 +1,89 @@
+"""A blocking call that moved a job on a connection that was given up meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from tests.support.servers import RedisServer
+
+from toril.engine.job import Job
+from toril.engine.link import ConnectionLostError, Link
+from toril.engine.queue import Queue
+from toril.engine.worker import Worker
+
+
+def lose_the_next_job_moved(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Cut the connection between one blocking call that brings a job and the reading of its answer.
+
+    Returns:
+        The id that nobody was told about, once there is one.
+    """
+    lost: list[bytes] = []
+    send = Link.send
+
+    def losing(link: Link, *command: Any) -> asyncio.Future[Any]:
+        future = send(link, *command)
+        if command[0] != "BLMOVE" or lost:
+            return future
+        outer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def answered(inner: asyncio.Future[Any]) -> None:
+            if outer.done():
+                return
+            if inner.cancelled() or inner.exception() is not None or inner.result() is None or lost:
+                error = None if inner.cancelled() else inner.exception()
+                outer.set_exception(error) if error else outer.set_result(inner.result())
+                return
+            lost.append(inner.result())
+            link.close()
+            outer.set_exception(ConnectionLostError("cut by the test"))
+
+        future.add_done_callback(answered)
+        return outer
+
+    monkeypatch.setattr(Link, "send", losing)
+    return lost
+
+
+@pytest.mark.parametrize("priority", [0, 3])
+async def test_a_job_that_was_moved_but_not_heard_of_is_run_soon(
+    server_url: str, prefix: str, monkeypatch: pytest.MonkeyPatch, priority: int
+) -> None:
+    lost = lose_the_next_job_moved(monkeypatch)
+    ran: list[str] = []
+
+    async def work(job: Job[Any]) -> str:
+        ran.append(job.id)
+        return "done"
+
+    async with Queue("q", url=server_url, prefix=prefix) as queue:
+        # No stalled check: it would find the job half a minute later.
+        async with Worker(queue, work, stalled_interval=0):
+            job = await queue.add("n", {}, priority=priority)
+            assert await job.result(20) == "done"
+        again = await queue.get_job(job.id)
+    assert (lost, ran) == ([job.id.encode()], [job.id])
+    assert again is not None
+    assert again.stalled_counter == 0
+
+
+async def test_a_server_that_thaws_serves_calls_that_were_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("toril.engine.idle.DRAIN_DELAY", 0.2)
+
+    async def work(job: Job[Any]) -> str:
+        return "went on"
+
+    with RedisServer() as server:
+        async with Queue("q", url=server.url, patience=30) as queue, Worker(queue, work, stalled_interval=0):
+            for _ in range(3):
+                assert await (await queue.add("n", {})).result(20) == "went on"
+                server.freeze()
+                late = [asyncio.create_task(queue.add("n", number)) for number in range(3)]
+                await asyncio.sleep(0.6)  # frozen for longer than a blocking call may last
+                server.thaw()
+                for job in await asyncio.gather(*late):
+                    assert await job.result(20) == "went on"

@@ -1,0 +1,96 @@
+"""``put_back_lost.lua``, and what ``advance.lua`` makes of a claim that came too late."""
+
+from __future__ import annotations
+
+import pytest
+import redis.asyncio as redis_asyncio
+from tests.support.steps import LOCK_MS, complete, take
+
+from toril.engine.queue import Queue
+
+
+async def look(queue: Queue, *seen: str) -> tuple[list[str], list[str]]:
+    suspects, put_back = await queue.scripts.run("put_back_lost", *seen)
+    return [job_id.decode() for job_id in suspects], [job_id.decode() for job_id in put_back]
+
+
+async def moved(queue: Queue, redis: redis_asyncio.Redis) -> str:
+    """Move the next job to active as a blocking call does: without a lock."""
+    return str(await redis.lmove(queue.keys.of("wait"), queue.keys.of("active"), "RIGHT", "LEFT"))
+
+
+async def claim(queue: Queue, *ids: str, want: int = 1) -> list[str]:
+    _, jobs, *_ = await queue.scripts.run("advance", LOCK_MS, want, "", 0, 0, len(ids), *ids)
+    return [job[11].decode() for job in jobs]
+
+
+async def test_a_job_without_a_lock_is_put_back_at_the_second_look(
+    queue: Queue, redis: redis_asyncio.Redis
+) -> None:
+    first, second = await queue.add_bulk([("n", 1), ("n", 2)])
+    assert await moved(queue, redis) == first.id
+    assert await look(queue) == ([first.id], [])
+    assert await look(queue, first.id) == ([], [first.id])
+    assert await take(queue, 2) == [first.id, second.id], "it is next again"
+
+
+async def test_a_lost_job_of_a_paused_queue_waits_with_the_others(
+    queue: Queue, redis: redis_asyncio.Redis
+) -> None:
+    job = await queue.add("n", {}, priority=2)
+    await moved(queue, redis)
+    await queue.pause()
+    assert await look(queue, job.id) == ([], [job.id])
+    assert await job.state() == "paused"
+    await queue.resume()
+    assert await take(queue) == [job.id]
+
+
+async def test_a_running_job_is_left_alone(queue: Queue) -> None:
+    job = await queue.add("n", {})
+    await take(queue)
+    assert await look(queue, job.id) == ([], [])
+    assert await job.state() == "active"
+
+
+async def test_a_job_that_was_started_and_looks_stalled_is_left_to_the_stalled_check(
+    queue: Queue, redis: redis_asyncio.Redis
+) -> None:
+    job = await queue.add("n", {})
+    await take(queue)
+    await redis.delete(queue.keys.lock(job.id))
+    await redis.sadd(queue.keys.of("stalled"), job.id)
+    assert await look(queue, job.id) == ([], [])
+    assert await job.state() == "active"
+
+
+async def test_an_id_without_a_job_leaves(queue: Queue, redis: redis_asyncio.Redis) -> None:
+    await redis.lpush(queue.keys.of("active"), "ghost")
+    assert await look(queue, "ghost") == ([], ["ghost"])
+    assert await take(queue) == []
+    assert (await queue.counts("active", "waiting")) == {"active": 0, "waiting": 0}
+
+
+async def test_a_claim_that_came_too_late_is_not_run(queue: Queue, redis: redis_asyncio.Redis) -> None:
+    job = await queue.add("n", {})
+    await moved(queue, redis)
+    await look(queue, job.id)
+    assert await claim(queue, job.id, want=0) == []  # waits again: it is not in active
+    async with Queue(queue.name, url=queue.server._url, prefix=queue.keys.prefix) as other:
+        assert await take(other) == [job.id]
+        assert await claim(queue, job.id) == [], "the other worker runs it"
+        assert (await redis.get(queue.keys.lock(job.id))) == other.token
+        assert await complete(other, job.id) == 0
+    assert await claim(queue, job.id) == [], "it has finished"
+    assert await job.state() == "completed"
+
+
+@pytest.mark.parametrize("priority", [0, 4])
+async def test_a_claim_whose_answer_got_lost_can_be_made_again(
+    queue: Queue, redis: redis_asyncio.Redis, priority: int
+) -> None:
+    job = await queue.add("n", {}, priority=priority)
+    await moved(queue, redis)
+    assert await claim(queue, job.id) == [job.id]
+    assert await claim(queue, job.id) == [job.id]
+    assert await complete(queue, job.id) == 0

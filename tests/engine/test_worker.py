@@ -669,7 +669,10 @@ async def test_keep_policies_trim_while_working(queue: Queue, redis: redis_async
     async def work(job: Job[Any]) -> None:
         await job.log("a row")
 
-    jobs = await queue.add_bulk([("n", {}, {"remove_on_complete": 3}) for _ in range(15)])
+    # Ids of equal length: of jobs that finish within the same ms the one with the greater text counts as newer.
+    jobs = await queue.add_bulk(
+        [("n", {}, {"remove_on_complete": 3, "job_id": f"j{n:02}"}) for n in range(15)]
+    )
     async with working(queue, work, concurrency=1):
         await until_empty(queue)
     assert await redis.zcard(queue.keys.of("completed")) == 3

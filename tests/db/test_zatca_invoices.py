@@ -7,29 +7,28 @@ import base64
 import logging
 import socket
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
 from tests.support.email_jobs import PlainJob, until
 from tests.support.records import NOW, add_client
 from tests.support.vendor_server import HTML, Reply
+from tests.support.zatca_office import PATIENCE, Office, an_office
 from tests.support.zatca_records import (
     VAT_NUMBER,
-    Vault,
     add_business,
     add_tax_firm,
     add_tax_invoice,
     credentials_from,
 )
-from tests.support.zatca_server import ZatcaServer, document_in, official_qr, validate, zatca_server
+from tests.support.zatca_server import document_in, official_qr, validate
 
 from toril.db.errors import RecordNotFoundError
-from toril.db.models import Client, Firm, Invoice, InvoiceStatus, ZatcaDocument, ZatcaKind, ZatcaStatus
+from toril.db.models import Firm, InvoiceStatus, ZatcaKind, ZatcaStatus
 from toril.db.session import Database
 from toril.errors import (
     ConfigurationError,
@@ -39,73 +38,19 @@ from toril.errors import (
     UnrecoverableError,
 )
 from toril.queues.base import QueueDefinition
-from toril.queues.sync.zatca import RejectedError, ZatcaEnvironment, ZatcaGateway, ZatcaInvoices, choose_zatca
+from toril.queues.sync.zatca import RejectedError, ZatcaEnvironment, choose_zatca
 from toril.queues.sync.zatca.document import FIRST_PREVIOUS_HASH
 
-PATIENCE = 65.0  #: seconds that a sending without an answer is waited for, with the gateway's time below
 OTHER_FIRM = "507f1f77bcf86cd799439011"
 
 #: For what has little to do with the database.
 on_one_database = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
-@dataclass
-class Office:
-    """A firm with credentials, a gateway, and jobs for it."""
-
-    database: Database
-    server: ZatcaServer
-    firm: Firm
-    person: Client
-    business: Client
-    vault: Vault
-    now: datetime = NOW
-    rows: list[str] = field(default_factory=list)
-    gateways: list[ZatcaGateway] = field(default_factory=list)
-
-    def processor(self, **options: Any) -> ZatcaInvoices:
-        """The processor of a worker process; each call makes another."""
-        timing = {"total_timeout": 60.0, "read_timeout": 50.0} | options.pop("timing", {})
-        url = options.pop("base_url", self.server.url)
-        gateway = ZatcaGateway(ZatcaEnvironment.SIMULATION, base_url=url, **timing)
-        self.gateways.append(gateway)
-        return ZatcaInvoices(self.database, gateway, self.vault, clock=lambda: self.now, **options)
-
-    async def invoice(self, client: Client | None = None, *lines: dict[str, Any], **values: Any) -> Invoice:
-        async with self.database.session() as session:
-            return await add_tax_invoice(session, self.firm, client or self.person, *lines, **values)
-
-    async def run(
-        self, invoice: Invoice, processor: ZatcaInvoices | None = None, *, firm_id: str | None = None
-    ) -> dict[str, Any]:
-        """Work a job as the queue does."""
-        job_type = (processor or self.processor()).job_type()
-        queue = QueueDefinition(name="sync", types={job_type.name: job_type})
-        data = {"invoiceId": invoice.id, "firmId": firm_id or self.firm.id}
-        job = PlainJob({"type": "zatca-invoice", "data": data})
-        try:
-            return await queue.process(job)
-        finally:
-            self.rows += job.rows
-
-    async def documents(self) -> list[ZatcaDocument]:
-        async with self.database.reading() as session:
-            return list((await session.scalars(select(ZatcaDocument).order_by(ZatcaDocument.icv))).all())
-
-
 @pytest.fixture
 async def office(database: Database) -> AsyncIterator[Office]:
-    async with zatca_server() as server:
-        async with database.session() as session:
-            firm = await add_tax_firm(session)
-            person = await add_client(session, firm, name="سارة العتيبي", national_id="1010101013")
-            business = await add_business(session, firm)
-        vault = Vault()
-        vault.by_firm[firm.id] = credentials_from(server)
-        made = Office(database, server, firm, person, business, vault)
+    async with an_office(database) as made:
         yield made
-        for gateway in made.gateways:
-            await gateway.close()
 
 
 async def test_a_persons_invoice_is_reported(office: Office) -> None:

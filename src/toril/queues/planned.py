@@ -12,12 +12,17 @@ from toril.engine.repeat import Repeat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedJob:
-    """One schedule out of the box; its id is the type of its jobs."""
+    """One schedule out of the box; its id is the type of its jobs.
+
+    Attributes:
+        options: further options of its jobs, as ``Queue.add`` takes them.
+    """
 
     queue: str
     type: str
     cron: str
     data: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 _NIGHTLY, _HOURLY = "0 2 * * *", "0 * * * *"
@@ -32,6 +37,7 @@ PLANNED = (
     PlannedJob(queue="cleanup", type="audit-logs", cron=_NIGHTLY, data={"archiveAfterDays": 180}),
     PlannedJob(queue="cleanup", type="failed-jobs", cron=_NIGHTLY, data={"olderThanDays": 7}),
     PlannedJob(queue="sync", type="currency-rates", cron=_HOURLY, data={"baseCurrency": "SAR"}),
+    PlannedJob(queue="sync", type="zatca-pending", cron="30 * * * *", options={"timeout": 900}),
 )
 
 
@@ -57,6 +63,7 @@ async def install_planned(queues: Mapping[str, Queue], *, zone: str) -> list[Pla
             {"type": planned.type, "data": dict(planned.data)},
             job_id=planned.type,
             repeat=Repeat(cron=planned.cron, tz=zone),
+            **planned.options,
         )
         # After the schedule is there: a crash in between adds it again, which changes nothing.
         if await queue.connection.execute("SADD", key, planned.type, repeat=True):

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 
-from toril.db.models.zatca import ZatcaDocument, ZatcaUnit
+from sqlalchemy import func, select
+
+from toril.db.models.zatca import ZatcaDocument, ZatcaStatus, ZatcaUnit
 from toril.db.repositories.base import Repository
 from toril.db.upsert import insert_new
+
+
+@dataclass(slots=True)
+class DocumentCounts:
+    """How many documents of a firm are in each state, and since when the oldest pending one waits."""
+
+    by_status: dict[ZatcaStatus, int] = field(default_factory=dict)
+    pending_since: datetime | None = None
 
 
 class ZatcaDocuments(Repository):
@@ -38,3 +50,29 @@ class ZatcaDocuments(Repository):
             .order_by(ZatcaDocument.icv.desc())
             .limit(1)
         )
+
+    async def list_pending(self, *, tried_before: datetime) -> Sequence[tuple[str, str]]:
+        """Firm and invoice of each document that is pending and was not sent since, the longest untouched first.
+
+        Of all firms, for whoever runs the installation.
+        """
+        last_try = func.coalesce(ZatcaDocument.submitted_at, ZatcaDocument.created_at)
+        statement = (
+            select(ZatcaDocument.firm_id, ZatcaDocument.invoice_id)
+            .where(ZatcaDocument.status == ZatcaStatus.PENDING, last_try < tried_before)
+            .order_by(last_try, ZatcaDocument.id)
+        )
+        return [(firm_id, invoice_id) for firm_id, invoice_id in await self.session.execute(statement)]
+
+    async def counts(self) -> dict[str, DocumentCounts]:
+        """For whoever runs the installation: how the documents of each firm stand, by the firm's id."""
+        statement = select(
+            ZatcaDocument.firm_id, ZatcaDocument.status, func.count(), func.min(ZatcaDocument.created_at)
+        ).group_by(ZatcaDocument.firm_id, ZatcaDocument.status)
+        found: dict[str, DocumentCounts] = {}
+        for firm_id, status, number, since in await self.session.execute(statement):
+            of_firm = found.setdefault(firm_id, DocumentCounts())
+            of_firm.by_status[status] = number
+            if status is ZatcaStatus.PENDING:
+                of_firm.pending_since = since
+        return found

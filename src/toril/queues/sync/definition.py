@@ -28,6 +28,7 @@ from toril.queues.sync.wathq.client import Wathq
 from toril.queues.sync.wathq.processor import ContractChecker
 from toril.queues.sync.whatsapp.processor import InboxReader
 from toril.queues.sync.zatca.payloads import ZatcaInvoice
+from toril.queues.sync.zatca.pending import PendingDocuments
 from toril.queues.sync.zatca.processor import ZatcaInvoices
 
 #: as Bull stores them: times in milliseconds, ages in seconds
@@ -121,6 +122,7 @@ def sync_queue(
             summary="Today's exchange rates",
         ),
         _zatca_type(given.zatca),
+        PendingDocuments(database, given.zatca).job_type(),
     ]
     closing: list[Callable[[], Awaitable[None]]] = [
         rates.close,

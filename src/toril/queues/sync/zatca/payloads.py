@@ -11,3 +11,7 @@ class ZatcaInvoice(Payload):
 
     invoice_id: RecordId
     firm_id: RecordId
+
+
+class ZatcaPending(Payload):
+    """All documents that wait for a verdict; there is nothing to choose."""

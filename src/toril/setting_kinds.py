@@ -81,6 +81,15 @@ def public_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def origins(value: str) -> tuple[str, ...]:
+    """Origins of the web, with spaces or commas between."""
+    listed = tuple(value.replace(",", " ").split())
+    for each in listed:
+        if not re.fullmatch(r"https?://([\w.-]+|\[[0-9a-fA-F:]+\])(:\d+)?/?", each):
+            raise ValueError(f"{each} is not an origin such as https://assets.example.com")
+    return listed
+
+
 def secret(value: str) -> str:
     """A text too long to be guessed."""
     if len(value) < MIN_SECRET:
@@ -119,6 +128,13 @@ def one_of(*choices: str) -> Callable[[str], str]:
         return value.lower()
 
     return read
+
+
+def shown(value: Any) -> str:
+    """A value as it could stand in the environment."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def row(variable: str, kind: str, read: Callable[[str], Any], help: str, **more: Any) -> dict[str, Setting]:

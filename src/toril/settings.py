@@ -81,6 +81,35 @@ class Settings:
         default=8080,
         metadata=kinds.row("PORT", "port", kinds.port, "Where the HTTP API and the dashboard listen."),
     )
+    host: str = field(
+        default="127.0.0.1",
+        metadata=kinds.row(
+            "TORIL_HOST",
+            "address",
+            kinds.text,
+            "Which address of this machine the HTTP API listens on; 0.0.0.0 for all.",
+        ),
+    )
+    cors_origins: tuple[str, ...] = field(
+        default=(),
+        metadata=kinds.row(
+            "TORIL_CORS_ORIGINS",
+            "URLs",
+            kinds.origins,
+            "Web pages of which origins may call the HTTP API: https://app.firm.example; several with commas.",
+            unset="none but its own",
+        ),
+    )
+    trusted_proxies: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "TORIL_TRUSTED_PROXIES",
+            "addresses",
+            kinds.text,
+            "Proxies whose X-Forwarded-For tells where a request comes from: addresses or networks, with commas.",
+            unset="none",
+        ),
+    )
     public_url: str | None = field(
         default=None,
         metadata=kinds.row(
@@ -97,7 +126,7 @@ class Settings:
             "TORIL_SECRET",
             "text",
             kinds.secret,
-            "Signs links in mail; at least 32 characters. Links stop working when it changes.",
+            "Signs links in mail and access tokens; at least 32 characters. When it changes, they are good no more.",
             unset="made once, and kept in TORIL_HOME",
             secret=True,
         ),
@@ -549,7 +578,7 @@ class Settings:
         shown = {}
         for each, row in _rows(self):
             value = getattr(self, each.name)
-            text = "" if value is None else without_password(str(value))
+            text = "" if value is None else without_password(kinds.shown(value))
             shown[row.variable] = "***" if row.secret and text else text
         return shown
 
@@ -577,7 +606,8 @@ def _rows(settings: Settings | type[Settings]) -> list[tuple[Field[Any], Setting
 
 #: All rows, in the order of the reference page, each with the default it has for people.
 SETTINGS: Final = tuple(
-    row if each.default is None else replace(row, unset=str(each.default)) for each, row in _rows(Settings)
+    row if each.default in (None, ()) else replace(row, unset=str(each.default))
+    for each, row in _rows(Settings)
 )
 
 

@@ -26,9 +26,16 @@ MAY_IMPORT = {
     "service": {"engine", "queues"},
     "email_service": {"engine", "queues", "service"},
     "observability": {"engine"},
-    "web": {"engine", "queues", "service", "email_service", "db", "observability", "settings", "sync"},
-    "cli": {"engine", "queues", "service", "email_service", "db", "observability", "settings", "sync", "web"},
-    "testing": {"engine"},
+    "installation": {"engine", "queues", "service", "db", "settings"},
+    "web": {
+        *("engine", "queues", "service", "email_service", "db"),
+        *("observability", "settings", "sync", "installation"),
+    },
+    "cli": {
+        *("engine", "queues", "service", "email_service", "db"),
+        *("observability", "settings", "sync", "installation", "web", "testing"),
+    },
+    "testing": {"engine", "queues"},
     "__init__": {"engine"},
     "__main__": {"cli"},
 }

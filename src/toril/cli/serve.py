@@ -11,7 +11,7 @@ import typer
 from toril.cli.command import Call, command
 from toril.cli.exits import CommandError, ExitCode
 from toril.cli.group import Parent, WorkerGroup, work
-from toril.cli.installation import Installation, open_installation
+from toril.installation import Installation, open_installation
 from toril.observability import logging as log_lines
 from toril.queues.planned import install_planned
 from toril.queues.registry import make_worker

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from inspect import signature
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from toril.db.session import Database
+from toril.engine.scripts.runner import PATIENCE
 from toril.errors import ConfigurationError
 from toril.queues.cleanup.definition import cleanup_queue
 from toril.queues.cleanup.failed_jobs import FailedJobs
@@ -35,8 +37,11 @@ class Installation:
 
 
 @asynccontextmanager
-async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
+async def open_installation(settings: Settings, *, patience: float = PATIENCE) -> AsyncIterator[Installation]:
     """Build it, with the database brought up to date; closed at the end of the block.
+
+    Args:
+        patience: seconds a call to a queue waits for a lost server before it raises.
 
     Raises:
         ConfigurationError: a setting cannot be used, or an extra is not installed.
@@ -46,7 +51,7 @@ async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
         await database.upgrade()
         if (settings.resend_api_key or settings.smtp_url) and not settings.from_email:
             raise ConfigurationError("sending mail needs FROM_EMAIL, the sender's address")
-        queue_options = {"url": settings.redis_url, "prefix": settings.prefix, "home": settings.home}
+        server: dict[str, Any] = {"url": settings.redis_url, "prefix": settings.prefix, "home": settings.home}
         definitions = ready_made_queues(
             files=LocalFileStore(settings.files_path),
             outbox=settings.outbox_path,
@@ -68,10 +73,10 @@ async def open_installation(settings: Settings) -> AsyncIterator[Installation]:
             log_folders=[settings.home / "logs"],
             temp_folders=[settings.home / "temp"],
             archive_folder=settings.home / "archive",
-            purge_failed_jobs=FailedJobs(names, **queue_options).purge,
+            purge_failed_jobs=FailedJobs(names, **server).purge,
         )
         definitions["cleanup"] = cleanup_queue(cleaner)
-        async with QueueService(definitions.values(), **queue_options) as service:
+        async with QueueService(definitions.values(), **server, patience=patience) as service:
             yield Installation(database, service)
 
 

@@ -1,0 +1,71 @@
+"""The whole HTTP side as one ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from toril import __version__
+from toril.settings import Settings
+from toril.web import errors
+from toril.web.context import open_web
+from toril.web.middleware.body_limit import BodyLimit
+from toril.web.middleware.deadline import Deadline
+from toril.web.middleware.request_log import RequestLog
+from toril.web.middleware.security_headers import SecurityHeaders
+from toril.web.routes import ROUTERS
+
+#: Bytes of bodies for which anybody may make us work.
+_SMALL_BODIES = {"/api/auth": 16 * 1024}
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application; opens the installation (database, queues) when it starts, and closes it when it ends.
+
+    Interactive documentation pages are left out, as they would be loaded from elsewhere; the description they show is
+    at ``/api/openapi.json``.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_web(settings) as web:
+            app.state.toril = web
+            yield
+
+    app = FastAPI(
+        title="Toril",
+        summary="Background jobs on Bull 4's Redis format.",
+        version=__version__,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        middleware=_middleware(settings),
+    )
+    errors.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    return app
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    layers = [
+        Middleware(RequestLog),
+        Middleware(SecurityHeaders, tls=settings.reached_at().startswith("https:")),
+    ]
+    if settings.cors_origins:
+        layers.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=[origin.rstrip("/") for origin in settings.cors_origins],
+                allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+                allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
+                expose_headers=["X-Request-ID", "Retry-After"],
+                max_age=600,
+            )
+        )
+    return [*layers, Middleware(Deadline), Middleware(BodyLimit, smaller=_SMALL_BODIES)]

@@ -1,0 +1,80 @@
+"""Access tokens: short-lived JWTs that say who somebody is and which sign-in they belong to."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import jwt
+
+from toril.web.errors import NotAuthenticated
+
+#: Seconds an access token is good for.
+LIFETIME: Final = 15 * 60
+
+_ALGORITHM: Final = "HS256"
+_TYPE: Final = "at+jwt"  # RFC 9068, section 2.1
+_ISSUER: Final = "toril"
+_AUDIENCE: Final = "toril-api"
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a good token says."""
+
+    user_id: str
+    session_id: str
+    expires_at: int  #: seconds since 1970
+
+
+class AccessTokens:
+    """Makes access tokens and checks them.
+
+    Args:
+        secret: of the installation; tokens are signed by a key made from it, which signs nothing else.
+    """
+
+    def __init__(self, secret: str) -> None:
+        self._key = hmac.digest(secret.encode(), b"toril access tokens", hashlib.sha256)
+
+    def issue(self, user_id: str, session_id: str, *, now: float | None = None) -> str:
+        """A token for a user's session."""
+        issued = int(time.time() if now is None else now)
+        claims = {
+            "iss": _ISSUER,
+            "aud": _AUDIENCE,
+            "sub": user_id,
+            "sid": session_id,
+            "iat": issued,
+            "exp": issued + LIFETIME,
+        }
+        return jwt.encode(claims, self._key, algorithm=_ALGORITHM, headers={"typ": _TYPE})
+
+    def check(self, token: str) -> Claims:
+        """What the token says.
+
+        Raises:
+            NotAuthenticated: it is none of ours, was changed, or has expired (code ``token_expired``).
+        """
+        try:
+            whole = jwt.decode_complete(
+                token,
+                self._key,
+                algorithms=[_ALGORITHM],  # whatever the token itself says
+                issuer=_ISSUER,
+                audience=_AUDIENCE,
+                options={"require": ["exp", "iat", "sub", "sid", "iss", "aud"]},
+            )
+        except jwt.ExpiredSignatureError:
+            raise NotAuthenticated(
+                "the access token has expired: get another with the refresh token", code="token_expired"
+            ) from None
+        except jwt.InvalidTokenError:
+            raise NotAuthenticated("the access token is not good: sign in again", code="bad_token") from None
+        claims = whole["payload"]
+        if whole["header"].get("typ") != _TYPE or not isinstance(claims["sid"], str):
+            raise NotAuthenticated("this is not an access token", code="bad_token")
+        return Claims(str(claims["sub"]), claims["sid"], int(claims["exp"]))

@@ -1,0 +1,98 @@
+"""Passwords: hashed with argon2id, in threads of their own, a few at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from toril.errors import OptionError
+from toril.web.errors import Overloaded
+
+T = TypeVar("T")
+
+#: Characters a password has at least, and at most, so that nobody lets us hash a book.
+SHORTEST, LONGEST = 12, 256
+
+_AT_ONCE: Final = 2  # each takes 64 MiB and a core for some 50 ms
+_MOST_WAITING: Final = 32
+
+_hasher = PasswordHasher()  # argon2id with RFC 9106's second choice of parameters
+
+
+def hash_password(password: str) -> str:
+    """The hash to keep. Takes long on purpose.
+
+    Raises:
+        OptionError: the password is too short or too long.
+    """
+    check_strength(password)
+    return _hasher.hash(password)
+
+
+def check_strength(password: str) -> None:
+    """Refuse what is too easily guessed.
+
+    Raises:
+        OptionError: the password is too short or too long.
+    """
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise OptionError(f"a password has {SHORTEST} to {LONGEST} characters; this one has {len(password)}")
+    if len(set(password)) < 5:
+        raise OptionError("a password has at least five different characters")
+
+
+class Passwords:
+    """Hashes and checks without holding the event loop up."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="toril-password")
+        self._waiting = 0
+        # Checked for users that do not exist, so that they take as long as those that do.
+        self._nobodys = _hasher.hash(secrets.token_urlsafe())
+
+    async def hash(self, password: str) -> str:
+        """See ``hash_password``.
+
+        Raises:
+            OptionError: the password is too short or too long.
+            Overloaded: too many are waiting.
+        """
+        return await self._run(lambda: hash_password(password))
+
+    async def check(self, password: str, kept: str | None) -> bool:
+        """Whether it is the password of the hash ``kept``; takes the same time for None, which nobody has.
+
+        Raises:
+            Overloaded: too many are waiting.
+        """
+        return await self._run(lambda: _matches(password, kept or self._nobodys)) and kept is not None
+
+    def is_outdated(self, kept: str) -> bool:
+        """Whether a hash was made with parameters that are not today's."""
+        return _hasher.check_needs_rehash(kept)
+
+    def close(self) -> None:
+        """End the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._waiting >= _MOST_WAITING:
+            raise Overloaded("too many people sign in at this moment: try again shortly")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._waiting -= 1
+
+
+def _matches(password: str, kept: str) -> bool:
+    try:
+        return _hasher.verify(kept, password[: LONGEST + 1])
+    except (VerificationError, InvalidHashError):
+        return False

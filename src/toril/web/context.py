@@ -1,0 +1,52 @@
+"""What all endpoints of one application share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from toril.installation import Installation, open_installation
+from toril.settings import Settings
+from toril.web.auth.access import Access
+from toril.web.breaker import Breaker
+from toril.web.readiness import Readiness
+
+#: Seconds a request waits for a lost queue server: enough for a dropped connection, not for one that is gone.
+PATIENCE: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """The application's own: in ``app.state.toril`` while it runs.
+
+    Attributes:
+        installation: database, service and queues, opened for this application.
+        access: who may come in.
+        breaker: whether the queue server is worth asking.
+        readiness: whether all is there.
+    """
+
+    settings: Settings
+    installation: Installation
+    access: Access
+    breaker: Breaker
+    readiness: Readiness
+
+
+@asynccontextmanager
+async def open_web(settings: Settings) -> AsyncIterator[Web]:
+    """Open the installation for an application; closed at the end of the block.
+
+    Raises:
+        As ``open_installation``.
+    """
+    async with open_installation(settings, patience=PATIENCE) as installation:
+        queues = installation.service.queues.values()
+        breaker = Breaker(lambda: any(queue.connection.live is not None for queue in queues))
+        access = Access(installation.database, settings.require_secret())
+        try:
+            yield Web(settings, installation, access, breaker, Readiness(installation))
+        finally:
+            access.close()

@@ -1,0 +1,70 @@
+"""Bodies that are too large are refused before they are read, or as soon as they have grown too large."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from toril.web.answers import failure
+
+#: Bytes of a body: a job's data may have 10 MiB, and there is JSON around it.
+LARGEST: Final = 16 * 1024 * 1024
+
+
+class _TooLarge(Exception):
+    """More came than was announced or is allowed."""
+
+
+class BodyLimit:
+    """Answers 413 for larger bodies, whether or not they say beforehand how large they are.
+
+    Args:
+        smaller: bytes for paths that begin so.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, largest: int = LARGEST, smaller: Mapping[str, int] | None = None
+    ) -> None:
+        self._app, self._largest = app, largest
+        self._smaller = tuple((smaller or {}).items())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
+            await self._app(scope, receive, send)
+            return
+        limit = next((most for path, most in self._smaller if scope["path"].startswith(path)), self._largest)
+        announced = next((value for name, value in scope["headers"] if name == b"content-length"), None)
+        if announced is not None and announced.isdigit() and int(announced) > limit:
+            await _refuse(limit, scope, receive, send)
+            return
+        seen, started = 0, False
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            if message["type"] == "http.request":
+                seen += len(message.get("body", b""))
+                if seen > limit:
+                    raise _TooLarge
+            return message
+
+        async def answer(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, counted, answer)
+        except Exception:
+            # The framework wraps what is raised while it reads a body.
+            if seen <= limit or started:
+                raise
+            await _refuse(limit, scope, receive, send)
+
+
+async def _refuse(limit: int, scope: Scope, receive: Receive, send: Send) -> None:
+    text = f"the body is larger than the {limit} bytes allowed"
+    # The rest of the body is still on its way, so the connection is of no more use.
+    await failure(413, "body_too_large", text, headers={"Connection": "close"})(scope, receive, send)

@@ -1,0 +1,11 @@
+"""The endpoints, a module for each kind. ``ROUTERS`` are those of the application, in the order of its description."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import APIRouter
+
+from toril.web.routes import health
+
+ROUTERS: Final[tuple[APIRouter, ...]] = (health.router,)

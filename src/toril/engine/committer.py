@@ -16,6 +16,7 @@ from typing import Any
 
 from toril.engine.hooks import Hooks
 from toril.engine.idle import IdleWait
+from toril.engine.letter_box import LetterBox
 from toril.engine.link import ConnectionLostError
 from toril.engine.outcome import Outcome
 from toril.engine.scripts.runner import ScriptRunner
@@ -35,6 +36,9 @@ _NOT_STORED = {
 
 #: Code of ``advance``: cancelled while it ended in a way that would have run it again.
 _CANCELLED = 2
+
+#: Code of ``advance``: failed, but the dead letter could not be written.
+_NO_LETTER = 3
 
 Taken = list[bytes | None]
 
@@ -62,11 +66,13 @@ class Committer:
         lock_ms: int,
         limiter: str = "",
         metrics: int = 0,
+        letter_box: LetterBox | None = None,
     ) -> None:
         self._scripts, self._hooks, self._idle = scripts, hooks, idle
         self._slots, self._running, self._occupied, self._start = slots, running, occupied, start
         self._step = max(1, (slots + 1) // 2)
         self._fixed = (lock_ms, limiter, metrics)
+        self._letter_box = letter_box
         self._outcomes: list[Outcome] = []
         self._wake = asyncio.Event()
         self._taking = True
@@ -175,7 +181,11 @@ class Committer:
         rows: list[Any] = [lock_ms, want, limiter, metrics, 1 if self._busy else 0, len(claims), *claims]
         for outcome in outcomes:
             rows += (outcome.verb, outcome.job.id, 1 if outcome.resent else 0, *outcome.arguments)
-        return await self._scripts.run("advance", *rows, repeat=False, patience=self.limit_s)
+        keys: tuple[bytes, ...] = ()
+        if self._letter_box is not None and any(outcome.verb == "fail" for outcome in outcomes):
+            keys = self._letter_box.keys_to_add
+            rows.append(self._scripts.keys.name)
+        return await self._scripts.run("advance", *rows, repeat=False, patience=self.limit_s, more_keys=keys)
 
     async def _reclaim(self, known: list[str]) -> None:
         """Take up jobs that a lost answer would have brought."""
@@ -210,10 +220,13 @@ class Committer:
             job.finished_on = int(now)
             hooks.emit("completed", job, outcome.value)
         elif outcome.verb != "return":
-            if outcome.verb == "fail":
+            final = outcome.verb in ("fail", "cancel")
+            if final:
                 job.finished_on = int(now)
+            if code == _NO_LETTER:
+                self._report(_no_letter(job.id, self._letter_box))
             hooks.emit("failed", job, outcome.error)
-            if outcome.verb != "fail":
+            if not final:
                 hooks.emit("retrying", job, outcome.error, outcome.wait_ms)
 
     def _give_up(self, outcomes: list[Outcome], error: Exception) -> None:
@@ -228,3 +241,11 @@ class Committer:
 
     def _report(self, error: Exception) -> None:
         self._hooks.emit("error", error)
+
+
+def _no_letter(job_id: str, box: LetterBox | None) -> QueueStateError:
+    base = "" if box is None else box.keys.base
+    return QueueStateError(
+        f"job {job_id} failed, but is no dead letter: a key under {base}: holds another type than a queue's; another "
+        "program wrote there. Delete it, or give the queue another dead_letter"
+    )

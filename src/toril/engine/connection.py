@@ -99,6 +99,7 @@ class Server:
         self._starting = asyncio.Lock()
         self._checked = False
         self.version = ""  #: as the server tells it, once connected
+        self.is_cluster = False  #: one node of several, once connected
         if self._url:
             self._address = parse_address(self._url, os.environ.get("REDIS_PASSWORD") or None)
 
@@ -142,6 +143,7 @@ class Server:
         except ReplyError as error:  # an account without INFO: nothing to check with
             log.info("server_not_checked", extra={"server": str(self), "reason": str(error)})
             return
+        self.is_cluster = info.get("redis_mode", info.get("server_mode")) == "cluster"
         fork = "valkey" if "valkey_version" in info else "redis"
         self.version = f"{fork} {info.get(f'{fork}_version', '0')}"
         oldest = OLDEST_VALKEY if fork == "valkey" else OLDEST_REDIS

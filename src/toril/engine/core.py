@@ -14,6 +14,7 @@ from toril.engine.encoding import OptionEncoder
 from toril.engine.events import EventSubscriber
 from toril.engine.hooks import Hooks
 from toril.engine.keys import QueueKeys
+from toril.engine.letter_box import LetterBox
 from toril.engine.link import Link
 from toril.engine.options import JobOptions
 from toril.engine.producer import Producer
@@ -27,6 +28,7 @@ class QueueCore:
 
     Attributes:
         token: names this object as the sender of events and as a producer.
+        letter_box: where jobs that fail for good are copied to, if anywhere.
     """
 
     def __init__(
@@ -37,12 +39,14 @@ class QueueCore:
         prefix: str = "bull",
         default_job_options: Mapping[str, Any] | JobOptions | None = None,
         limiter: Mapping[str, Any] | None = None,
+        dead_letter: str | None = None,
         home: Path | None = None,
         patience: float = PATIENCE,
         max_data_bytes: int = MAX_DATA_BYTES,
     ) -> None:
         self.name = name
         self.keys = QueueKeys(name, prefix)
+        self.letter_box = None if dead_letter is None else LetterBox(dead_letter, self.keys)
         self.token = str(uuid.uuid4())
         self.server = Server(url, home=home)
         self.connection = Connection(self.server, on_link=self._connected)

@@ -12,7 +12,14 @@ from toril.engine.codec import encode
 from toril.engine.committer import Taken
 from toril.engine.current import running_job
 from toril.engine.job import Job
-from toril.engine.outcome import Outcome, after_error, completed, failed_for_good, handed_back
+from toril.engine.outcome import (
+    Outcome,
+    after_error,
+    cancelled_for_good,
+    completed,
+    failed_for_good,
+    handed_back,
+)
 from toril.engine.processors import Processor, ProcessorTable
 from toril.engine.queue import Queue
 from toril.engine.runners import ProcessRunner, ThreadRunner
@@ -125,7 +132,8 @@ class Executor:
             if "repeat" in job.opts:  # first of all: a schedule must go on, whatever becomes of this run
                 await self._queue.schedule_next(job)
             if cancelled:
-                raise UnrecoverableError("cancelled")
+                outcome = cancelled_for_good(job)
+                return
             if _is_expired(job):
                 raise UnrecoverableError("expired")
             if self._hooks.wanted("active"):
@@ -175,7 +183,7 @@ class Executor:
         if reason == "shutdown":
             return handed_back(job)
         if reason == "cancelled":
-            return failed_for_good(job, UnrecoverableError("cancelled"))
+            return cancelled_for_good(job)
         if reason == "timeout":
             ms = job.opts.get("timeout")
             text = f"Job timed out after {ms} milliseconds and was stopped"

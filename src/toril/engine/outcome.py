@@ -15,7 +15,7 @@ from toril.engine.job import Job
 from toril.engine.options import keep_policy
 from toril.errors import ConfigurationError, RetryableError, UnrecoverableError
 
-Verb = Literal["complete", "fail", "retry", "delay", "return"]
+Verb = Literal["complete", "fail", "cancel", "retry", "delay", "return"]
 
 #: Characters of one stack trace that are kept: a runaway recursion must not fill the server.
 _TRACE_LIMIT = 16_000
@@ -54,6 +54,13 @@ def failed_for_good(job: Job[Any], error: BaseException) -> Outcome:
     count, age = keep_policy(job.opts.get("removeOnFail"))
     saved = _save_attempt(job, error)
     return Outcome("fail", job, (*saved, str(count), str(age), job.debounce_id or ""), error=error)
+
+
+def cancelled_for_good(job: Job[Any]) -> Outcome:
+    """Somebody wanted it stopped: it fails, and becomes no dead letter."""
+    outcome = failed_for_good(job, UnrecoverableError("cancelled"))
+    outcome.verb = "cancel"
+    return outcome
 
 
 async def after_error(

@@ -31,8 +31,14 @@ class StalledCheck(Service):
         """Check once; a check by another worker within the interval makes this one do nothing."""
         # Slightly shorter than our own period, so that our next check is not taken for a second one.
         life = max(1, int(self.period * 900) - 1)
+        box = self._queue.letter_box
         failed, stalled, dropped = await self._queue.scripts.run(
-            "move_stalled", self._max_stalled, life, repeat=False
+            "move_stalled",
+            self._max_stalled,
+            life,
+            self._queue.name,
+            repeat=False,
+            more_keys=() if box is None else box.keys_to_add,
         )
         hooks: Hooks = self._queue.hooks
         for job_id in failed:

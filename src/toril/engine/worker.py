@@ -123,6 +123,7 @@ class Worker:
             lock_ms=lock_ms,
             limiter=read_limiter(core.limiter if limiter is None else limiter),
             metrics=metrics,
+            letter_box=core.letter_box,
         )
         self._promoter = DelayedPromoter(self._scripts)
         self._housekeeping = Housekeeping(self.queue, self._scripts)
@@ -172,10 +173,15 @@ class Worker:
 
         Raises:
             QueueUnavailableError: the server cannot be reached, or refuses us.
+            OptionError: in a cluster, dead letters would lie in another slot.
         """
         if self._committing is not None:
             return
         await self.queue.connection.ready(time.monotonic() + self.queue.scripts.patience)
+        if (box := self.queue.letter_box) is not None:
+            if self.queue.server.is_cluster:
+                box.require_one_slot()
+            await box.require_queue(self.queue.scripts)
         await self._idle.connect()
         subscriber = self.queue.subscriber
         subscriber.speak_as(self.token)

@@ -26,15 +26,21 @@ class ScriptRunner:
         self, connection: Connection, keys: QueueKeys, token: str, *, patience: float = PATIENCE
     ) -> None:
         self.connection, self.keys, self.token, self.patience = connection, keys, token, patience
-        self._head: tuple[Argument, ...] = (*keys.script_keys, f"{keys.base}:", token)
+        self._callers: tuple[Argument, ...] = (f"{keys.base}:", token)
 
     async def run(
-        self, name: str, *arguments: Argument, repeat: bool = True, patience: float | None = None
+        self,
+        name: str,
+        *arguments: Argument,
+        repeat: bool = True,
+        patience: float | None = None,
+        more_keys: tuple[bytes, ...] = (),
     ) -> Any:
         """Run ``lua/<name>.lua`` and return its reply.
 
         Args:
             repeat: call again if the connection was lost in between; off for what must not be done twice.
+            more_keys: of another queue, behind those of this one.
 
         Raises:
             QueueUnavailableError: no server within ``patience``, or it is out of memory.
@@ -45,8 +51,10 @@ class ScriptRunner:
         command: tuple[Argument, ...] = (
             "EVALSHA",
             script.sha,
-            len(self.keys.script_keys),
-            *self._head,
+            len(self.keys.script_keys) + len(more_keys),
+            *self.keys.script_keys,
+            *more_keys,
+            *self._callers,
             *arguments,
         )
         try:

@@ -10,31 +10,34 @@
   then for each outcome 9 arguments: verb, id, resent (1: an earlier call may have recorded it), and
     complete  return value (JSON), '', '', keep count, keep age (s), deid
     fail      reason, stack traces (JSON), attempts made, keep count, keep age (s), deid
+    cancel    as fail, for a job that somebody cancelled: no dead letter
     retry     reason, stack traces (JSON), attempts made, lifo 0/1, priority, ''
     delay     reason, stack traces (JSON), attempts made, delay (ms), '', ''
     return    '', '', '', '', priority, ''        handed back, as if it had not been taken
+  then the queue's name, if jobs that fail become dead letters: see includes/dead_letter.lua
   Returns {codes, jobs, dropped ids, next due ms or nil, jobs promoted, 1 if the queue is paused, now ms}
     fewer jobs than wanted: there were no more, or the limiter held some back
-    code 0 done | 1 was done before | 2 failed as cancelled instead | -1 no such job | -2 lock gone | -3 not active | -6 other's lock
+    code 0 done | 1 was done before | 2 failed as cancelled instead | 3 failed without the dead letter | -1 no such job | -2 lock gone | -3 not active | -6 other's lock
     job  {name, data, opts, timestamp, delay, priority, attemptsMade, stacktrace, progress, stalledCounter,
           deid, id, processedOn, '1' if it was cancelled on its way here}
   Cost O(1) for each outcome and job, plus what the keep policies remove
 ]]
--- @include keys clock chunks place debounce keep metrics finish policy rate_limit promote cancelled take
+-- @include keys clock chunks place debounce keep metrics finish policy rate_limit promote cancelled take dead_letter
 local lock_ms, want, points = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6])
 local codes = {}
 local first = 9 + tonumber(ARGV[8])
 local list, paused = target_list()
-for at = first, #ARGV, 9 do
+for at = first, #ARGV - 8, 9 do
   local verb, id, a, b, c, d, e = ARGV[at], ARGV[at + 1], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6],
     ARGV[at + 7]
   local code = leave_active(id)
+  local unwanted = code == 0 and marks_there and take_cancel_mark(id, call('HGET', base .. id, 'timestamp'))
   if code ~= 0 then
     if ARGV[at + 2] == '1' and (code == -1 or code == -2) and
       (code == -1 or call('LPOS', k_active, id) == false) then
       code = 1
     end
-  elseif marks_there and take_cancel_mark(id, call('HGET', base .. id, 'timestamp')) and verb ~= 'complete' and verb ~= 'fail' then
+  elseif unwanted and verb ~= 'complete' and verb ~= 'fail' and verb ~= 'cancel' then
     -- Somebody cancelled it while it ended in another way that would run it again.
     local fields = call('HMGET', base .. id, 'opts', 'deid')
     end_debounce(fields[2])
@@ -46,8 +49,9 @@ for at = first, #ARGV, 9 do
     finish(k_completed, id, 'returnvalue', a, tonumber(d), tonumber(e))
     count_metric(k_metrics_completed, points)
     call('PUBLISH', base .. 'completed', '{"jobId":' .. cjson.encode(id) .. ',"val":' .. cjson.encode(a) .. '}')
-  elseif verb == 'fail' then
+  elseif verb == 'fail' or verb == 'cancel' then
     save_attempt(id, a, b, c)
+    if KEYS[25] and verb == 'fail' and not unwanted and not bury(id) then code = 3 end
     end_debounce(ARGV[at + 8])
     finish(k_failed, id, 'failedReason', a, tonumber(d), tonumber(e))
     count_metric(k_metrics_failed, points)

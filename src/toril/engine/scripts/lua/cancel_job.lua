@@ -1,5 +1,6 @@
 --[[ cancel_job
-  Let a job that waits fail as cancelled. For one that runs, leave a mark and tell its worker.
+  Let a job that waits fail as cancelled. For one that runs, leave a mark and tell its worker. What somebody cancelled
+  does not become a dead letter.
 
   ARGV[3] id
   ARGV[4] reason  str

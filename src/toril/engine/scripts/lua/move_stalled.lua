@@ -5,10 +5,11 @@
 
   ARGV[3] max_stalled  int  stalls tolerated
   ARGV[4] interval     ms   nobody checks again within this time
+  ARGV[5] queue        str  its name, if jobs that fail become dead letters: see includes/dead_letter.lua
   Returns {failed ids, stalled ids, dropped ids}
   Cost O(active)
 ]]
--- @include keys clock chunks place debounce keep
+-- @include keys clock chunks place debounce keep dead_letter
 local max_stalled, interval = tonumber(ARGV[3]), ARGV[4]
 if not redis.call('SET', k_stalled_check, now, 'NX', 'PX', interval) then return {{}, {}, {}} end
 local failed, stalled, dropped = {}, {}, {}
@@ -25,6 +26,7 @@ for _, id in ipairs(suspects) do
     elseif redis.call('HINCRBY', key, 'stalledCounter', 1) > max_stalled then
       redis.call('HSET', key, 'failedReason', 'job stalled more than allowable limit', 'finishedOn', now)
       redis.call('ZADD', k_failed, now, id)
+      if KEYS[25] then bury(id) end
       end_debounce(fields[3])
       redis.call('PUBLISH', base .. 'failed',
         '{"jobId":' .. cjson.encode(id) .. ', "val": "job stalled more than maxStalledCount"}')

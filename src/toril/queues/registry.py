@@ -16,6 +16,7 @@ from toril.queues.email.ledger import SentLedger
 from toril.queues.email.mailer import RIYADH
 from toril.queues.email.tracking import Tracker
 from toril.queues.pdf.definition import pdf_queue
+from toril.queues.pdf.engines import EngineOptions
 from toril.queues.storage import FileStore
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ DEFAULT_JOB_OPTIONS: dict[str, Any] = {
 def ready_made_queues(
     *,
     files: FileStore,
+    engines: EngineOptions | None = None,
     outbox: Path,
     from_email: str,
     from_name: str = "",
@@ -53,10 +55,12 @@ def ready_made_queues(
 
     Args:
         files: where processors keep and find files.
+        engines: which renderer makes PDF files, and with what.
         outbox: folder for mail when neither a Resend key nor an SMTP URL is given.
         from_email, from_name: sender of mail.
         database: the application's records. Bulk and campaign mail need it, to send nothing twice, and all
-            notifications, reports and syncs: without it there are no queues for them.
+            notifications, reports and syncs: without it there are no queues for them. Documents take the firm at
+            their head from it.
         public_url, secret: of the links in campaign mail; see ``Tracker``.
         zone: the time zone of days and times in mail.
         channels: how notifications leave; unless given, SMS go to a folder of ``outbox``, and pushes and webhooks fail.
@@ -78,7 +82,7 @@ def ready_made_queues(
             tracker=Tracker(public_url, secret) if public_url and secret else None,
             zone=zone,
         ),
-        pdf_queue(store=files),
+        _documents(database, files, engines),
     ]
     if database is not None:
         definitions.append(_notifications(database, channels, outbox))
@@ -93,6 +97,17 @@ def _ledger(database: Database | None) -> SentLedger | None:
     from toril.queues.email.database_ledger import DatabaseLedger  # needs the extra "db"
 
     return DatabaseLedger(database)
+
+
+def _documents(database: Database | None, files: FileStore, engines: EngineOptions | None) -> QueueDefinition:
+    if database is None:
+        return pdf_queue(store=files, engines=engines)
+    from toril.queues.pdf.firm_records import FirmRecords  # needs the extra "db"
+
+    records = FirmRecords(database, files)
+    return pdf_queue(
+        store=files, engines=engines, find_seller=records.find_seller, check_owner=records.check_owner
+    )
 
 
 def _notifications(database: Database, channels: Channels | None, outbox: Path) -> QueueDefinition:

@@ -1,4 +1,7 @@
-"""Ready-made queue ``pdf``: invoices, reports, statements, contracts and HTML as PDF files."""
+"""Ready-made queue ``pdf``: invoices, reports, statements, contracts and HTML as PDF files.
+
+``toril.queues.pdf.firm_records`` needs the extra ``db``, and is imported by those who use it.
+"""
 
 from toril.queues.pdf.definition import pdf_queue
 from toril.queues.pdf.engines import EngineOptions
@@ -13,10 +16,11 @@ from toril.queues.pdf.payloads import (
     Seller,
     StatementPayload,
 )
-from toril.queues.pdf.processors import FindSeller
+from toril.queues.pdf.processors import CheckOwner, FindSeller
 from toril.queues.pdf.renderers.base import Margins, PdfRenderer, RenderError, RenderOptions
 
 __all__ = [
+    "CheckOwner",
     "ContractPayload",
     "CustomOptions",
     "CustomPayload",

@@ -16,6 +16,9 @@ from toril.queues.storage import FileStore
 FindSeller = Callable[[str], Awaitable[Seller | None]]
 """Looks up the firm with an id, as it stands at the head of documents; ``None`` if there is no such firm."""
 
+CheckOwner = Callable[[DocumentPayload], Awaitable[None]]
+"""Raises ``UnrecoverableError`` if the document is of a record that belongs to another firm than the job's."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentProcessor:
@@ -28,15 +31,19 @@ class DocumentProcessor:
     engines: Engines
     lay_out: LayOut
     find_seller: FindSeller | None = None
+    check_owner: CheckOwner | None = None
 
     async def __call__(self, payload: DocumentPayload, job: RunningJob) -> dict[str, Any]:
         """Run one job; progress is 10 when the data is checked, 40 laid out, 80 rendered, 100 stored.
 
         Raises:
             NotConfiguredError: the job names a renderer that is not installed.
+            UnrecoverableError: the document is of another firm's record.
             RenderError: the renderer failed; the next attempt may succeed.
         """
         renderer = self.engines.get(payload.options.renderer)
+        if self.check_owner is not None:
+            await self.check_owner(payload)
         await job.update_progress(10)
         firm = payload.firm
         if firm is None and self.find_seller is not None:

@@ -1,0 +1,122 @@
+"""What the application's database knows of a document: the firm at its head, and whose record it is of."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from typing import Final
+
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import select
+
+from toril.db.errors import RecordNotFoundError
+from toril.db.ids import is_id
+from toril.db.models import Contract, Firm, Invoice, Report
+from toril.db.session import Database
+from toril.errors import OptionError, UnrecoverableError
+from toril.queues.pdf.documents.base import DocumentPayload
+from toril.queues.pdf.fields import Logo
+from toril.queues.pdf.page import direction
+from toril.queues.pdf.payloads.contract import ContractPayload
+from toril.queues.pdf.payloads.firm import Seller
+from toril.queues.pdf.payloads.invoice import InvoicePayload
+from toril.queues.pdf.payloads.report import ReportPayload
+from toril.queues.storage import FileStore
+
+log = logging.getLogger(__name__)
+
+_LOGO: Final = TypeAdapter[str](Logo)
+
+
+class FirmRecords:
+    """The ``FindSeller`` and ``CheckOwner`` of installations with a database.
+
+    Args:
+        files: where the firms' logos are.
+    """
+
+    def __init__(self, database: Database, files: FileStore) -> None:
+        self.database = database
+        self.files = files
+
+    async def find_seller(self, firm_id: str) -> Seller | None:
+        """The firm as its record has it; a logo that cannot be used is left out.
+
+        Raises:
+            UnrecoverableError: something in its record cannot be printed, such as a VAT number that is none.
+        """
+        if not is_id(firm_id):
+            return None
+        async with self.database.reading() as session:
+            firm = await session.get(Firm, firm_id)
+        if firm is None:
+            return None
+        address = _address(firm)
+        in_arabic = direction(address) == "rtl"
+        try:
+            return Seller(
+                name_ar=firm.name_ar,
+                name_en=firm.name_en,
+                vat_number=firm.vat_number or None,
+                commercial_registration=firm.commercial_registration or "",
+                address_ar=address if in_arabic else "",
+                address_en="" if in_arabic else address,
+                phone=firm.phone or "",
+                email=firm.email or "",
+                bank_name=firm.bank_name or "",
+                iban=firm.iban or None,
+                logo=await self._logo(firm),
+            )
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()
+            )
+            raise UnrecoverableError(
+                f"firm {firm_id!r} cannot stand at the head of a document: {problems}; correct its record"
+            ) from error
+
+    async def check_owner(self, payload: DocumentPayload) -> None:
+        """Refuse the document of an invoice, a report or a contract that is another firm's.
+
+        One that the database does not know is the sender's own business: its data came with the job.
+
+        Raises:
+            RecordNotFoundError: it is another firm's, which the message does not say.
+        """
+        match payload:
+            case InvoicePayload():
+                await self._check(Invoice, payload.invoice_id, payload.firm_id)
+            case ReportPayload():
+                await self._check(Report, payload.report_id, payload.firm_id)
+            case ContractPayload():
+                await self._check(Contract, payload.contract_id, payload.firm_id)
+
+    async def _check(self, model: type[Invoice | Report | Contract], record_id: str, firm_id: str) -> None:
+        if not is_id(record_id):
+            return
+        async with self.database.reading() as session:
+            owner = await session.scalar(select(model.firm_id).where(model.id == record_id))
+        if owner is not None and owner != firm_id:
+            raise RecordNotFoundError(model.__tablename__.removesuffix("s"), record_id)
+
+    async def _logo(self, firm: Firm) -> str | None:
+        if not firm.logo_path:
+            return None
+        try:
+            content = await self.files.read(firm.logo_path)
+            kind = "png" if content.startswith(b"\x89PNG") else "jpeg"
+            return _LOGO.validate_python(f"data:image/{kind};base64,{base64.b64encode(content).decode()}")
+        except (OptionError, ValidationError) as error:
+            # A document without its picture is worth more than none.
+            log.warning("pdf_logo_unusable", extra={"firm_id": firm.id, "error": str(error)[:300]})
+            return None
+
+
+def _address(firm: Firm) -> str:
+    """Street and district on one line, the city with its postal code and a foreign country on the next."""
+    street = " ".join(filter(None, (firm.building_number, firm.street)))
+    comma = "، " if direction(f"{firm.street or ''} {firm.district or ''}") == "rtl" else ", "
+    city = " ".join(filter(None, (firm.city, firm.postal_code)))
+    country = "" if firm.country == "SA" else firm.country
+    lines = (comma.join(filter(None, (street, firm.district))), comma.join(filter(None, (city, country))))
+    return "\n".join(filter(None, lines))

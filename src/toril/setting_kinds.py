@@ -43,6 +43,15 @@ def folder(value: str) -> Path:
     return Path(value).expanduser()
 
 
+def file_store(value: str) -> Path | str:
+    """A folder, or a bucket."""
+    if "://" not in value:
+        return folder(value)
+    if not re.fullmatch(r"s3://[^/]+(/.*)?", value):
+        raise ValueError("it must be a folder or s3://bucket/prefix")
+    return value
+
+
 def prefix(value: str) -> str:
     """What the keys of queues may begin with."""
     if not re.fullmatch(r"[^\x00-\x1f*?\[\]\\@]{1,512}", value):
@@ -88,6 +97,14 @@ def origins(value: str) -> tuple[str, ...]:
         if not re.fullmatch(r"https?://([\w.-]+|\[[0-9a-fA-F:]+\])(:\d+)?/?", each):
             raise ValueError(f"{each} is not an origin such as https://assets.example.com")
     return listed
+
+
+def switch(value: str) -> bool:
+    """On or off."""
+    words = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
+    if value.lower() not in words:
+        raise ValueError("it must be on or off")
+    return words[value.lower()]
 
 
 def secret(value: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import toril.setting_kinds as kinds
 from toril.errors import ConfigurationError
@@ -21,6 +21,7 @@ from toril.setting_kinds import Setting
 
 LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 LOG_FORMATS: Final = ("text", "json")
+PDF_RENDERERS: Final = ("plutoprint", "chromium")
 SMS_PROVIDERS: Final = ("log", "unifonic", "taqnyat", "twilio")
 ZATCA_ENVIRONMENTS: Final = ("sandbox", "simulation", "production")
 
@@ -135,10 +136,76 @@ class Settings:
         default="Asia/Riyadh",
         metadata=kinds.row("TORIL_TIMEZONE", "time zone", kinds.zone, "Zone of schedules and documents."),
     )
-    files_path: Path = field(
+    files_path: Path | str = field(
         default=Path("$TORIL_HOME", "files"),
         metadata=kinds.row(
-            "TORIL_FILES", "folder", kinds.folder, "Where documents, reports and exports are kept."
+            "TORIL_FILES",
+            "folder, or s3://bucket/prefix",
+            kinds.file_store,
+            "Where documents, reports and exports are kept.",
+        ),
+    )
+    s3_endpoint: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "TORIL_S3_ENDPOINT",
+            "URL",
+            kinds.public_url,
+            "Address of the service that has the bucket: MinIO, Ceph, R2 and others.",
+            unset="that of AWS",
+        ),
+    )
+    s3_region: str | None = field(
+        default=None,
+        metadata=kinds.row("TORIL_S3_REGION", "text", kinds.text, "Its region.", unset="us-east-1"),
+    )
+    s3_access_key_id: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "TORIL_S3_ACCESS_KEY_ID",
+            "text",
+            kinds.text,
+            "Id of the access key of the bucket.",
+            unset="AWS_ACCESS_KEY_ID, or the role of the machine",
+        ),
+    )
+    s3_secret_access_key: str | None = field(
+        default=None,
+        metadata=kinds.row("TORIL_S3_SECRET_ACCESS_KEY", "text", kinds.text, "The key itself.", secret=True),
+    )
+    pdf_renderer: Literal["plutoprint", "chromium"] = field(
+        default="plutoprint",
+        metadata=kinds.row(
+            "TORIL_PDF_RENDERER",
+            ", ".join(PDF_RENDERERS),
+            kinds.one_of(*PDF_RENDERERS),
+            "What makes PDF files of jobs that do not say.",
+        ),
+    )
+    pdf_allow: tuple[str, ...] = field(
+        default=(),
+        metadata=kinds.row(
+            "TORIL_PDF_ALLOW",
+            "origins",
+            kinds.origins,
+            "Whence HTML of jobs may take pictures, styles and fonts: https://assets.example.com, with commas between.",
+            unset="no origin",
+        ),
+    )
+    chromium: Path | None = field(
+        default=None,
+        metadata=kinds.row(
+            "TORIL_CHROMIUM", "file", kinds.folder, "The browser for PDF files.", unset="one on PATH"
+        ),
+    )
+    chromium_sandbox: bool | None = field(
+        default=None,
+        metadata=kinds.row(
+            "TORIL_CHROMIUM_SANDBOX",
+            "on, off",
+            kinds.switch,
+            "Whether Chromium puts its own sandbox around pages.",
+            unset="on, but not for root",
         ),
     )
     outbox_path: Path = field(

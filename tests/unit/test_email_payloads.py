@@ -38,6 +38,7 @@ def test_every_field_is_taken_as_node_writes_it(queue: QueueDefinition) -> None:
         attachments=[
             {"filename": "فاتورة.pdf", "content": PDF, "contentType": "application/pdf"},
             {"filename": "logo.png", "path": "firm/logo.png", "contentId": "<logo>"},
+            {"filename": "b.pdf", "path": "s3://papers/prod/firm/pdf/b.pdf"},
         ],
         tags=[{"name": "firm", "value": "65f0c1"}],
     )

@@ -56,6 +56,9 @@ def check_folders(settings: Settings) -> Iterator[Finding]:
         ("TORIL_FILES", settings.files_path),
         ("TORIL_OUTBOX", settings.outbox_path),
     ):
+        if isinstance(folder, str):
+            yield _bucket(variable, folder)
+            continue
         place = folder.resolve()
         there = next(each for each in (place, *place.parents) if each.exists())
         if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
@@ -69,6 +72,13 @@ def check_folders(settings: Settings) -> Iterator[Finding]:
                 text=f"{place}: {there} {why}",
                 hint=f"set {variable} to a folder of your own",
             )
+
+
+def _bucket(variable: str, location: str) -> Finding:
+    if _is_installed("obstore"):
+        return Finding(level="ok", about=variable, text=f"files go to {location}")
+    text = f"files go to {location}, and the extra s3 is missing"
+    return Finding(level="wrong", about=variable, text=text, hint="pip install 'toril[s3]'")
 
 
 async def check_mail(settings: Settings) -> AsyncIterator[Finding]:

@@ -6,11 +6,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Unpack
 
-from toril.engine.options import JobOptions
-from toril.errors import QueueUnavailableError
-from toril.service import Options, QueueService, new_job_id
+from toril.engine.options import JobOptions, OptionArguments
+from toril.errors import OptionError, QueueStateError, QueueUnavailableError
+from toril.service import Options, QueueService, named, read_options
 
 log = logging.getLogger("toril.email_service")
 
@@ -39,8 +39,9 @@ class EmailService:
     """Sends mail by the queue ``email`` of a ``QueueService``.
 
     Every method takes ``use_queue``: false sends at once and returns when the provider has the mail. When the
-    queue's server cannot be reached, the mail is sent at once instead. The id is the same both ways, so that a job
-    which reached the server after all is recognised by providers that know idempotency keys (Resend, the outbox).
+    queue's server cannot be reached or takes no jobs, the mail is sent at once instead. The id is the same both ways,
+    so that a job which reached the server after all is recognised by providers that know idempotency keys (Resend, the
+    outbox). Job options are given as to ``QueueService``.
 
     Args:
         service: must have the queue ``email``.
@@ -54,7 +55,11 @@ class EmailService:
         self._definition = service.definitions["email"]
 
     async def send_email(
-        self, message: Mapping[str, Any], use_queue: bool = True, options: Options = None
+        self,
+        message: Mapping[str, Any],
+        use_queue: bool = True,
+        options: Options = None,
+        **given: Unpack[OptionArguments],
     ) -> dict[str, Any]:
         """Send one mail; ``message`` is the data of type ``transactional``.
 
@@ -64,9 +69,11 @@ class EmailService:
         Raises:
             PayloadError: the message is not acceptable; nothing was queued or sent.
             RetryableError, UnrecoverableError: sending at once failed.
-            QueueUnavailableError: the queue cannot take it, and it is not to be sent now (``delay``, ``repeat``).
+            QueueUnavailableError, QueueStateError: the queue cannot take it, and it is not to be sent now (``delay``,
+                ``repeat``).
+            OptionError: a bad option, or ``delay`` or ``repeat`` without the queue.
         """
-        return await self._send("transactional", message, use_queue, options)
+        return await self._send("transactional", message, use_queue, read_options(options, **given))
 
     async def send_template(
         self,
@@ -77,6 +84,7 @@ class EmailService:
         subject: str | None = None,
         use_queue: bool = True,
         options: Options = None,
+        **given: Unpack[OptionArguments],
     ) -> dict[str, Any]:
         """Send one mail made from a template; returns and raises as ``send_email``."""
         data: dict[str, Any] = {
@@ -86,7 +94,7 @@ class EmailService:
         }
         if subject is not None:
             data["subject"] = subject
-        return await self._send("template", data, use_queue, options)
+        return await self._send("template", data, use_queue, read_options(options, **given))
 
     async def send_bulk_emails(
         self,
@@ -97,6 +105,7 @@ class EmailService:
         text: str | None = None,
         use_queue: bool = True,
         options: Options = None,
+        **given: Unpack[OptionArguments],
     ) -> dict[str, Any]:
         """Send the same mail to many; see the type ``bulk``.
 
@@ -110,28 +119,32 @@ class EmailService:
         }
         if text is not None:
             data["text"] = text
-        return await self._send("bulk", data, use_queue, options)
+        return await self._send("bulk", data, use_queue, read_options(options, **given))
 
     async def _send(
-        self, job_type: str, message: Mapping[str, Any], use_queue: bool, options: Options
+        self, job_type: str, message: Mapping[str, Any], use_queue: bool, options: JobOptions
     ) -> dict[str, Any]:
         data = {"type": job_type, "data": dict(message)}
-        given = options if isinstance(options, JobOptions) else JobOptions.from_bull(options or {})
-        given = replace(given, job_id=given.job_id or new_job_id("email"))
-        if given.timestamp is None and given.delay is None:
+        is_for_now = options.delay is None and options.repeat is None
+        given = named("email", data, options)
+        if given.timestamp is None and is_for_now:
             # The ledger knows a bulk job by its id and this time.
             given = replace(given, timestamp=datetime.now(UTC))
         if not use_queue:
+            if not is_for_now:
+                raise OptionError(
+                    "mail that is sent at once takes no delay and no repeat; let it use the queue"
+                )
             return await self._send_at_once(given, data)
         try:
-            await self._service.add_job("email", data, given)
-        except QueueUnavailableError as error:
-            if given.delay is not None or given.repeat is not None:
-                raise  # it is not to be sent now
+            added = await self._service.add_job("email", data, given)
+        except (QueueUnavailableError, QueueStateError) as error:
+            if not is_for_now:
+                raise
             log.warning("email_queue_unavailable", extra={"job_id": given.job_id, "reason": str(error)})
             sent = await self._send_at_once(given, data)
             return {**sent, "fallback": True, "reason": str(error)}
-        return {"id": given.job_id, "success": True, "queued": True}
+        return {"id": added["jobId"], "success": True, "queued": True}
 
     async def _send_at_once(self, given: JobOptions, data: Mapping[str, Any]) -> dict[str, Any]:
         job_type, payload = self._definition.check(data)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
-from types import TracebackType
-from typing import Any, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Unpack
+
+import orjson
 
 from toril.engine.job import Job
-from toril.engine.options import JobOptions
-from toril.engine.queue import Queue
-from toril.errors import JobNotFoundError, OptionError
+from toril.engine.options import JobOptions, OptionArguments
+from toril.engine.queue import DEFAULT_NAME
+from toril.errors import ConfigurationError, OptionError, PayloadError
 from toril.queues.base import QueueDefinition
-from toril.queues.registry import open_queue
+from toril.service_queues import ServiceQueues
+
+if TYPE_CHECKING:
+    from toril.db.session import Database
 
 _BASE_36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 
@@ -22,166 +27,215 @@ _BASE_36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 Options = Mapping[str, Any] | JobOptions | None
 
 
-class QueueService:
+class QueueService(ServiceQueues):
     """Adds jobs, tells how they are, and controls queues, by the queue's name.
 
     Job data is ``{"type": …, "data": {…}}`` and checked against the queue's payload models when it is added, so
     that a mistake reaches the caller and not a worker at night.
 
+    All that adds jobs takes their options as Bull has them, ``options={"delay": 30_000}`` in milliseconds, as
+    ``JobOptions``, or as Python's keyword arguments, ``delay=30`` in seconds. All of it raises
+
+    - ``PayloadError``: the data does not fit its type; ``field`` is the path of the first bad value,
+    - ``OptionError``: no such queue, or a bad option,
+    - ``QueueUnavailableError``: the server cannot be reached.
+
     Args:
         definitions: the queues it knows; see ``toril.queues.registry``.
+        database: where ``generate_report`` saves the report that is asked for.
         queue_options: options of every ``Queue``: url, prefix, home, patience.
     """
 
-    def __init__(self, definitions: Iterable[QueueDefinition], **queue_options: Any) -> None:
-        self.definitions = {definition.name: definition for definition in definitions}
-        self.queues = {name: open_queue(d, **queue_options) for name, d in self.definitions.items()}
-
-    def queue(self, name: str) -> Queue:
-        """The queue of this name.
-
-        Raises:
-            OptionError: there is none.
-        """
-        queue = self.queues.get(name)
-        if queue is None:
-            near = get_close_matches(name, self.queues, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(self.queues))}"
-            raise OptionError(f"there is no queue {name!r}; {hint}")
-        return queue
+    def __init__(
+        self,
+        definitions: Iterable[QueueDefinition],
+        *,
+        database: Database | None = None,
+        **queue_options: Any,
+    ) -> None:
+        super().__init__(definitions, **queue_options)
+        self._database = database
 
     async def add_job(
-        self, queue_name: str, data: Mapping[str, Any], options: Options = None
+        self,
+        queue_name: str,
+        data: Mapping[str, Any],
+        options: Options = None,
+        **given: Unpack[OptionArguments],
     ) -> dict[str, Any]:
-        """Add a job; returns ``{jobId, queueName, data, options}``.
-
-        Raises:
-            PayloadError: the data does not fit its type; ``field`` is the path of the first bad value.
-            OptionError: no such queue, or a bad option.
-            QueueUnavailableError: the server cannot be reached.
-        """
-        queue, given = self._prepare(queue_name, data, options)
-        job = await queue.add("__default__", dict(data), **given)
-        return _added(queue_name, job)
+        """Add a job; returns ``{jobId, queueName, data, options}``."""
+        queue = self.queue(queue_name)
+        self.definitions[queue_name].check(data)
+        arguments = named(queue_name, data, read_options(options, **given)).given()
+        return _added(queue_name, await queue.add(DEFAULT_NAME, dict(data), **arguments))
 
     async def add_bulk_jobs(self, queue_name: str, jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Add many jobs, each ``{"data": …, "options": …}``; all are checked before the first is added."""
         queue = self.queue(queue_name)
         items = []
         for index, entry in enumerate(jobs):
-            if not isinstance(entry, Mapping) or "data" not in entry:
-                raise OptionError(f"jobs[{index}] must be an object with data, and options if there are any")
-            _, given = self._prepare(queue_name, entry["data"], entry.get("options"))
-            items.append(("__default__", dict(entry["data"]), given))
+            if not isinstance(entry, Mapping) or "data" not in entry or entry.keys() - {"data", "options"}:
+                raise OptionError(
+                    f"jobs[{index}] must be an object with data, options if there are any, and no more"
+                )
+            try:
+                self.definitions[queue_name].check(entry["data"])
+            except PayloadError as error:
+                raise PayloadError(f"jobs[{index}]: {error}", field=f"jobs.{index}.{error.field}") from error
+            arguments = named(queue_name, entry["data"], read_options(entry.get("options"))).given()
+            items.append((DEFAULT_NAME, dict(entry["data"]), arguments))
         return [_added(queue_name, job) for job in await queue.add_bulk(items)]
 
-    async def get_job_status(self, queue_name: str, job_id: str) -> dict[str, Any] | None:
-        """Where a job is and what came of it; None if there is no such job."""
-        queue = self.queue(queue_name)
-        job = await queue.get_job(job_id)
-        if job is None:
-            return None
-        return {
-            "jobId": job.id,
-            "queueName": queue_name,
-            "state": await job.state(),
-            "progress": job.progress,
-            "data": job.data,
-            "options": job.opts,
-            "timestamp": job.timestamp,
-            "processedOn": job.processed_on,
-            "finishedOn": job.finished_on,
-            "failedReason": job.failed_reason,
-            "returnValue": job.return_value,
-            "attemptsMade": job.attempts_made,
-            "stacktrace": job.stacktrace,
-        }
-
-    async def retry_job(self, queue_name: str, job_id: str) -> dict[str, Any]:
-        """Put a failed job back in its queue.
-
-        Raises:
-            JobNotFoundError, JobStateError, JobLockedError: see ``Job.retry``.
-        """
-        await (await self._job(queue_name, job_id)).retry()
-        return {"success": True, "jobId": job_id, "queueName": queue_name}
-
-    async def remove_job(self, queue_name: str, job_id: str) -> dict[str, Any]:
-        """Delete a job.
-
-        Raises:
-            JobNotFoundError: there is none. ``JobLockedError``: a worker holds it.
-        """
-        await (await self._job(queue_name, job_id)).remove()
-        return {"success": True, "jobId": job_id, "queueName": queue_name}
-
-    async def get_job_counts(self, queue_name: str) -> dict[str, int]:
-        """How many jobs are in each state."""
-        return dict(await self.queue(queue_name).counts())
-
-    async def pause_queue(self, queue_name: str) -> None:
-        """Let no worker take jobs of this queue."""
-        await self.queue(queue_name).pause()
-
-    async def resume_queue(self, queue_name: str) -> None:
-        """Undo ``pause_queue``."""
-        await self.queue(queue_name).resume()
-
-    async def send_email(self, email: Mapping[str, Any], options: Options = None) -> dict[str, Any]:
+    async def send_email(
+        self, email: Mapping[str, Any], options: Options = None, **given: Unpack[OptionArguments]
+    ) -> dict[str, Any]:
         """Queue one mail; ``email`` is the data of type ``transactional``."""
-        return await self.add_job("email", {"type": "transactional", "data": dict(email)}, options)
+        return await self._add("email", "transactional", email, options, given)
 
     async def send_bulk_emails(
-        self, recipients: Sequence[Mapping[str, Any]], subject: str, html: str, options: Options = None
+        self,
+        recipients: Sequence[Mapping[str, Any]],
+        subject: str,
+        html: str,
+        options: Options = None,
+        **given: Unpack[OptionArguments],
     ) -> dict[str, Any]:
         """Queue one job that mails all ``recipients``, each with their own values in place of ``{{name}}``."""
-        data = {"recipients": [dict(recipient) for recipient in recipients], "subject": subject, "html": html}
-        return await self.add_job("email", {"type": "bulk", "data": data}, options)
+        data = {"recipients": recipients, "subject": subject, "html": html}
+        return await self._add("email", "bulk", data, options, given)
 
     async def generate_pdf(
-        self, data: Mapping[str, Any], type: str = "invoice", options: Options = None
+        self,
+        data: Mapping[str, Any],
+        type: str = "invoice",
+        options: Options = None,
+        **given: Unpack[OptionArguments],
     ) -> dict[str, Any]:
         """Queue one PDF; ``data`` is that of the type."""
-        return await self.add_job("pdf", {"type": type, "data": dict(data)}, options)
+        return await self._add("pdf", type, data, options, given)
 
-    async def close(self) -> None:
-        """Close all queues and what their processors hold open. May be called twice."""
-        for queue in self.queues.values():
-            await queue.close()
-        for definition in self.definitions.values():
-            await definition.close()
+    async def send_notification(
+        self,
+        data: Mapping[str, Any],
+        type: str = "in-app",
+        options: Options = None,
+        **given: Unpack[OptionArguments],
+    ) -> dict[str, Any]:
+        """Queue one notification; ``data`` is that of the type."""
+        return await self._add("notification", type, data, options, given)
 
-    async def __aenter__(self) -> Self:
-        return self
+    async def generate_report(
+        self,
+        data: Mapping[str, Any],
+        type: str,
+        options: Options = None,
+        *,
+        requested_by: str | None = None,
+        **given: Unpack[OptionArguments],
+    ) -> dict[str, Any]:
+        """Queue one report, and save it as ``queued``, so that it is in the firm's list from now on.
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
+        A report that is repeated is not saved here: each of its runs saves one of its own.
 
-    async def _job(self, queue_name: str, job_id: str) -> Job[Any]:
-        job = await self.queue(queue_name).get_job(job_id)
-        if job is None:
-            raise JobNotFoundError(
-                job_id, f"queue {queue_name!r} has no job {job_id!r}: never added, removed, or trimmed"
-            )
-        return job
+        Args:
+            requested_by: id of the user who asks.
 
-    def _prepare(
-        self, queue_name: str, data: Mapping[str, Any], options: Options
-    ) -> tuple[Queue, dict[str, Any]]:
-        queue = self.queue(queue_name)
-        self.definitions[queue_name].check(data)
-        checked = options if isinstance(options, JobOptions) else JobOptions.from_bull(options or {})
-        given = checked.given()
-        given.setdefault("job_id", new_job_id(queue_name))
-        return queue, given
+        Returns:
+            As ``add_job``, with ``reportId``: that of the data if it has one; None when it is repeated.
+
+        Raises:
+            RecordNotFoundError: there is no such firm, or it has no such user.
+            ConfigurationError: the service was made without a database.
+        """
+        checked = read_options(options, **given)
+        self.queue("report")
+        job_type, payload = self.definitions["report"].check({"type": type, "data": data})
+        inner = dict(data)
+        job = {"type": type, "data": inner}
+        if "reportId" in data or checked.repeat is not None:
+            return await self.add_job("report", job, checked) | {"reportId": data.get("reportId")}
+        if self._database is None:
+            raise ConfigurationError("reports are saved: give QueueService(…, database=…) the records")
+        from toril.service_reports import QueuedReport  # needs the extra "db"
+
+        checked = named("report", job, checked)
+        assert checked.job_id is not None
+        report = QueuedReport(self._database, job_id=checked.job_id)
+        inner["reportId"] = await report.save(job_type.name, payload, requested_by=requested_by)
+        try:
+            added = await self.add_job("report", job, checked)
+        except Exception as error:
+            await report.not_queued(error)
+            raise
+        return added | {"reportId": await report.of(added["jobId"])}
+
+    async def schedule_cleanup(
+        self,
+        type: str,
+        data: Mapping[str, Any] | None = None,
+        options: Options = None,
+        **given: Unpack[OptionArguments],
+    ) -> dict[str, Any]:
+        """Queue one cleanup: now, later with ``delay``, or again and again with ``repeat``."""
+        return await self._add("cleanup", type, data or {}, options, given)
+
+    async def schedule_sync(
+        self,
+        type: str,
+        data: Mapping[str, Any] | None = None,
+        options: Options = None,
+        **given: Unpack[OptionArguments],
+    ) -> dict[str, Any]:
+        """Queue one sync: now, later with ``delay``, or again and again with ``repeat``."""
+        return await self._add("sync", type, data or {}, options, given)
+
+    async def _add(
+        self,
+        queue_name: str,
+        type: str,
+        data: Mapping[str, Any],
+        options: Options,
+        given: OptionArguments,
+    ) -> dict[str, Any]:
+        inner = dict(data) if isinstance(data, Mapping) else data
+        return await self.add_job(queue_name, {"type": type, "data": inner}, options, **given)
 
 
 def new_job_id(queue_name: str) -> str:
     """``<queue>-<ms>-<9 base-36 characters>``, unique without asking the server."""
     tail = "".join(secrets.choice(_BASE_36) for _ in range(9))
     return f"{queue_name}-{time.time_ns() // 1_000_000}-{tail}"
+
+
+def read_options(options: Options = None, **given: Unpack[OptionArguments]) -> JobOptions:
+    """Job options in either form.
+
+    Raises:
+        OptionError: an unknown or bad one, or both forms at once.
+    """
+    if options and given:
+        raise OptionError(f"options are given twice: as an object, and as {', '.join(given)}; choose one")
+    if given:
+        return JobOptions.from_dict(given)
+    return options if isinstance(options, JobOptions) else JobOptions.from_bull(options or {})
+
+
+def named(queue_name: str, data: Mapping[str, Any], options: JobOptions) -> JobOptions:
+    """The options with an id of ours, unless they have one: a new one, or for a schedule that of its type and data.
+
+    So the same schedule can be added whenever an application starts, and those of two firms do not replace each other,
+    though their times are the same.
+    """
+    if options.job_id is not None:
+        return options
+    return replace(options, job_id=new_job_id(queue_name) if options.repeat is None else _schedule_id(data))
+
+
+def _schedule_id(data: Mapping[str, Any]) -> str:
+    if not data.get("data"):
+        return str(data["type"])
+    text = orjson.dumps(data["data"], option=orjson.OPT_SORT_KEYS)
+    return f"{data['type']}-{hashlib.sha256(text).hexdigest()[:12]}"
 
 
 def _added(queue_name: str, job: Job[Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from tests.support.email_jobs import TEMPLATE_DATA, transactional
 from tests.support.email_ledger import bulk_sends, mail_database
 from tests.support.servers import RedisServer
 
+from toril import Repeat
 from toril.db.session import Database
 from toril.email_service import EmailService
 from toril.errors import OptionError, PayloadError, QueueUnavailableError, RetryableError, UnrecoverableError
@@ -217,3 +218,47 @@ async def test_the_queue_service_queues_bulk_mail(service: QueueService) -> None
     assert added["options"]["attempts"] == 5
     with pytest.raises(PayloadError, match="recipients: "):
         await service.send_bulk_emails([], "Hi", "<p>")
+
+
+async def test_options_come_in_both_forms(service: QueueService) -> None:
+    mail = EmailService(service)
+    for options, given in (({"delay": 60_000}, {}), (None, {"delay": 60})):
+        for sent in (
+            await mail.send_email(MAIL, options=options, **given),
+            await mail.send_template(
+                "a@b.example", "welcome", TEMPLATE_DATA["welcome"], options=options, **given
+            ),
+            await mail.send_bulk_emails(RECIPIENTS, "News", "<p>", options=options, **given),
+        ):
+            status = await service.get_job_status("email", sent["id"])
+            assert status is not None
+            assert (status["state"], status["options"]["delay"]) == ("delayed", 60_000)
+
+
+async def test_mail_can_be_repeated(service: QueueService) -> None:
+    mail = EmailService(service)
+    first, second = [await mail.send_email(MAIL, repeat=Repeat(cron="0 8 * * 0")) for _ in range(2)]
+    assert first == second
+    assert first["id"].startswith("repeat:")
+
+
+@pytest.mark.parametrize("given", [{"delay": 60}, {"repeat": Repeat(every=60)}])
+async def test_mail_for_later_needs_the_queue(
+    service: QueueService, outbox: OutboxProvider, given: Any
+) -> None:
+    with pytest.raises(OptionError, match="no delay and no repeat"):
+        await EmailService(service).send_email(MAIL, use_queue=False, **given)
+    assert await outbox.list() == []
+
+
+async def test_mail_goes_at_once_when_the_server_takes_nothing(
+    definition: QueueDefinition, outbox: OutboxProvider
+) -> None:
+    with RedisServer("valkey") as server:
+        async with QueueService([definition], url=server.url) as service:
+            connection = service.queue("email").connection
+            await connection.execute("CONFIG", "SET", "maxmemory", "1", repeat=True)
+            sent = await EmailService(service).send_email(MAIL)
+            assert (sent["success"], sent["fallback"]) == (True, True)
+            assert "out of memory" in sent["reason"]
+    assert len(await outbox.list()) == 1

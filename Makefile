@@ -23,7 +23,7 @@ setup: $(VENV)/.setup ## a virtual environment with Toril and its extras
 
 dev: $(VENV)/.dev ## the same with what the tests need
 
-demo: $(VENV)/.setup ## a firm's invoices to PDF and out by mail, through real workers
+demo: $(VENV)/.setup ## a firm's invoices to PDF and by mail, and a job of every other type
 	$(BIN)/toril demo
 
 serve: $(VENV)/.setup ## work the ready-made queues until Ctrl-C

@@ -124,7 +124,7 @@ def test_importing_toril_loads_no_extra_and_is_quick() -> None:
             [sys.executable, "-c", code], capture_output=True, text=True, check=True
         ).stdout.split()
         took.append(float(words[0]))
-        extras = {"pydantic", "jinja2", "httpx", "aiosmtplib", "plutoprint", "faker", "fastapi", "sqlalchemy", "typer",
+        extras = {"pydantic", "jinja2", "httpx", "aiosmtplib", "plutoprint", "fastapi", "sqlalchemy", "typer",
                   "rich", "pebble"}  # fmt: skip
         assert not extras & set(words[1:])
     # Of the processor's time, as the machine may be busy; 0.15 s is what is promised on an idle one.

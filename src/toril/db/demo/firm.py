@@ -69,10 +69,10 @@ async def add_demo_firm(
         make_time_entries(make, firm, cases, lawyers),
         [make_contract(make, firm, n, client) for n, client in enumerate(clients[:5], 1)],
         _reached_by(make, firm),
-        _left_behind(make, firm, users[0]),
     ):
         session.add_all(records)
         await session.flush()
+    leave_behind(session, make, firm, users[0])
     return firm
 
 
@@ -99,27 +99,27 @@ def _reached_by(make: Maker, firm: Firm) -> list[Base]:
     ]
 
 
-def _left_behind(make: Maker, firm: Firm, admin: User) -> list[Base]:
-    """What has had its time, so that the clean-up jobs find something."""
+def leave_behind(session: AsyncSession, make: Maker, firm: Firm, admin: User) -> None:
+    """Store what has had its time, so that the clean-up jobs find something; another seed leaves more."""
     long_ago = make.moment(make.today - timedelta(days=200))
-    records: list[Base] = []
     for n in range(20):
         at = long_ago + timedelta(hours=n)
         token = f"demo-{make.seed}-{n}"
-        records += [
-            Session(id=make.id(), user_id=admin.id, token_hash=token, created_at=at, expires_at=at),
-            OneTimeToken(
-                id=make.id(), user_id=admin.id, purpose=TokenPurpose.OTP, token_hash=token, expires_at=at
-            ),
-            AuditEntry(id=make.id(), firm_id=firm.id, user_id=admin.id, action="user.sign_in", at=at),
-            Notification(
-                id=make.id(),
-                firm_id=firm.id,
-                user_id=admin.id,
-                title="تم سداد فاتورة",
-                message=f"INV-{n + 1:04d}",
-                created_at=at,
-                read_at=at,
-            ),
-        ]
-    return records
+        session.add_all(
+            [
+                Session(id=make.id(), user_id=admin.id, token_hash=token, created_at=at, expires_at=at),
+                OneTimeToken(
+                    id=make.id(), user_id=admin.id, purpose=TokenPurpose.OTP, token_hash=token, expires_at=at
+                ),
+                AuditEntry(id=make.id(), firm_id=firm.id, user_id=admin.id, action="user.sign_in", at=at),
+                Notification(
+                    id=make.id(),
+                    firm_id=firm.id,
+                    user_id=admin.id,
+                    title="تم سداد فاتورة",
+                    message=f"INV-{n + 1:04d}",
+                    created_at=at,
+                    read_at=at,
+                ),
+            ]
+        )

@@ -37,7 +37,7 @@ def make_firm(make: Maker) -> Firm:
         phone="+966115550100",
         email="billing@firm.example",
         bank_name="البنك الأهلي السعودي",
-        iban="SA0310000011100000000100",
+        iban="SA0510000011100000000100",
     )
 
 

@@ -6,6 +6,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toril.engine.dead_letters import DEAD_LETTER
 from toril.engine.options import JobOptions
 from toril.engine.queue import Queue
 from toril.engine.worker import Worker
@@ -139,9 +140,11 @@ def _syncs(database: Database, vendors: Vendors | None) -> QueueDefinition:
 
 
 def open_queue(definition: QueueDefinition, **queue_options: Any) -> Queue:
-    """A queue with the definition's job options and its processor; takes the options of ``Queue``."""
+    """A queue with the definition's job options, its processor and dead letters; takes the options of ``Queue``."""
     options = JobOptions.from_bull({**DEFAULT_JOB_OPTIONS, **definition.job_options})
-    queue = Queue(definition.name, default_job_options=options, **queue_options)
+    queue = Queue(
+        definition.name, default_job_options=options, **{"dead_letter": DEAD_LETTER, **queue_options}
+    )
     queue.process(concurrency=definition.concurrency)(definition.process)
     return queue
 

@@ -10,11 +10,12 @@ import pytest
 from sqlalchemy import func, insert, select
 from tests.support.records import NOW, add_firm, add_user
 
-from toril.db.models import BulkSend, Notification, OneTimeToken, Session, TokenPurpose
+from toril.db.models import BulkSend, Delivery, Notification, OneTimeToken, Session, TokenPurpose
 from toril.db.repositories.purge import (
     Purge,
     expired_sessions,
     old_bulk_sends,
+    old_deliveries,
     read_notifications,
     spent_tokens,
 )
@@ -44,6 +45,7 @@ async def add_rows(database: Database) -> None:
             )
         for job, at in [("old", NOW - DAY), ("new", NOW)]:
             session.add(BulkSend(job=job, email="a@x.example", created_at=at))
+            session.add(Delivery(job=job, recipient="+966512345678", created_at=at))
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,7 @@ async def add_rows(database: Database) -> None:
         pytest.param(spent_tokens, OneTimeToken.token_hash, 3, id="tokens"),
         pytest.param(read_notifications, Notification.title, 1, id="notifications"),
         pytest.param(old_bulk_sends, BulkSend.job, 1, id="bulk sends"),
+        pytest.param(old_deliveries, Delivery.job, 1, id="deliveries"),
     ],
 )
 async def test_what_has_had_its_time_goes_and_the_rest_stays(

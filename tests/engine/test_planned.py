@@ -43,6 +43,7 @@ async def test_every_planned_job_is_one_its_queue_takes() -> None:
         "sessions": payloads.Sessions,
         "tokens": payloads.Tokens,
         "notifications": payloads.Notifications,
+        "deliveries": payloads.Deliveries,
         "audit-logs": payloads.AuditLogs,
         "failed-jobs": payloads.FailedJobs,
     }

@@ -15,7 +15,9 @@ from sqlalchemy import func, select
 from tests.support.steps import fail, take
 
 from toril.db.models.access import AuditEntry, OneTimeToken, Session, TokenPurpose
+from toril.db.models.deliveries import Delivery
 from toril.db.models.firms import Role, User
+from toril.db.models.mail import BulkSend
 from toril.db.models.notifications import Notification
 from toril.db.session import Database
 from toril.engine.queue import Queue
@@ -131,6 +133,30 @@ async def test_only_notifications_that_were_read_go(database: Database, definiti
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
+async def test_old_notes_of_what_was_sent_go(
+    database: Database, definition: QueueDefinition, dry_run: bool
+) -> None:
+    def days_ago(days: int) -> datetime:
+        return NOW - timedelta(days=days)
+
+    await add(
+        database,
+        *(Delivery(job=f"n:{n}", recipient="+966512345678", created_at=days_ago(31)) for n in range(700)),
+        Delivery(job="n:new", recipient="+966512345678", created_at=days_ago(29)),
+        *(BulkSend(job=f"e:{n}", email="a@b.example", created_at=days_ago(31)) for n in range(501)),
+        BulkSend(job="e:new", email="a@b.example", created_at=days_ago(29)),
+    )
+    job = Running("deliveries", dryRun=dry_run)
+    result = await definition.process(job)
+    deleted = 0 if dry_run else 1201
+    assert result == {"success": True, "dryRun": dry_run, "foundCount": 1201, "deletedCount": deleted}
+    left = await count(database, Delivery), await count(database, BulkSend)
+    assert left == ((701, 502) if dry_run else (1, 1))
+    assert job.progress == sorted(job.progress)
+    assert (await definition.process(Running("deliveries", retentionDays=7)))["deletedCount"] == sum(left)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
 async def test_old_audit_entries_are_archived_and_verified(
     database: Database,
     definition: QueueDefinition,
@@ -211,6 +237,7 @@ async def test_old_failed_jobs_of_all_queues_go(server_url: str, prefix: str) ->
         ("notifications", {"retentionDays": 1.5}, "retentionDays"),
         ("audit-logs", {"archiveAfterDays": 99_999}, "archiveAfterDays"),
         ("failed-jobs", {"olderThanDays": None}, "olderThanDays"),
+        ("deliveries", {"retentionDays": 6}, "retentionDays"),
         ("everything", {}, "unknown type 'everything'"),
     ],
 )

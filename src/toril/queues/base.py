@@ -33,7 +33,7 @@ class Payload(BaseModel):
     )
 
 
-Processor = Callable[[Any, RunningJob], Awaitable[dict[str, Any]]]
+Processor = Callable[[Any, RunningJob], Awaitable[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ class QueueDefinition:
         """
         try:
             job_type, payload = self.check(job.data)
-            return await job_type.process(payload, job)
+            return dict(await job_type.process(payload, job))
         except PayloadError as error:
             raise UnrecoverableError(str(error)) from error
 

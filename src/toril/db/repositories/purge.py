@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from toril.db.models.access import OneTimeToken, Session
+from toril.db.models.deliveries import Delivery
 from toril.db.models.mail import BulkSend
 from toril.db.models.notifications import Notification
 
@@ -17,7 +18,7 @@ from toril.db.models.notifications import Notification
 class Purge:
     """Rows of one table that may go. Delete them in short transactions, one ``delete_batch`` in each."""
 
-    model: type[Session] | type[OneTimeToken] | type[Notification] | type[BulkSend]
+    model: type[Session] | type[OneTimeToken] | type[Notification] | type[BulkSend] | type[Delivery]
     which: ColumnElement[bool]
 
     async def count(self, session: AsyncSession) -> int:
@@ -51,3 +52,8 @@ def read_notifications(before: datetime) -> Purge:
 def old_bulk_sends(before: datetime) -> Purge:
     """Records of bulk jobs from before a moment; choose one by which no such job can run again."""
     return Purge(BulkSend, BulkSend.created_at < before)
+
+
+def old_deliveries(before: datetime) -> Purge:
+    """Records of SMS and pushes from before a moment; choose one as for ``old_bulk_sends``."""
+    return Purge(Delivery, Delivery.created_at < before)

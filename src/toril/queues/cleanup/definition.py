@@ -26,6 +26,7 @@ def cleanup_queue(cleaner: Cleaner) -> QueueDefinition:
         ("sessions", payloads.Sessions, cleaner.sessions, "Sessions that have ended"),
         ("tokens", payloads.Tokens, cleaner.tokens, "One-time codes and tokens that are spent"),
         ("notifications", payloads.Notifications, cleaner.notifications, "Old notifications that were read"),
+        ("deliveries", payloads.Deliveries, cleaner.deliveries, "Old notes of what jobs have sent"),
         ("audit-logs", payloads.AuditLogs, cleaner.audit_logs, "Old audit entries, into an archive"),
         ("failed-jobs", payloads.FailedJobs, cleaner.failed_jobs, "Old failed jobs of all queues"),
     )

@@ -43,6 +43,15 @@ class Notifications(CleanupPayload):
     retention_days: _Days = 90
 
 
+class Deliveries(CleanupPayload):
+    """Notes of what jobs sent before ``retention_days`` ago, by which a job that runs again sends nothing twice.
+
+    A job from before then must not be able to run again, so a week is the least.
+    """
+
+    retention_days: Annotated[StrictInt, Field(ge=7, le=3650)] = 30
+
+
 class AuditLogs(CleanupPayload):
     """Entries of the audit log from before ``archive_after_days`` ago."""
 

@@ -7,15 +7,22 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from toril.db.repositories.purge import Purge, expired_sessions, read_notifications, spent_tokens
+from toril.db.repositories.purge import (
+    Purge,
+    expired_sessions,
+    old_bulk_sends,
+    old_deliveries,
+    read_notifications,
+    spent_tokens,
+)
 from toril.db.session import Database
 from toril.queues.base import RunningJob
 from toril.queues.cleanup.archive import AuditArchive
 from toril.queues.cleanup.files import Swept, is_rotated_log, sweep
 from toril.queues.cleanup.payloads import (
     AuditLogs,
+    Deliveries,
     FailedJobs,
     Notifications,
     OldLogs,
@@ -23,6 +30,7 @@ from toril.queues.cleanup.payloads import (
     TempFiles,
     Tokens,
 )
+from toril.queues.cleanup.results import ArchiveResult, CleanupResult, FailedJobsResult, FilesResult
 
 BATCH = 500
 
@@ -54,30 +62,35 @@ class Cleaner:
         self._archive = AuditArchive(database, archive_folder)
         self._purge_failed_jobs = purge_failed_jobs
 
-    async def old_logs(self, payload: OldLogs, job: RunningJob) -> dict[str, Any]:
+    async def old_logs(self, payload: OldLogs, job: RunningJob) -> FilesResult:
         """Delete rotated logs; a log that is being written is never one of them."""
         before = time.time() - payload.retention_days * 86_400
         return await self._sweep(self._log_folders, before, payload.dry_run, job, is_rotated_log)
 
-    async def temp_files(self, payload: TempFiles, job: RunningJob) -> dict[str, Any]:
+    async def temp_files(self, payload: TempFiles, job: RunningJob) -> FilesResult:
         """Delete temporary files."""
         before = time.time() - payload.max_age_hours * 3600
         return await self._sweep(self._temp_folders, before, payload.dry_run, job, lambda name: True)
 
-    async def sessions(self, payload: Sessions, job: RunningJob) -> dict[str, Any]:
+    async def sessions(self, payload: Sessions, job: RunningJob) -> CleanupResult:
         """Delete sessions that have ended."""
-        return await self._purge(expired_sessions(datetime.now(UTC)), payload.dry_run, job)
+        return await self._purge([expired_sessions(datetime.now(UTC))], payload.dry_run, job)
 
-    async def tokens(self, payload: Tokens, job: RunningJob) -> dict[str, Any]:
+    async def tokens(self, payload: Tokens, job: RunningJob) -> CleanupResult:
         """Delete one-time codes and tokens that can do nothing any more."""
-        return await self._purge(spent_tokens(datetime.now(UTC)), payload.dry_run, job)
+        return await self._purge([spent_tokens(datetime.now(UTC))], payload.dry_run, job)
 
-    async def notifications(self, payload: Notifications, job: RunningJob) -> dict[str, Any]:
+    async def notifications(self, payload: Notifications, job: RunningJob) -> CleanupResult:
         """Delete old notifications that were read."""
         before = datetime.now(UTC) - timedelta(days=payload.retention_days)
-        return await self._purge(read_notifications(before), payload.dry_run, job)
+        return await self._purge([read_notifications(before)], payload.dry_run, job)
 
-    async def audit_logs(self, payload: AuditLogs, job: RunningJob) -> dict[str, Any]:
+    async def deliveries(self, payload: Deliveries, job: RunningJob) -> CleanupResult:
+        """Delete old notes of what jobs have sent: SMS and pushes, and mails of bulk jobs."""
+        before = datetime.now(UTC) - timedelta(days=payload.retention_days)
+        return await self._purge([old_deliveries(before), old_bulk_sends(before)], payload.dry_run, job)
+
+    async def audit_logs(self, payload: AuditLogs, job: RunningJob) -> ArchiveResult:
         """Archive old entries of the audit log, verify the archive, and delete them."""
         before = datetime.now(UTC) - timedelta(days=payload.archive_after_days)
         found = deleted = 0
@@ -94,24 +107,24 @@ class Cleaner:
         await job.update_progress(100)
         return {**_result(payload.dry_run, found, deleted), "archivedFiles": archives}
 
-    async def failed_jobs(self, payload: FailedJobs, job: RunningJob) -> dict[str, Any]:
+    async def failed_jobs(self, payload: FailedJobs, job: RunningJob) -> FailedJobsResult:
         """Delete old failed jobs of all queues."""
         queues = await self._purge_failed_jobs(payload.older_than_days * 86_400, payload.dry_run)
         found = sum(queues.values())
         await job.update_progress(100)
         return {**_result(payload.dry_run, found, 0 if payload.dry_run else found), "queues": queues}
 
-    async def _purge(self, purge: Purge, dry_run: bool, job: RunningJob) -> dict[str, Any]:
+    async def _purge(self, purges: Sequence[Purge], dry_run: bool, job: RunningJob) -> CleanupResult:
         async with self._database.reading() as session:
-            found = await purge.count(session)
+            found = sum([await purge.count(session) for purge in purges])
         deleted = 0
-        while not dry_run:
-            async with self._database.session() as session:
-                batch = await purge.delete_batch(session, limit=BATCH)
-            deleted += batch
-            await job.update_progress(min(99, round(100 * deleted / max(found, 1))))
-            if batch < BATCH:
-                break
+        for purge in () if dry_run else purges:
+            batch = BATCH
+            while batch == BATCH:
+                async with self._database.session() as session:
+                    batch = await purge.delete_batch(session, limit=BATCH)
+                deleted += batch
+                await job.update_progress(min(99, round(100 * deleted / max(found, 1))))
         await job.update_progress(100)
         return _result(dry_run, max(found, deleted), deleted)
 
@@ -122,7 +135,7 @@ class Cleaner:
         dry_run: bool,
         job: RunningJob,
         wanted: Callable[[str], bool],
-    ) -> dict[str, Any]:
+    ) -> FilesResult:
         all_swept = Swept()
         for number, folder in enumerate(folders, 1):
             swept = await asyncio.to_thread(sweep, folder, before=before, dry_run=dry_run, wanted=wanted)
@@ -140,5 +153,5 @@ class Cleaner:
         }
 
 
-def _result(dry_run: bool, found: int, deleted: int) -> dict[str, Any]:
+def _result(dry_run: bool, found: int, deleted: int) -> CleanupResult:
     return {"success": True, "dryRun": dry_run, "foundCount": found, "deletedCount": deleted}

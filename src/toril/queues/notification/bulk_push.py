@@ -7,7 +7,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from toril.db.models.mail import SendStatus
@@ -20,6 +20,7 @@ from toril.queues.job_key import job_key
 from toril.queues.notification.ledger import Ledger
 from toril.queues.notification.payloads import BulkPush, PushUser, Subscription
 from toril.queues.notification.push import EXPIRED, forget, require_keys, tag_of
+from toril.queues.notification.results import BulkPushResult, BulkPushRow
 from toril.queues.notification.web_push import SubscriptionGoneError, WebPush
 
 #: Passing faults of a push service in a row: then it is the service, and the rest of its pushes wait for the next
@@ -40,7 +41,7 @@ class BulkPushNotifier:
     database: Database
     parallel: int = 20
 
-    async def __call__(self, payload: BulkPush, job: RunningJob) -> dict[str, Any]:
+    async def __call__(self, payload: BulkPush, job: RunningJob) -> BulkPushResult:
         """Send one push to many browsers.
 
         What has been sent is noted as it goes. When some could not be sent for a passing fault, the job is tried
@@ -122,7 +123,7 @@ class _Run:
         if self.refused and not sent:
             raise next(iter(self.refused.values()))
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> BulkPushResult:
         """What the job returns."""
         results = [self._result_of(user) for user in self.payload.users]
         sent = sum(each["success"] for each in results)
@@ -168,19 +169,19 @@ class _Run:
             return DeliveryNote(status=SendStatus.FAILED, error=str(error)[:500])
         return DeliveryNote(status=SendStatus.SENT)
 
-    def _result_of(self, user: PushUser) -> dict[str, Any]:
-        failed: dict[str, Any] = {"userId": user.user_id, "success": False}
+    def _result_of(self, user: PushUser) -> BulkPushRow:
+        failed: BulkPushRow = {"userId": user.user_id, "success": False}
         if user.subscription is None:
-            return failed | {"error": "No subscription"}
+            return {**failed, "error": "No subscription"}
         recipient = recipient_of(user.user_id, user.subscription)
         note = self.ledger.notes.get(recipient)
         if note is None:
-            return failed | {"error": str(self.later.get(recipient) or self.refused[recipient])[:500]}
+            return {**failed, "error": str(self.later.get(recipient) or self.refused[recipient])[:500]}
         if note.status is SendStatus.SENT:
             return {"userId": user.user_id, "success": True}
         if note.error == EXPIRED:
-            return failed | {"expired": True, "error": EXPIRED}
-        return failed | {"error": note.error}
+            return {**failed, "expired": True, "error": EXPIRED}
+        return {**failed, "error": note.error}
 
 
 def recipient_of(user_id: str, subscription: Subscription) -> str:

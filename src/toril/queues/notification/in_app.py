@@ -20,6 +20,7 @@ from toril.queues.base import RunningJob
 from toril.queues.job_key import job_key
 from toril.queues.notification.live import LiveEvents, user_room
 from toril.queues.notification.payloads import InApp
+from toril.queues.notification.results import InAppResult
 
 log = logging.getLogger("toril.queues.notification")
 
@@ -37,7 +38,7 @@ class InAppNotifier:
     database: Database
     live: LiveEvents | None = None
 
-    async def __call__(self, payload: InApp, job: RunningJob) -> dict[str, Any]:
+    async def __call__(self, payload: InApp, job: RunningJob) -> InAppResult:
         """Store one notification, once for a job, and tell the user's open windows.
 
         The record is what counts: a job whose event could not be sent succeeds, and says so in its log. An attempt

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from toril.db.repositories.notifications import PushSubscriptions
 from toril.db.session import Database
@@ -13,6 +13,7 @@ from toril.errors import NotConfiguredError
 from toril.queues.base import RunningJob
 from toril.queues.job_key import job_key
 from toril.queues.notification.payloads import Push, Subscription
+from toril.queues.notification.results import PushResult
 from toril.queues.notification.web_push import SubscriptionGoneError, WebPush
 from toril.queues.ssrf import BlockedAddressError
 
@@ -31,7 +32,7 @@ class PushNotifier:
     web_push: WebPush | None
     database: Database
 
-    async def __call__(self, payload: Push, job: RunningJob) -> dict[str, Any]:
+    async def __call__(self, payload: Push, job: RunningJob) -> PushResult:
         """Send one push.
 
         Returns:
@@ -43,7 +44,7 @@ class PushNotifier:
         """
         web_push = require_keys(self.web_push)
         await job.update_progress(10)
-        result = {"success": True, "userId": payload.user_id, "title": payload.title}
+        result: PushResult = {"success": True, "userId": payload.user_id, "title": payload.title}
         try:
             await web_push.send(payload.subscription, payload, tag=tag_of(job))
         except SubscriptionGoneError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
 
 from toril.db.models.mail import SendStatus
 from toril.db.repositories.deliveries import Deliveries, DeliveryNote
@@ -15,6 +14,7 @@ from toril.queues.job_key import job_key
 from toril.queues.notification.payloads import Sms
 from toril.queues.notification.phones import masked
 from toril.queues.notification.providers.base import SentSms, SmsMessage, SmsProvider
+from toril.queues.notification.results import SmsResult
 from toril.queues.notification.segments import count_segments
 
 log = logging.getLogger("toril.queues.notification")
@@ -35,7 +35,7 @@ class SmsSender:
     database: Database
     max_segments: int = 10
 
-    async def __call__(self, payload: Sms, job: RunningJob) -> dict[str, Any]:
+    async def __call__(self, payload: Sms, job: RunningJob) -> SmsResult:
         """Send one SMS.
 
         Returns:

@@ -17,6 +17,7 @@ from toril.queues.base import RunningJob
 from toril.queues.guarded_client import GuardedAnswer, GuardedClient
 from toril.queues.job_key import job_key
 from toril.queues.notification.payloads import Webhook
+from toril.queues.notification.results import WebhookResult
 from toril.queues.notification.signature import WebhookSigner
 from toril.queues.retry_after import retry_after_seconds
 from toril.queues.ssrf import BlockedAddressError
@@ -42,7 +43,7 @@ class WebhookCaller:
     within: float = 10.0
     redirects: int = 3
 
-    async def __call__(self, payload: Webhook, job: RunningJob) -> dict[str, Any]:
+    async def __call__(self, payload: Webhook, job: RunningJob) -> WebhookResult:
         """Call one webhook. A receiver can get it more than once, each time with the same ``webhook-id``.
 
         Returns:

@@ -16,8 +16,10 @@ from toril.queues.cleanup.definition import cleanup_queue
 from toril.queues.cleanup.failed_jobs import FailedJobs
 from toril.queues.cleanup.processors import Cleaner
 from toril.queues.notification import Channels, SocketEvents, choose_signer, choose_sms_provider, choose_vapid
+from toril.queues.pdf.engines import EngineOptions
 from toril.queues.registry import ready_made_queues
-from toril.queues.storage import LocalFileStore
+from toril.queues.ssrf import Guard
+from toril.queues.storage import FileStore, open_file_store
 from toril.queues.sync.choice import choose_vendors
 from toril.queues.sync.definition import Vendors
 from toril.queues.sync.zatca import choose_zatca
@@ -53,11 +55,13 @@ async def open_installation(settings: Settings, *, patience: float = PATIENCE) -
             raise ConfigurationError("sending mail needs FROM_EMAIL, the sender's address")
         server: dict[str, Any] = {"url": settings.redis_url, "prefix": settings.prefix, "home": settings.home}
         definitions = ready_made_queues(
-            files=LocalFileStore(settings.files_path),
+            files=file_store(settings),
+            engines=pdf_engines(settings),
             outbox=settings.outbox_path,
             from_email=settings.from_email or UNSET_SENDER,
             from_name=settings.from_name or "",
             resend_api_key=settings.resend_api_key,
+            resend_url=settings.resend_url,
             smtp_url=settings.smtp_url,
             database=database,
             public_url=settings.reached_at(),
@@ -76,8 +80,36 @@ async def open_installation(settings: Settings, *, patience: float = PATIENCE) -
             purge_failed_jobs=FailedJobs(names, **server).purge,
         )
         definitions["cleanup"] = cleanup_queue(cleaner)
-        async with QueueService(definitions.values(), **server, patience=patience) as service:
+        async with QueueService(
+            definitions.values(), database=database, **server, patience=patience
+        ) as service:
             yield Installation(database, service)
+
+
+def file_store(settings: Settings) -> FileStore:
+    """Where files are kept: a folder, or a bucket of S3.
+
+    Raises:
+        ConfigurationError: it is in S3, and the extra for it is not installed.
+        OptionError: it cannot be the name of a bucket, or what keys begin with.
+    """
+    return open_file_store(
+        settings.files_path,
+        endpoint=settings.s3_endpoint,
+        region=settings.s3_region,
+        access_key_id=settings.s3_access_key_id,
+        secret_access_key=settings.s3_secret_access_key,
+    )
+
+
+def pdf_engines(settings: Settings) -> EngineOptions:
+    """The renderers of the queue ``pdf``."""
+    return EngineOptions(
+        default=settings.pdf_renderer,
+        chromium=settings.chromium,
+        chromium_sandbox=settings.chromium_sandbox,
+        allow=settings.pdf_allow,
+    )
 
 
 def _vendors(settings: Settings, database: Database) -> Vendors:
@@ -112,4 +144,5 @@ def _channels(settings: Settings) -> Channels:
             contact=settings.contact_email,
         ),
         webhook_signer=choose_signer(settings.webhook_secret),
+        guard=Guard.for_development(*settings.allowed_networks) if settings.allowed_networks else Guard(),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -97,6 +98,11 @@ def origins(value: str) -> tuple[str, ...]:
         if not re.fullmatch(r"https?://([\w.-]+|\[[0-9a-fA-F:]+\])(:\d+)?/?", each):
             raise ValueError(f"{each} is not an origin such as https://assets.example.com")
     return listed
+
+
+def networks(value: str) -> tuple[str, ...]:
+    """Networks or addresses, with commas between them."""
+    return tuple(str(ip_network(part.strip(), strict=False)) for part in value.split(",") if part.strip())
 
 
 def switch(value: str) -> bool:

@@ -223,6 +223,16 @@ class Settings:
             "RESEND_API_KEY", "text", kinds.text, "Send mail by Resend with this key.", secret=True
         ),
     )
+    resend_url: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "RESEND_URL",
+            "URL",
+            kinds.public_url,
+            "Resend's API, if it is reached elsewhere.",
+            unset="https://api.resend.com",
+        ),
+    )
     smtp_url: str | None = field(
         default=None,
         metadata=kinds.row(
@@ -295,6 +305,16 @@ class Settings:
             secret=True,
         ),
     )
+    allowed_networks: tuple[str, ...] = field(
+        default=(),
+        metadata=kinds.row(
+            "TORIL_ALLOWED_NETWORKS",
+            "networks",
+            kinds.networks,
+            "Inner networks that webhooks and pushes may go to, also by http: 10.1.0.0/16, with commas between.",
+            unset="none: public addresses only, by https",
+        ),
+    )
     socketio_channel: str = field(
         default="socketio",
         metadata=kinds.row(
@@ -315,10 +335,30 @@ class Settings:
             secret=True,
         ),
     )
+    exchange_rate_url: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "EXCHANGE_RATE_URL",
+            "URL",
+            kinds.public_url,
+            "Read exchange rates only here: a service that answers as open.er-api.com does.",
+            unset="those that are free",
+        ),
+    )
     stripe_secret_key: str | None = field(
         default=None,
         metadata=kinds.row(
             "STRIPE_SECRET_KEY", "text", kinds.text, "Look payments up at Stripe.", secret=True
+        ),
+    )
+    stripe_url: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "STRIPE_URL",
+            "URL",
+            kinds.public_url,
+            "Stripe's API, if it is reached elsewhere.",
+            unset="https://api.stripe.com",
         ),
     )
     moyasar_secret_key: str | None = field(
@@ -329,6 +369,16 @@ class Settings:
             kinds.text,
             "Look payments by mada and STC Pay up at Moyasar.",
             secret=True,
+        ),
+    )
+    moyasar_url: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "MOYASAR_URL",
+            "URL",
+            kinds.public_url,
+            "Moyasar's API, if it is reached elsewhere.",
+            unset="https://api.moyasar.com/v1",
         ),
     )
     hyperpay_access_token: str | None = field(

@@ -43,6 +43,7 @@ def ready_made_queues(
     from_email: str,
     from_name: str = "",
     resend_api_key: str | None = None,
+    resend_url: str | None = None,
     smtp_url: str | None = None,
     database: Database | None = None,
     public_url: str | None = None,
@@ -72,7 +73,9 @@ def ready_made_queues(
     Raises:
         ConfigurationError: a value is not acceptable, or an extra is not installed.
     """
-    provider = choose_provider(resend_api_key=resend_api_key, smtp_url=smtp_url, outbox=outbox)
+    provider = choose_provider(
+        resend_api_key=resend_api_key, resend_url=resend_url, smtp_url=smtp_url, outbox=outbox
+    )
     definitions = [
         email_queue(
             provider,

@@ -98,7 +98,11 @@ def email_queue(
 
 
 def choose_provider(
-    *, resend_api_key: str | None = None, smtp_url: str | None = None, outbox: Path | str
+    *,
+    resend_api_key: str | None = None,
+    resend_url: str | None = None,
+    smtp_url: str | None = None,
+    outbox: Path | str,
 ) -> EmailProvider:
     """The provider the settings ask for: Resend with a key, else SMTP with a URL, else the outbox folder.
 
@@ -111,7 +115,7 @@ def choose_provider(
         if resend_api_key:
             from toril.queues.email.providers.resend import ResendProvider
 
-            return ResendProvider(resend_api_key)
+            return ResendProvider(resend_api_key, base_url=resend_url)
         from toril.queues.email.providers.smtp import SmtpProvider
 
         return SmtpProvider(smtp_url or "")

@@ -22,8 +22,11 @@ from toril.queues.sync.zatca.processor import ZatcaInvoices
 def choose_vendors(
     *,
     exchange_rate_api_key: str | None = None,
+    exchange_rate_url: str | None = None,
     stripe_secret_key: str | None = None,
+    stripe_url: str | None = None,
     moyasar_secret_key: str | None = None,
+    moyasar_url: str | None = None,
     hyperpay_access_token: str | None = None,
     hyperpay_mada_entity_id: str | None = None,
     hyperpay_url: str | None = None,
@@ -60,9 +63,9 @@ def choose_vendors(
     """
     gateways: dict[str, PaymentGateway] = {}
     if stripe_secret_key:
-        gateways["stripe"] = Stripe(stripe_secret_key)
+        gateways["stripe"] = Stripe(stripe_secret_key, base_url=stripe_url)
     if moyasar_secret_key:
-        gateways["mada"] = gateways["stcpay"] = Moyasar(moyasar_secret_key)
+        gateways["mada"] = gateways["stcpay"] = Moyasar(moyasar_secret_key, base_url=moyasar_url)
     if _all_or_none(
         "HyperPay",
         HYPERPAY_ACCESS_TOKEN=hyperpay_access_token,
@@ -124,9 +127,18 @@ def choose_vendors(
             client_secret=sadad_client_secret or "",
         )
     wathq = Wathq(wathq_api_key, base_url=wathq_url) if wathq_api_key else None
-    keyed = [ErApi(exchange_rate_api_key)] if exchange_rate_api_key else []
+    keyed = (
+        [ErApi(exchange_rate_api_key, base_url=exchange_rate_url)]
+        if exchange_rate_api_key or exchange_rate_url
+        else []
+    )
     return Vendors(
-        rates=(*keyed, *free_rates()), gateways=gateways, lean=lean, bills=bills, wathq=wathq, zatca=zatca
+        rates=keyed if exchange_rate_url else (*keyed, *free_rates()),
+        gateways=gateways,
+        lean=lean,
+        bills=bills,
+        wathq=wathq,
+        zatca=zatca,
     )
 
 

@@ -43,7 +43,7 @@ class ResendProvider:
         self,
         api_key: str,
         *,
-        base_url: str = "https://api.resend.com",
+        base_url: str | None = None,
         connect_timeout: float = 5.0,
         read_timeout: float = 30.0,
         total_timeout: float = 120.0,
@@ -53,6 +53,7 @@ class ResendProvider:
         api_key = api_key.strip()
         if not api_key or not api_key.isascii() or not api_key.isprintable():
             raise ConfigurationError("RESEND_API_KEY must be a key as Resend shows it, re_ and letters")
+        base_url = base_url or "https://api.resend.com"
         parts = urlsplit(base_url)
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
             raise ConfigurationError(f"base_url {base_url!r} must be https, or the key would travel in clear")

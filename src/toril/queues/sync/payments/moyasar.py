@@ -33,9 +33,11 @@ class Moyasar:
 
     name = "moyasar"
 
-    def __init__(self, secret_key: str, *, base_url: str = "https://api.moyasar.com/v1") -> None:
+    def __init__(self, secret_key: str, *, base_url: str | None = None) -> None:
         self._key = secret_key
-        self._client = VendorClient("Moyasar", base_url, read_timeout=20, total_timeout=30)
+        self._client = VendorClient(
+            "Moyasar", base_url or "https://api.moyasar.com/v1", read_timeout=20, total_timeout=30
+        )
 
     async def fetch(self, payment: Payment) -> GatewayPayment:
         their_id = require_id(payment, "Moyasar")

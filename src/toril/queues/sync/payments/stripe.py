@@ -35,10 +35,14 @@ class Stripe:
 
     name = "stripe"
 
-    def __init__(self, secret_key: str, *, base_url: str = "https://api.stripe.com") -> None:
+    def __init__(self, secret_key: str, *, base_url: str | None = None) -> None:
         self._key = secret_key
         self._client = VendorClient(
-            "Stripe", base_url, headers={"Stripe-Version": _VERSION}, read_timeout=20, total_timeout=30
+            "Stripe",
+            base_url or "https://api.stripe.com",
+            headers={"Stripe-Version": _VERSION},
+            read_timeout=20,
+            total_timeout=30,
         )
 
     async def fetch(self, payment: Payment) -> GatewayPayment:

@@ -14,8 +14,10 @@ from toril.queues.report.aging import make_aging
 from toril.queues.report.analytics import make_analytics
 from toril.queues.report.custom import make_custom
 from toril.queues.report.export import make_export
+from toril.queues.report.files import ReportFiles, folder_of
 from toril.queues.report.financial import make_financial
 from toril.queues.report.making import Maker
+from toril.queues.report.naming import Claim, JobNames
 from toril.queues.report.payloads import (
     Analytics,
     ClientAging,
@@ -58,6 +60,7 @@ class ReportQueue(QueueDefinition):
     """The queue ``report``, which keeps the saved reports in step with jobs that no processor has seen, too."""
 
     saved: SavedReports
+    files: FileStore
 
     async def process(self, job: RunningJob) -> dict[str, Any]:
         """Run one job. A saved report that waits for it fails with it, when its data is refused for example."""
@@ -69,9 +72,16 @@ class ReportQueue(QueueDefinition):
             raise
 
     async def on_failed(self, job: RunningJob | None, error: BaseException) -> None:
-        """Fail the saved report of a job whose workers were killed too often: a listener for ``failed``."""
-        if job is not None and isinstance(error, StalledError):
-            await self.saved.give_up(job, error)
+        """Tidy up after a job whose workers were killed too often: a listener for the event ``failed``.
+
+        Its saved report fails, and what it had written of its file goes.
+        """
+        if job is None or not isinstance(error, StalledError):
+            return
+        await self.saved.give_up(job, error)
+        if claim := Claim.of(job.data):
+            drafts = ReportFiles(self.files, folder_of(claim.type))
+            await drafts.remove_drafts(firm_id=claim.firm_id, key=JobNames.of(job, claim.firm_id).key)
 
 
 def _present() -> datetime:
@@ -110,6 +120,7 @@ def report_queue(
     )
     return ReportQueue(
         saved=SavedReports(database, now),
+        files=files,
         name="report",
         types={each.name: each for each in types},
         job_options=JOB_OPTIONS,

@@ -20,6 +20,11 @@ from toril.errors import RetryableError
 from toril.queues.storage import FileStore, LocalFileStore, StoredFile
 
 
+def folder_of(type: str) -> str:
+    """Where the files of a type's jobs are, below the firm's folder."""
+    return "exports" if type == "data-export" else "reports"
+
+
 @runtime_checkable
 class TakesFiles(Protocol):
     """A file store that takes a finished file from this machine's disk, however large.
@@ -56,6 +61,10 @@ class ReportFiles:
             # Not in a thread: when the task was cancelled there is no waiting any more.
             shutil.rmtree(folder, ignore_errors=True)
 
+    async def remove_drafts(self, *, firm_id: str, key: str) -> None:
+        """Remove what runs of a job left that nobody goes on with."""
+        await asyncio.to_thread(self._remove, self._parent(firm_id), key)
+
     async def publish(self, draft: Path, *, firm_id: str, name: str) -> StoredFile:
         """Put a finished file in its place.
 
@@ -79,17 +88,23 @@ class ReportFiles:
         return await self.store.save(firm_id=firm_id, folder=self.folder, name=name, content=content)
 
     def _open(self, firm_id: str, key: str) -> Path:
-        # Beside the finished files, so that the last step is a rename.
-        if isinstance(self.store, LocalFileStore):
-            parent = self.store.root / firm_id / self.folder
-        else:
-            parent = Path(tempfile.gettempdir())
+        parent = self._parent(firm_id)
         parent.mkdir(parents=True, exist_ok=True)
-        for left in parent.glob(f".report-{key}-*"):
-            shutil.rmtree(left, ignore_errors=True)
+        self._remove(parent, key)
         folder = parent / f".report-{key}-{secrets.token_hex(4)}"
         folder.mkdir(mode=0o700)
         return folder
+
+    def _parent(self, firm_id: str) -> Path:
+        # Beside the finished files, so that the last step is a rename.
+        if isinstance(self.store, LocalFileStore):
+            return self.store.root / firm_id / self.folder
+        return Path(tempfile.gettempdir())
+
+    @staticmethod
+    def _remove(parent: Path, key: str) -> None:
+        for left in parent.glob(f".report-{key}-*"):
+            shutil.rmtree(left, ignore_errors=True)
 
     @staticmethod
     def _move(draft: Path, target: Path) -> StoredFile:

@@ -11,7 +11,7 @@ from toril.db.session import Database
 from toril.errors import NotConfiguredError
 from toril.queues.base import RunningJob
 from toril.queues.report.documents import letterhead
-from toril.queues.report.files import ReportFiles
+from toril.queues.report.files import ReportFiles, folder_of
 from toril.queues.report.making import Made, Maker, Making
 from toril.queues.report.payloads import Custom, ReportRequest
 from toril.queues.report.saved import SavedReport, SavedReports
@@ -84,8 +84,7 @@ class ReportProcessor:
                 await job.update_progress(percent)
 
         await tell(0)
-        folder = "exports" if self.type == "data-export" else "reports"
-        files = ReportFiles(office.files, folder)
+        files = ReportFiles(office.files, folder_of(self.type))
         async with files.draft(firm_id=report.firm_id, key=report.key) as draft:
             made = await self.make(
                 payload,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -14,7 +13,6 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import or_, select
 
 from toril.db.errors import RecordNotFoundError
-from toril.db.ids import is_id
 from toril.db.models import Firm, GeneratedFile, Report, ReportStatus
 from toril.db.repositories.reports import Reports
 from toril.db.session import Database
@@ -22,14 +20,12 @@ from toril.db.upsert import insert_new, upsert
 from toril.engine.outcome import attempts_of
 from toril.errors import ConfigurationError, NotConfiguredError, PayloadError, UnrecoverableError
 from toril.queues.base import RunningJob
-from toril.queues.job_key import job_key
 from toril.queues.report.files import DraftTakenError
+from toril.queues.report.naming import QUEUE, Claim, JobNames
 from toril.queues.report.payloads import ReportRequest
 from toril.queues.storage import StoredFile
 
 log = logging.getLogger("toril.queues.report")
-
-QUEUE: Final = "report"
 
 #: Seconds that noting how a report ended may take when its job was stopped.
 _LAST_WORDS: Final = 5.0
@@ -65,14 +61,14 @@ class SavedReports:
             PayloadError: ``reportId`` names a report of another job or type.
             NotConfiguredError: the firm's time zone is none.
         """
-        key = _digest(payload.firm_id, job)
+        names = JobNames.of(job, payload.firm_id)
         async with self.database.session() as session:
             firm = await session.scalar(select(Firm).where(Firm.id == payload.firm_id))
             if firm is None:
                 raise RecordNotFoundError("firm", payload.firm_id)
             zone = _zone(firm)
             reports, now = Reports(session), self._now()
-            report_id = payload.report_id or _id(key, job)
+            report_id = payload.report_id or names.report_id
             if payload.report_id is None:
                 row = {
                     "id": report_id,
@@ -88,15 +84,14 @@ class SavedReports:
             if report.type != type or (report.status is not ReportStatus.QUEUED and report.job_id != job.id):
                 raise PayloadError("reportId: this report is of another type or job", field="reportId")
             await reports.start(report_id, firm_id=payload.firm_id, job_id=job.id, now=now)
-        file_id = _id(hashlib.sha256(key.encode()).hexdigest(), job)
         return SavedReport(
             id=report_id,
             firm_id=payload.firm_id,
-            file_id=file_id,
+            file_id=names.file_id,
             zone=zone,
             firm_names=(firm.name_ar, firm.name_en),
             asked_on=report.created_at.astimezone(zone).date(),
-            key=key[:16],
+            key=names.key,
         )
 
     async def finish(
@@ -154,15 +149,15 @@ class SavedReports:
         So it is when its data is refused, and when its workers were killed too often. Only a report that waits for
         this job, or is being made by it, is touched; what goes wrong here is logged and no more.
         """
-        reason, named = _reason(error), _named(job.data)
-        if reason is None or named is None:
+        reason, claim = _reason(error), Claim.of(job.data)
+        if reason is None or claim is None:
             return
-        firm_id, report_id, type = named
-        report_id = report_id or _id(_digest(firm_id, job), job)
+        firm_id = claim.firm_id
+        report_id = claim.report_id or JobNames.of(job, firm_id).report_id
         mine = (
             Report.id == report_id,
             Report.firm_id == firm_id,
-            Report.type == type,
+            Report.type == claim.type,
             Report.status.in_((ReportStatus.QUEUED, ReportStatus.RUNNING)),
             or_(Report.job_id == job.id, Report.job_id.is_(None)),
         )
@@ -193,22 +188,6 @@ def is_last(error: BaseException, job: RunningJob) -> bool:
     return job.attempts_made + 1 >= attempts_of(getattr(job, "opts", {}))
 
 
-def _named(data: Any) -> tuple[str, str | None, str] | None:
-    """Firm, report and type that a job's data names, whatever else is in it; None without these."""
-    inner = data.get("data") if isinstance(data, Mapping) else None
-    if not isinstance(inner, Mapping):
-        return None
-    firm_id, report_id, type = inner.get("firmId"), inner.get("reportId"), data.get("type")
-    if not (isinstance(type, str) and isinstance(firm_id, str) and isinstance(report_id, str | None)):
-        return None
-    ids = [None if each is None else each.strip().lower() for each in (firm_id, report_id)]
-    return (ids[0], ids[1], type) if ids[0] and all(each is None or is_id(each) for each in ids) else None
-
-
-def _digest(firm_id: str, job: RunningJob) -> str:
-    return hashlib.sha256(f"{firm_id}:{job_key(QUEUE, job)}".encode()).hexdigest()
-
-
 def _reason(error: BaseException) -> str | None:
     """What to say of an error; None when another run has the report."""
     if isinstance(error, asyncio.CancelledError):
@@ -234,12 +213,6 @@ def _zone(firm: Firm) -> ZoneInfo:
         raise NotConfiguredError(
             f"firm {firm.id!r}: its time zone {firm.time_zone!r} is none; set it to one such as Asia/Riyadh"
         ) from error
-
-
-def _id(digest: str, job: RunningJob) -> str:
-    """A record's id that is this job's for ever; it sorts by when the job was added, as other ids do."""
-    added_ms = getattr(job, "timestamp", None)
-    return f"{int(added_ms) // 1000 & 0xFFFFFFFF:08x}{digest[:16]}" if added_ms else digest[:24]
 
 
 def _parameters(payload: ReportRequest) -> dict[str, Any]:

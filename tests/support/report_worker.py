@@ -1,0 +1,33 @@
+"""A worker process of the report queue, for tests that kill it.
+
+``python -m tests.support.report_worker URL PREFIX HOME``: the records and the files are in ``HOME``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from toril.db.session import Database
+from toril.queues.registry import make_worker, open_queue
+from toril.queues.report import report_queue
+from toril.queues.storage import LocalFileStore
+
+
+async def main(url: str, prefix: str, home: str) -> None:
+    """Work until killed."""
+    async with Database(home=Path(home)) as database:
+        definition = report_queue(database=database, files=LocalFileStore(Path(home) / "files"))
+        async with open_queue(definition, url=url, prefix=prefix) as queue:
+            queue.on("failed", definition.on_failed)
+            # A short lock, so that the job of a killed worker is soon found.
+            worker = make_worker(
+                definition, queue, lock_duration=2.0, stalled_interval=0.5, max_stalled_count=2
+            )
+            print("ready", flush=True)
+            await worker.run()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*sys.argv[1:]))

@@ -10,6 +10,7 @@ from typing import Final
 from toril.installation import Installation, open_installation
 from toril.settings import Settings
 from toril.web.auth.access import Access
+from toril.web.auth.sign_in import SignIn
 from toril.web.breaker import Breaker
 from toril.web.readiness import Readiness
 
@@ -17,13 +18,14 @@ from toril.web.readiness import Readiness
 PATIENCE: Final = 0.25
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Web:
     """The application's own: in ``app.state.toril`` while it runs.
 
     Attributes:
         installation: database, service and queues, opened for this application.
         access: who may come in.
+        sign_in: lets people in and out.
         breaker: whether the queue server is worth asking.
         readiness: whether all is there.
     """
@@ -31,6 +33,7 @@ class Web:
     settings: Settings
     installation: Installation
     access: Access
+    sign_in: SignIn
     breaker: Breaker
     readiness: Readiness
 
@@ -45,8 +48,16 @@ async def open_web(settings: Settings) -> AsyncIterator[Web]:
     async with open_installation(settings, patience=PATIENCE) as installation:
         queues = installation.service.queues.values()
         breaker = Breaker(lambda: any(queue.connection.live is not None for queue in queues))
-        access = Access(installation.database, settings.require_secret())
+        secret = settings.require_secret()
+        access = Access(installation.database, secret)
         try:
-            yield Web(settings, installation, access, breaker, Readiness(installation))
+            yield Web(
+                settings=settings,
+                installation=installation,
+                access=access,
+                sign_in=SignIn(access, secret),
+                breaker=breaker,
+                readiness=Readiness(installation),
+            )
         finally:
             access.close()

@@ -16,6 +16,7 @@ from toril.installation import Installation
 from toril.service import QueueService
 from toril.web.auth.audit import Audit
 from toril.web.auth.principal import Principal
+from toril.web.auth.sign_in import Client
 from toril.web.context import Web
 from toril.web.errors import Forbidden, NotAuthenticated
 
@@ -26,12 +27,15 @@ async def get_web(connection: HTTPConnection) -> Web:
     return web
 
 
-async def get_installation(web: Annotated[Web, Depends(get_web)]) -> Installation:
+Shared = Annotated[Web, Depends(get_web)]
+
+
+async def get_installation(web: Shared) -> Installation:
     """Database, service and queues."""
     return web.installation
 
 
-async def get_service(web: Annotated[Web, Depends(get_web)]) -> QueueService:
+async def get_service(web: Shared) -> QueueService:
     """The queues.
 
     Raises:
@@ -41,24 +45,24 @@ async def get_service(web: Annotated[Web, Depends(get_web)]) -> QueueService:
     return web.installation.service
 
 
-async def get_database(web: Annotated[Web, Depends(get_web)]) -> Database:
+async def get_database(web: Shared) -> Database:
     """The records, for an endpoint that opens its transactions itself."""
     return web.installation.database
 
 
-async def reading(web: Annotated[Web, Depends(get_web)]) -> AsyncIterator[AsyncSession]:
+async def reading(web: Shared) -> AsyncIterator[AsyncSession]:
     """A transaction that only reads."""
     async with web.installation.database.reading() as session:
         yield session
 
 
-async def writing(web: Annotated[Web, Depends(get_web)]) -> AsyncIterator[AsyncSession]:
+async def writing(web: Shared) -> AsyncIterator[AsyncSession]:
     """A transaction that writes; it is committed before the answer is sent."""
     async with web.installation.database.session() as session:
         yield session
 
 
-async def current_user(connection: HTTPConnection, web: Annotated[Web, Depends(get_web)]) -> Principal:
+async def current_user(connection: HTTPConnection, web: Shared) -> Principal:
     """Whoever sends the request, by the bearer token: a user's access token, or an API key.
 
     Raises:
@@ -96,21 +100,32 @@ def requires(scope: str, *, role: Role | None = None) -> Callable[..., Awaitable
 
 require_admin = requires("admin", role=Role.ADMIN)
 AdminUser = Annotated[Principal, Depends(require_admin)]
+
+
+async def signed_in_admin(user: AdminUser) -> Principal:
+    """An administrator in person, for what a key must not do: make more keys."""
+    if user.session_id is None:
+        raise Forbidden("this needs a user who has signed in; an API key will not do")
+    return user
+
+
+SignedInAdmin = Annotated[Principal, Depends(signed_in_admin)]
 ReadQueues = Annotated[Principal, Depends(requires("queues:read", role=Role.ADMIN))]
 WriteQueues = Annotated[Principal, Depends(requires("queues:write", role=Role.ADMIN))]
 
 
-async def client_address(connection: HTTPConnection) -> str | None:
-    """The network address a request comes from, as far as is known."""
-    return connection.client.host if connection.client else None
+async def get_client(connection: HTTPConnection) -> Client:
+    """Where a request comes from, as far as is known."""
+    address = connection.client.host if connection.client else None
+    return Client(address, connection.headers.get("user-agent"))
 
 
-ClientAddress = Annotated[str | None, Depends(client_address)]
+FromClient = Annotated[Client, Depends(get_client)]
 
 
-async def audit_trail(user: CurrentUser, database: Records, address: ClientAddress) -> Audit:
+async def audit_trail(user: CurrentUser, database: Records, client: FromClient) -> Audit:
     """Writes what this user does to the audit log."""
-    return Audit(database, user, address)
+    return Audit(database, user, client.address)
 
 
 AuditTrail = Annotated[Audit, Depends(audit_trail)]

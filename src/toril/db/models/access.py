@@ -1,4 +1,4 @@
-"""What lets people and machines in, and what they did: sessions, one-time tokens, keys, the audit log.
+"""What lets people and machines in, and what they did: sessions, tokens, keys, attempts, the audit log.
 
 Secrets are never stored, only their hashes.
 """
@@ -75,6 +75,17 @@ class ApiKey(Identified, Base):
     last_used_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class SignInAttempts(Base):
+    """How often somebody tried to sign in lately: to one account, or from one address."""
+
+    __tablename__ = "sign_in_attempts"
+    __table_args__ = (Index(None, "since"),)
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)  #: a hash of what is counted
+    attempts: Mapped[int]
+    since: Mapped[datetime]  #: when counting began
 
 
 class AuditEntry(Identified, Base):

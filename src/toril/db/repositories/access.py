@@ -1,14 +1,17 @@
-"""Sessions, one-time tokens and keys: what is handed out, used once, and taken back. All by hash."""
+"""Sessions, one-time tokens, keys and attempts to sign in: handed out, used, taken back. All by hash."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, Select, case, delete, or_, select, true, update
 
-from toril.db.models.access import ApiKey, OneTimeToken, Session, TokenPurpose
+from toril.db.ids import is_id
+from toril.db.models.access import ApiKey, OneTimeToken, Session, SignInAttempts, TokenPurpose
+from toril.db.models.firms import User
 from toril.db.repositories.base import Repository
+from toril.db.upsert import insert_new
 
 
 class Sessions(Repository):
@@ -48,9 +51,10 @@ class Sessions(Repository):
         """End a session; one that has ended stays as it is."""
         await self._revoke(Session.id == session_id, now)
 
-    async def revoke_all(self, user_id: str, *, now: datetime) -> None:
-        """End all sessions of a user."""
-        await self._revoke(Session.user_id == user_id, now)
+    async def revoke_all(self, user_id: str, *, now: datetime, but: str | None = None) -> None:
+        """End all sessions of a user; one of them may stay."""
+        which = Session.user_id == user_id
+        await self._revoke(which if but is None else which & (Session.id != but), now)
 
     async def _revoke(self, which: ColumnElement[bool], now: datetime) -> None:
         await self.session.execute(
@@ -97,12 +101,80 @@ class ApiKeys(Repository):
         statement = select(ApiKey).where(ApiKey.user_id == user_id).order_by(ApiKey.created_at.desc())
         return (await self.session.scalars(statement)).all()
 
+    async def list_of_firm(self, firm_id: str | None) -> Sequence[ApiKey]:
+        """All keys of a firm's users, or of everybody for whoever runs the installation; the newest first."""
+        statement = select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.id.desc())
+        if firm_id is not None:
+            statement = statement.where(ApiKey.user_id.in_(_users_of(firm_id)))
+        return (await self.session.scalars(statement)).all()
+
     async def revoke(self, key_id: str, *, user_id: str, now: datetime) -> bool:
         """Take a key back; False when the user has no such key that is good."""
-        revoked = await self.session.scalar(
+        return await self._revoke(ApiKey.user_id == user_id, key_id, now) is not None
+
+    async def revoke_of_firm(self, key_id: str, *, firm_id: str | None, now: datetime) -> str | None:
+        """Take a key of a firm's user back, or anybody's for whoever runs the installation.
+
+        Returns:
+            Whose it was; None when there is no such key that is good.
+        """
+        which = true() if firm_id is None else ApiKey.user_id.in_(_users_of(firm_id))
+        return await self._revoke(which, key_id, now)
+
+    async def revoke_all(self, user_id: str, *, now: datetime) -> None:
+        """Take all keys of a user back."""
+        await self.session.execute(
             update(ApiKey)
-            .where(ApiKey.id == key_id, ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
+            .where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
             .values(revoked_at=now)
-            .returning(ApiKey.id)
         )
-        return revoked is not None
+
+    async def _revoke(self, which: ColumnElement[bool], key_id: str, now: datetime) -> str | None:
+        if not is_id(key_id):
+            return None
+        return await self.session.scalar(
+            update(ApiKey)
+            .where(ApiKey.id == key_id, which, ApiKey.revoked_at.is_(None))
+            .values(revoked_at=now)
+            .returning(ApiKey.user_id)
+        )
+
+
+class Attempts(Repository):
+    """Counts attempts to sign in; each key has a window of time that begins with the first."""
+
+    async def count(self, key: str, *, now: datetime, window: timedelta) -> tuple[int, datetime]:
+        """Count one more; returns how many there were in this window, this one included, and its beginning."""
+        new = await insert_new(
+            self.session, SignInAttempts, [{"key": key, "attempts": 0, "since": now}], key=["key"]
+        )
+        if new:  # the table stays as small as the traffic is
+            await self.session.execute(delete(SignInAttempts).where(SignInAttempts.since <= now - window))
+        is_over = SignInAttempts.since <= now - window
+        counted = await self.session.execute(
+            update(SignInAttempts)
+            .where(SignInAttempts.key == key)
+            .values(
+                attempts=case((is_over, 1), else_=SignInAttempts.attempts + 1),
+                since=case((is_over, now), else_=SignInAttempts.since),
+            )
+            .returning(SignInAttempts.attempts, SignInAttempts.since)
+        )
+        attempts, since = counted.one()
+        return attempts, since
+
+    async def take_back(self, key: str) -> None:
+        """Count one less: the last attempt was none to guard against."""
+        await self.session.execute(
+            update(SignInAttempts)
+            .where(SignInAttempts.key == key, SignInAttempts.attempts > 0)
+            .values(attempts=SignInAttempts.attempts - 1)
+        )
+
+    async def forget(self, key: str) -> None:
+        """Begin anew, after a success."""
+        await self.session.execute(delete(SignInAttempts).where(SignInAttempts.key == key))
+
+
+def _users_of(firm_id: str) -> Select[str]:
+    return select(User.id).where(User.firm_id == firm_id)

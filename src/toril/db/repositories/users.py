@@ -64,3 +64,8 @@ class Users(Repository):
         """Whether anybody could sign in as an administrator."""
         statement = select(User.id).where(User.role == Role.ADMIN, User.active).limit(1)
         return await self.session.scalar(statement) is not None
+
+    async def anybody_signs_in(self) -> bool:
+        """Whether there is any user with a password, so that the installation is somebody's already."""
+        statement = select(User.id).where(User.password_hash.is_not(None)).limit(1)
+        return await self.session.scalar(statement) is not None

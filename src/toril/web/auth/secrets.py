@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from typing import Final
 
@@ -11,7 +10,6 @@ from typing import Final
 KEY_PREFIX: Final = "toril_"
 
 _HINT: Final = len(KEY_PREFIX) + 8
-_REFRESH = re.compile(r"([0-9a-f]{24})\.([A-Za-z0-9_-]{43})")
 
 
 def hash_of(secret: str) -> str:
@@ -23,17 +21,6 @@ def new_api_key() -> tuple[str, str]:
     """A key, and its first characters, by which people tell keys apart."""
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     return key, key[:_HINT]
-
-
-def new_refresh_token(session_id: str) -> str:
-    """A refresh token: the session's id and a random part."""
-    return f"{session_id}.{secrets.token_urlsafe(32)}"
-
-
-def session_of(refresh_token: str) -> str | None:
-    """The session a refresh token names; None when it does not look like one."""
-    found = _REFRESH.fullmatch(refresh_token)
-    return found[1] if found else None
 
 
 def new_password() -> str:

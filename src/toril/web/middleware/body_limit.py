@@ -52,15 +52,17 @@ class BodyLimit:
 
         async def answer(message: Message) -> None:
             nonlocal started
+            if seen > limit and not started:
+                return  # the framework's own words for a body that it could not read
             started = True
             await send(message)
 
         try:
             await self._app(scope, counted, answer)
         except Exception:
-            # The framework wraps what is raised while it reads a body.
             if seen <= limit or started:
                 raise
+        if seen > limit and not started:
             await _refuse(limit, scope, receive, send)
 
 

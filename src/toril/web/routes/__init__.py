@@ -6,6 +6,6 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from toril.web.routes import health
+from toril.web.routes import api_keys, auth, health
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (health.router,)
+ROUTERS: Final[tuple[APIRouter, ...]] = (auth.router, api_keys.router, health.router)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
 from toril.web.answers import Json
-from toril.web.context import Web
-from toril.web.deps import get_web
+from toril.web.deps import Shared
 from toril.web.schemas import Model
 
 router = APIRouter(prefix="/health", tags=["health"])
@@ -38,7 +37,7 @@ async def live() -> Json:
     response_model=Ready,
     responses={503: {"model": Ready, "description": "A part is missing; `checks` says which."}},
 )
-async def ready(web: Annotated[Web, Depends(get_web)]) -> Json:
+async def ready(web: Shared) -> Json:
     """Whether requests can be served and jobs are worked: the queue server, the database and workers are there."""
     checks = await web.readiness.look()
     well = all(check["status"] == "ok" for check in checks.values())

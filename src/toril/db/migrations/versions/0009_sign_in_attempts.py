@@ -1,0 +1,26 @@
+"""Sign-in attempts: how often somebody tried lately."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from toril.db.migrations.columns import MOMENT
+
+revision = "0009"
+down_revision = "0008"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "sign_in_attempts",
+        sa.Column("key", sa.String(64), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("since", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("key", name="pk_sign_in_attempts"),
+    )
+    op.create_index("ix_sign_in_attempts_since", "sign_in_attempts", ["since"])
+
+
+def downgrade() -> None:
+    op.drop_table("sign_in_attempts")

@@ -1,0 +1,125 @@
+"""Signing in and out."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body
+from pydantic import Field
+
+from toril.web.answers import Json, ok
+from toril.web.auth.passwords import LONGEST
+from toril.web.auth.principal import Principal
+from toril.web.auth.sign_in import SignedIn
+from toril.web.deps import CurrentUser, FromClient, Shared
+from toril.web.schemas import Answer, Model, errors
+
+router = APIRouter(prefix="/api/auth", tags=["sign-in"])
+
+Password = Annotated[str, Field(min_length=1, max_length=LONGEST)]
+
+
+class Credentials(Model):
+    """Who signs in."""
+
+    email: Annotated[str, Field(min_length=1, max_length=320, examples=["sara@firm.example"])]
+    password: Annotated[Password, Field(examples=["correct horse battery staple"])]
+
+
+class RefreshBody(Model):
+    """The refresh token of the last answer."""
+
+    refresh_token: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class SignOutBody(Model):
+    """Which sessions to end."""
+
+    everywhere: Annotated[bool, Field(description="All of this user, on every device.")] = False
+
+
+class PasswordBody(Model):
+    """The old password and the new one."""
+
+    current_password: Password
+    new_password: Password
+
+
+class UserView(Model):
+    """A user, as they see themselves."""
+
+    id: str
+    email: str
+    name: str
+    role: Annotated[str, Field(examples=["admin", "lawyer", "staff"])]
+    firm_id: str | None
+    scopes: Annotated[list[str] | None, Field(description="Of the API key; null for a user.")]
+
+
+class Tokens(Model):
+    """What to send from now on, and until when."""
+
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 - a name
+    expires_in: Annotated[int, Field(description="Seconds the access token is good for.", examples=[900])]
+    refresh_token: Annotated[str, Field(description="Good once: each answer brings another.")]
+    user: UserView
+
+
+@router.post("/login", response_model=Answer[Tokens], responses=errors(400, 401, 413, 415, 429, 503))
+async def login(body: Credentials, web: Shared, client: FromClient) -> Json:
+    """Sign in with an address and a password."""
+    return ok(_tokens(await web.sign_in.sign_in(body.email, body.password, client)))
+
+
+@router.post("/refresh", response_model=Answer[Tokens], responses=errors(400, 401, 413, 415, 503))
+async def refresh(body: RefreshBody, web: Shared, client: FromClient) -> Json:
+    """Exchange the refresh token for new tokens.
+
+    Each refresh token is good once. Whoever sends one again has a copy, so the whole sign-in is ended then.
+    """
+    return ok(_tokens(await web.sign_in.refresh(body.refresh_token, client)))
+
+
+@router.post("/logout", response_model=Answer[None], responses=errors(400, 401, 403, 503))
+async def logout(
+    user: CurrentUser, web: Shared, client: FromClient, body: Annotated[SignOutBody | None, Body()] = None
+) -> Json:
+    """End this sign-in, or all of this user's with `everywhere`."""
+    await web.sign_in.sign_out(user, client, everywhere=body is not None and body.everywhere)
+    return ok(None)
+
+
+@router.get("/me", response_model=Answer[UserView], responses=errors(401, 503))
+async def me(user: CurrentUser) -> Json:
+    """Whom the token speaks for."""
+    return ok(view_of(user))
+
+
+@router.post("/password", response_model=Answer[None], responses=errors(400, 401, 403, 415, 429, 503))
+async def change_password(body: PasswordBody, user: CurrentUser, web: Shared, client: FromClient) -> Json:
+    """Change one's own password; all other sign-ins of this user end."""
+    await web.sign_in.change_password(user, body.current_password, body.new_password, client)
+    return ok(None)
+
+
+def view_of(user: Principal) -> dict[str, Any]:
+    """A user, as ``UserView`` has it."""
+    return {
+        "id": user.user_id,
+        "email": user.email,
+        "name": user.name,
+        "role": user.role.value,
+        "firmId": user.firm_id,
+        "scopes": None if user.scopes is None else sorted(user.scopes),
+    }
+
+
+def _tokens(signed_in: SignedIn) -> dict[str, Any]:
+    return {
+        "accessToken": signed_in.access_token,
+        "tokenType": "Bearer",
+        "expiresIn": signed_in.expires_in,
+        "refreshToken": signed_in.refresh_token,
+        "user": view_of(signed_in.user),
+    }

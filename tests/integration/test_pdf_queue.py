@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.pdf_jobs import (
@@ -20,7 +21,7 @@ from tests.support.pdf_jobs import (
 )
 from tests.support.servers import RedisServer
 
-from toril.errors import JobFailedError, RetryableError
+from toril.errors import JobFailedError, RetryableError, UnrecoverableError
 from toril.queues.pdf import EngineOptions, RenderError, Seller, pdf_queue
 from toril.queues.registry import make_worker, open_queue
 from toril.queues.storage import LocalFileStore
@@ -57,16 +58,52 @@ async def test_a_second_run_leaves_the_first_file_alone(tmp_path: Path) -> None:
     assert await store.read(first["filePath"]) == before
 
 
-@pytest.mark.parametrize("number", ["../../etc/passwd", "٢٠٢٥/٤٢", "فاتورة ٤٢", "///", "a\\b:c*?"])
-async def test_no_invoice_number_leads_out_of_the_folder(number: str, tmp_path: Path) -> None:
-    result = await pdf_queue(store=LocalFileStore(tmp_path)).process(
-        PlainJob(invoice_job(invoiceNumber=number))
-    )
+NAMING: dict[str, Callable[[str], dict[str, Any]]] = {
+    "invoice": lambda name: invoice_job(invoiceNumber=name),
+    "statement": lambda name: statement_job(statementNumber=name),
+    "contract": lambda name: contract_job(contractNumber=name),
+    "document": lambda name: custom_job("<p>x", fileName=name),
+}
+
+
+@pytest.mark.parametrize("kind", NAMING)
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "/etc/cron.d/x", "..", "٢٠٢٥/٤٢", "فاتورة ٤٢", "///", "a\\b:c*?", "x\0.html"]
+)
+async def test_no_name_leads_out_of_the_folder(kind: str, name: str, tmp_path: Path) -> None:
+    queue = pdf_queue(store=LocalFileStore(tmp_path), renderer=Blank())
+
+    result = await queue.process(PlainJob(NAMING[kind](name)))
 
     path = Path(result["filePath"])
     assert path.parent == tmp_path / FIRM / "pdf"
-    assert path.name.startswith("invoice")
     assert path.suffix == ".pdf"
+    assert os.listdir(path.parent) == [path.name] == [result["fileName"]]
+    if kind != "document":
+        assert path.name.startswith(kind)
+
+
+class Blank:
+    """Makes nothing of anything."""
+
+    async def render(self, html: str, *, title: str, lang: str, options: object = None) -> bytes:
+        return b"%PDF-1.7"
+
+    async def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "field", ["invoiceId", "reportId", "reportType", "statementId", "contractId", "firmId"]
+)
+@pytest.mark.parametrize("value", ["../x", "a/b", "..", "a.b", "a\\b", "\0", "é"])
+async def test_no_id_leads_out_of_the_folder(field: str, value: str, tmp_path: Path) -> None:
+    jobs = [invoice_job(), report_job(), statement_job(), contract_job(), custom_job("<p>x")]
+    for job in jobs:
+        if field in job["data"]:
+            job["data"][field] = value
+            with pytest.raises(UnrecoverableError, match=f"{field}: String should match pattern"):
+                await pdf_queue(store=LocalFileStore(tmp_path), renderer=Blank()).process(PlainJob(job))
+    assert os.listdir(tmp_path) == []
 
 
 async def test_a_seller_is_looked_up_by_its_firm(tmp_path: Path) -> None:

@@ -96,6 +96,8 @@ JOBS = {
 }
 REQUIRED = [
     *(("invoice", field) for field in ("invoiceId", "invoiceData", "firmId")),
+    *(("invoice", f"invoiceData.{field}") for field in ("invoiceNumber", "date", "clientName", "items")),
+    *(("invoice", f"invoiceData.{field}") for field in ("subtotal", "vatRate", "vatAmount", "totalAmount")),
     *(("report", field) for field in ("reportId", "reportData", "reportType", "firmId", "reportData.title")),
     *(("statement", field) for field in ("statementId", "statementData", "firmId")),
     *(("statement", f"statementData.{field}") for field in ("date", "clientName")),
@@ -130,8 +132,8 @@ def test_a_required_field_that_is_missing_is_named(kind: str, field: str) -> Non
 @pytest.mark.parametrize(("kind", "field"), REQUIRED)
 @pytest.mark.parametrize("value", [[1], 7, True], ids=["list", "number", "bool"])
 def test_a_field_of_the_wrong_type_is_named(kind: str, field: str, value: Any) -> None:
-    if field.endswith(".date") and value == 7:
-        value = "yesterday"
+    if value == 7 and field.endswith((".date", "otal", "Rate", "Amount")):
+        value = "some"
     error = refusal(changed(kind, field, value))
 
     assert error.field is not None
@@ -147,6 +149,51 @@ def test_a_firm_is_an_id(kind: str, firm: str) -> None:
 @pytest.mark.parametrize("kind", JOBS)
 def test_an_unknown_field_is_named(kind: str) -> None:
     assert refusal(changed(kind, "colour", "red")).field == "colour"
+
+
+LONG = {
+    "invoiceId": ("invoice", 64),
+    "invoiceData.invoiceNumber": ("invoice", 50),
+    "invoiceData.clientName": ("invoice", 300),
+    "invoiceData.clientEmail": ("invoice", 100),
+    "invoiceData.clientPhone": ("invoice", 100),
+    "invoiceData.clientAddress": ("invoice", 300),
+    "invoiceData.clientVatNumber": ("invoice", 100),
+    "invoiceData.reference": ("invoice", 100),
+    "invoiceData.notes": ("invoice", 5000),
+    "invoiceData.paymentTerms": ("invoice", 5000),
+    "reportId": ("report", 64),
+    "reportType": ("report", 64),
+    "reportData.subtitle": ("report", 120),
+    "reportData.notes": ("report", 5000),
+    "statementId": ("statement", 64),
+    "statementData.statementNumber": ("statement", 50),
+    "statementData.clientName": ("statement", 300),
+    "statementData.notes": ("statement", 5000),
+    "contractId": ("contract", 64),
+    "contractData.contractNumber": ("contract", 100),
+    "contractData.place": ("contract", 120),
+    "contractData.preamble": ("contract", 5000),
+    "fileName": ("custom", 300),
+}
+
+
+@pytest.mark.parametrize(("field", "kind", "most"), [(field, *row) for field, row in LONG.items()])
+def test_a_text_has_a_greatest_length(field: str, kind: str, most: int) -> None:
+    checked(changed(kind, field, "x" * most))
+
+    assert refusal(changed(kind, field, "x" * (most + 1))).field == field
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [(kind, "options") for kind in JOBS]
+    + [(kind, f"{kind}Data") for kind in ("invoice", "report", "statement", "contract")],
+)
+def test_an_unknown_field_further_down_is_named(kind: str, path: str) -> None:
+    there = JOBS[kind]["data"].get(path, {})
+
+    assert refusal(changed(kind, path, {**there, "colour": "red"})).field == f"{path}.colour"
 
 
 def table(**changes: Any) -> dict[str, Any]:

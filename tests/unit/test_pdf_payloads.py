@@ -58,6 +58,33 @@ def test_an_invoice_is_taken_as_node_writes_it() -> None:
     assert payload.options.language == "ar"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"description": "fee", "quantity": 2, "unitPrice": 50, "total": 100},
+        {"description": "fee", "quantity": 2, "price": "50.00", "amount": 100},
+        {"name": "fee", "qty": 2, "rate": 50},
+        {"title": "fee", "hours": "2", "rate": 50, "amount": "100.00", "_id": "65f1c0a2b3d4e5f60718293f"},
+    ],
+)
+def test_a_line_may_be_named_as_applications_do(line: dict[str, Any]) -> None:
+    (read,) = checked(invoice_job(**item() | {"items": [line]})).invoice_data.items
+
+    assert (read.description, read.quantity, read.unit_price, read.total) == ("fee", 2, 50, 100)
+    assert list(read.model_dump(by_alias=True)) == [
+        *("description", "quantity", "unit", "unitPrice", "discount", "vatRate", "total")
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", [{"amount": 100}, {"total": "100.00", "quantity": 1}, {"amount": 100, "qty": "1"}]
+)
+def test_a_line_of_one_piece_costs_its_total(line: dict[str, Any]) -> None:
+    payload = checked(invoice_job(**item() | {"items": [{"description": "fee", "discount": None} | line]}))
+
+    assert payload.invoice_data.items[0].unit_price == 100
+
+
 def test_what_is_optional_may_be_missing_or_null() -> None:
     optional = ["dueDate", "clientEmail", "clientPhone", "clientAddress", "notes", "paymentTerms", "seller"]
     with_nulls = invoice_job(**dict.fromkeys(optional))
@@ -147,7 +174,40 @@ BAD = {
     "item quantity": (item(quantity=0), "invoiceData.items.0.quantity", "above zero"),
     "item discount": (item(discount=-1), "invoiceData.items.0.discount", "not be negative"),
     "item rate": (item(vatRate=115), "invoiceData.items.0.vatRate", "percentage from 0 to 100"),
-    "item unknown": (item(price=100), "invoiceData.items.0.price", "Extra inputs"),
+    "item unknown": (item(prize=100), "invoiceData.items.0.prize", "Extra inputs"),
+    "item price twice": (item(price=100), "invoiceData.items.0.price", "Extra inputs"),
+    "item price by another name": (
+        item(unitPrice=None, rate="1,000"),
+        "invoiceData.items.0.rate",
+        "not a plain number",
+    ),
+    "item total by another name": (
+        item(amount=150, quantity=2),
+        "invoiceData.items.0.amount",
+        "is 200.00, not 150.00",
+    ),
+    "item hours of words": (item(hours="two"), "invoiceData.items.0.hours", "not a plain number"),
+    "item hours of a list": (
+        item(unitPrice=None, hours=[], amount=1),
+        "invoiceData.items.0.hours",
+        "a plain number",
+    ),
+    "item without a price": (
+        item(unitPrice=None, quantity=3, total=100),
+        "invoiceData.items.0.unitPrice",
+        "Field required",
+    ),
+    "item with a discount and no price": (
+        item(unitPrice=None, discount=3, total=100),
+        "invoiceData.items.0.unitPrice",
+        "Field required",
+    ),
+    "item without a text": (item(description=None), "invoiceData.items.0.description", "Field required"),
+    "item text long": (item(description="x" * 2001), "invoiceData.items.0.description", "at most 2000"),
+    "item text a number": (item(description=5), "invoiceData.items.0.description", "valid string"),
+    "item unit long": (item(unit="x" * 21), "invoiceData.items.0.unit", "at most 20"),
+    "item no object": ({"items": ["x"]}, "invoiceData.items.0", "valid dictionary"),
+    "items no list": ({"items": {"0": {}}}, "invoiceData.items", "valid list"),
     "item total": (item(quantity=2, total=150), "invoiceData.items.0.total", "is 200.00, not 150.00"),
     "subtotal": ({"subtotal": 7500.03}, "invoiceData.subtotal", "sum of the lines is 7500.00, not 7500.03"),
     "VAT": ({"vatAmount": 1130}, "invoiceData.vatAmount", "(15.00 % of 7500.00) is 1125.00, not 1130.00"),

@@ -10,6 +10,7 @@ from toril.queues.pdf.page import Page
 from toril.queues.pdf.payloads.custom import CustomPayload
 from toril.queues.pdf.payloads.firm import Seller
 from toril.queues.pdf.renderers.base import RenderOptions
+from toril.queues.storage import safe_name
 
 _LONGEST_TITLE = 300
 _HEAD_CHARACTERS = 20_000  # of a document in which its title and language are looked for
@@ -33,7 +34,7 @@ def custom_document(payload: CustomPayload, _firm: Seller | None) -> Document:
             title=title or stem or "Document",
             lang=options.language or (lang[2] if lang else "ar"),
         ),
-        file_name=stem or "document",
+        file_name=stem if safe_name(stem) else "document",
         facts={},
         options=RenderOptions(
             size=options.format,

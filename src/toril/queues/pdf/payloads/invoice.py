@@ -5,7 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from toril.queues.base import Payload
 from toril.queues.pdf import figures
@@ -29,25 +37,45 @@ from toril.queues.pdf.zatca_qr import check_qr
 MAX_ITEMS = 2000
 
 
+def _named(*names: str, **more: Any) -> Any:
+    """A field that is read by any one of ``names``; errors name the one that was sent."""
+    return Field(validation_alias=AliasChoices(*names), **more)
+
+
 class InvoiceItem(Payload):
-    """One line of an invoice.
+    """One line of an invoice. Some fields have other names too, as applications call them.
 
     Attributes:
         quantity: pieces or hours.
         unit: what is counted, such as ``hour``; shown beside the quantity.
-        unit_price: before VAT; negative on a line that takes something off.
+        unit_price: before VAT; negative on a line that takes something off. The total, on a line of one piece
+            that has no price.
         discount: taken off quantity times price, before VAT.
         vat_rate: percent; the invoice's rate unless given.
         total: before VAT. Worked out when missing, checked when given.
     """
 
-    description: Annotated[str, StringConstraints(min_length=1, max_length=2000), CLEAN]
-    quantity: Quantity = Decimal(1)
+    description: Annotated[str, StringConstraints(min_length=1, max_length=2000), CLEAN] = _named(
+        "description", "name", "title"
+    )
+    quantity: Quantity = _named("quantity", "qty", "hours", default=Decimal(1))
     unit: Annotated[str, StringConstraints(max_length=20), CLEAN] = ""
-    unit_price: Amount
+    unit_price: Amount = _named("unitPrice", "price", "rate")
     discount: Annotated[NaturalAmount, BeforeValidator(lambda value: value or 0)] = Decimal(0)
     vat_rate: Percent | None = None
-    total: Amount = Field(None, validate_default=True)
+    total: Amount = _named("total", "amount", default=None, validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_applications_write_it(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        # MongoDB's drivers give every line an _id; null is not given.
+        line = {key: item for key, item in value.items() if key != "_id" and item is not None}
+        has_price = not line.keys().isdisjoint({"unitPrice", "unit_price", "price", "rate", "discount"})
+        is_one = all(line.get(name, 1) in (1, "1") for name in ("quantity", "qty", "hours"))
+        total = line.get("total", line.get("amount"))
+        return line | {"unitPrice": total} if is_one and not has_price and total is not None else line
 
     @field_validator("total", mode="before")
     @classmethod

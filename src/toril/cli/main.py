@@ -113,6 +113,25 @@ class Jobs(Group):
     """
 
 
+class DeadLetters(Group):
+    """``toril dead-letters …``"""
+
+    rows: ClassVar = {
+        "list": Row(
+            "List dead letters, copies of jobs that failed for good.", "toril.cli.dead_letters:list_letters"
+        ),
+        "show": Row("Show a dead letter: the job, and why it failed.", "toril.cli.dead_letters:show_letter"),
+        "retry": Row(
+            "Put the jobs of dead letters back into their queues.", "toril.cli.dead_letters:retry_letters"
+        ),
+        "remove": Row("Delete dead letters.", "toril.cli.dead_letters:remove_letters"),
+    }
+    examples = """
+    toril dead-letters list                    what failed for good
+    toril dead-letters retry 17:email:41       give one job another chance
+    """
+
+
 class Schedules(Group):
     """``toril schedules …``"""
 
@@ -153,6 +172,7 @@ class Root(Group):
         "serve": Row("Work the ready-made queues.", "toril.cli.serve:serve"),
         "queues": Row("List all queues with their counts.", "toril.cli.queues:list_queues"),
         "jobs": Row("List, show, add, retry and remove jobs.", Jobs),
+        "dead-letters": Row("List, show, retry and remove copies of jobs that failed for good.", DeadLetters),
         "schedules": Row("List, add, change and remove schedules.", Schedules),
         "pause": Row("Let no worker take jobs of a queue.", "toril.cli.queues:pause_queue"),
         "resume": Row("Let workers take jobs of a paused queue again.", "toril.cli.queues:resume_queue"),

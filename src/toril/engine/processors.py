@@ -20,6 +20,7 @@ class Processor:
     Attributes:
         name: the job name it takes, or ``*``.
         call: the function.
+        child_call: what a child process finds under the function's name, if that is something else.
         concurrency: what it adds to the concurrency of a worker that is not told one.
         spread: called with the data's members as keyword arguments (a task) instead of with the job.
         in_process: runs in a child process that is killed on timeout.
@@ -27,6 +28,7 @@ class Processor:
 
     name: str
     call: Callable[..., Any]
+    child_call: Callable[..., Any] | None = None
     concurrency: int = 1
     spread: bool = False
     in_process: bool = False

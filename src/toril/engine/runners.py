@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
+import pickle
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,12 +30,12 @@ class ThreadRunner:
         freed: called when a thread that outlived its job has ended.
 
     Attributes:
-        outliving: ids of jobs that are done with while their thread still runs.
+        outliving: calls that still run in a thread although their jobs are done with.
     """
 
     def __init__(self, slots: int, *, freed: Callable[[], None]) -> None:
         self._slots, self._freed = slots, freed
-        self.outliving: set[str] = set()
+        self.outliving: set[asyncio.Future[Any]] = set()
         self._pool: ThreadPoolExecutor | None = None
 
     async def run(self, processor: Processor, job: Job[Any], arguments: dict[str, Any]) -> Any:
@@ -47,13 +50,13 @@ class ThreadRunner:
             from toril.sync import SyncJob
 
             call = lambda: processor.call(SyncJob(job, loop))  # noqa: E731
-        future = loop.run_in_executor(self._pool, context.run, call)
+        future = loop.run_in_executor(self._pool, context.run, _call, call)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             if not future.done():
-                self.outliving.add(job.id)
-                future.add_done_callback(lambda ended: self._ended(job.id, ended))
+                self.outliving.add(future)
+                future.add_done_callback(self._ended)
             raise
 
     def close(self) -> None:
@@ -61,8 +64,8 @@ class ThreadRunner:
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _ended(self, job_id: str, ended: asyncio.Future[Any]) -> None:
-        self.outliving.discard(job_id)
+    def _ended(self, ended: asyncio.Future[Any]) -> None:
+        self.outliving.discard(ended)
         if not ended.cancelled():
             ended.exception()  # its job has failed already: whatever came of the thread is nobody's
         self._freed()
@@ -78,6 +81,24 @@ class ChildJob:
     opts: dict[str, Any]
     attempts_made: int
     timestamp: int | float | None
+
+
+def _call(function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except StopIteration as error:  # no future takes it: its job would never end
+        raise RuntimeError(f"the processor raised {error!r}") from error
+
+
+def _call_in_child(function: Callable[[], Any]) -> Any:
+    try:
+        return _call(function)
+    except Exception as error:
+        try:
+            pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
+        except Exception:
+            raise RuntimeError("".join(traceback.format_exception_only(error)).strip()) from None
+        raise
 
 
 class ProcessRunner:
@@ -105,11 +126,12 @@ class ProcessRunner:
             import multiprocessing
 
             self._pool = ProcessPool(self._slots, context=multiprocessing.get_context("spawn"))
-        if processor.spread:
-            future = self._pool.schedule(processor.call, kwargs=arguments)
-        else:
-            child = ChildJob(job.id, job.name, job.data, job.opts, job.attempts_made, job.timestamp)
-            future = self._pool.schedule(processor.call, args=[child])
+        target = processor.child_call or processor.call
+        child = ChildJob(job.id, job.name, job.data, job.opts, job.attempts_made, job.timestamp)
+        call = (
+            functools.partial(target, **arguments) if processor.spread else functools.partial(target, child)
+        )
+        future = self._pool.schedule(_call_in_child, args=[call])
         try:
             return await asyncio.wrap_future(future)
         except ProcessExpired as error:

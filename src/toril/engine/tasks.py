@@ -39,10 +39,16 @@ class Task(Generic[P, R, C]):
                 )
         self.__doc__ = function.__doc__
         self.__name__ = name
+        self.__module__ = function.__module__
+        self.__qualname__ = getattr(function, "__qualname__", name)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> C:
         """Call the function here and now."""
         return self.function(*args, **kwargs)
+
+    def __reduce__(self) -> str:
+        # A child process is handed the name under which it finds the task, as with a plain function.
+        return self.__qualname__
 
     def with_options(self, **options: Unpack[OptionArguments]) -> Task[P, R, C]:
         """The same task with other job options: ``send.with_options(delay=60).enqueue(…)``."""
@@ -133,7 +139,12 @@ class QueueTasks(QueueCore):
             task: Task[Any, Any, Any] = Task(cast("Queue", self), target, task_name, given)
             self.processors.add(
                 Processor(
-                    name=task_name, call=target, spread=True, in_process=process, concurrency=concurrency
+                    name=task_name,
+                    call=target,
+                    child_call=task,
+                    spread=True,
+                    in_process=process,
+                    concurrency=concurrency,
                 )
             )
             return task

@@ -48,7 +48,10 @@ def decode(text: bytes | str) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         # Halves of surrogate pairs and NaN, which other clients may have written.
-        return json.loads(text)
+        try:
+            return json.loads(text)
+        except RecursionError:
+            raise ValueError("it is nested too deep") from None
 
 
 def to_text(text: bytes | str) -> str:

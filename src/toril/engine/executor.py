@@ -34,19 +34,26 @@ StopReason = Literal["timeout", "lost", "cancelled", "shutdown"]
 class Running:
     """One job that occupies a slot."""
 
-    __slots__ = ("alarm", "job", "reason", "task")
+    __slots__ = ("alarm", "begun", "job", "reason", "task")
 
     def __init__(self, job: Job[Any]) -> None:
         self.job = job
         self.task: asyncio.Task[None] | None = None
+        self.begun = False  #: whether the task has had its first step
         self.reason: StopReason | None = None
         self.alarm: asyncio.TimerHandle | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether somebody has stopped it."""
+        return self.reason is not None
 
     def stop(self, reason: StopReason) -> None:
         """Cancel the job's task; the first reason counts."""
         if self.reason is None and self.task is not None:
             self.reason = reason
-            self.task.cancel(reason)
+            if self.begun:  # a task cancelled before its first step would never come to its end
+                self.task.cancel(reason)
 
 
 class Executor:
@@ -80,6 +87,10 @@ class Executor:
         """Run a job that was taken; bad ones fail at once and harm no other."""
         try:
             job: Job[Any] = Job.from_taken(self._queue.actions, taken)
+        except UnicodeDecodeError as error:
+            # Only its id can be meant: no call could name it. The stalled check lets it fail.
+            log.error("job_id_unreadable: %s", error, extra={"queue": self._queue.name})
+            return
         except DataError as error:
             job = _unreadable(self._queue, taken)
             self._record(failed_for_good(job, error))
@@ -128,7 +139,11 @@ class Executor:
         job = entry.job
         outcome: Outcome | None = None
         try:
+            entry.begun = True
             running_job.set(job)
+            if entry.is_stopped:
+                outcome = await self._stopped(entry)
+                return
             if "repeat" in job.opts:  # first of all: a schedule must go on, whatever becomes of this run
                 await self._queue.schedule_next(job)
             if cancelled:
@@ -154,7 +169,7 @@ class Executor:
             else:
                 outcome = await self._stopped(entry)
         except (Exception, SystemExit) as error:
-            outcome = await self._failed(job, error) if entry.reason is None else await self._stopped(entry)
+            outcome = await self._raised(entry, error)
         finally:
             if entry.alarm is not None:
                 entry.alarm.cancel()
@@ -177,6 +192,18 @@ class Executor:
         if processor.in_process:
             return await self.processes.run(processor, job, arguments)
         return await self.threads.run(processor, job, arguments)
+
+    async def _raised(self, entry: Running, error: BaseException) -> Outcome | None:
+        if entry.alarm is not None:
+            entry.alarm.cancel()  # the attempt is over; a slow backoff strategy is not part of it
+        try:
+            return (
+                await self._failed(entry.job, error) if entry.reason is None else await self._stopped(entry)
+            )
+        except asyncio.CancelledError:
+            if entry.reason is None:
+                raise
+            return await self._stopped(entry)
 
     async def _stopped(self, entry: Running) -> Outcome | None:
         job, reason = entry.job, entry.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -75,8 +76,8 @@ class Job(Generic[R]):
         self._options: JobOptions | None = None
         self.id, self.name, self.data, self.opts = id, name, data, opts
         self.timestamp = timestamp
-        self.delay: int | float = max(0, opts.get("delay") or 0)
-        self.priority: int | float = opts.get("priority") or 0
+        self.delay: int | float = max(0, _given_number(opts.get("delay")))
+        self.priority: int | float = _given_number(opts.get("priority"))
         self.progress: Any = 0
         self.attempts_made = 0
         self.stalled_counter = 0
@@ -293,6 +294,10 @@ def _number(text: bytes | None) -> int | float | None:
     except ValueError:
         return None
     return value if value == value and abs(value) != float("inf") else None
+
+
+def _given_number(value: Any) -> int | float:
+    return value if isinstance(value, int | float) and math.isfinite(value) else 0
 
 
 def _whole(text: bytes | None) -> int | None:

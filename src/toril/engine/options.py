@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
@@ -274,12 +275,14 @@ def keep_policy(raw: Any) -> tuple[int, int]:
     if raw is True:
         return 0, -1
     if isinstance(raw, int | float):
-        return int(raw), -1
+        return _bound(raw), -1
     if isinstance(raw, Mapping):
-        count, age = raw.get("count"), raw.get("age")
-        has_count, has_age = isinstance(count, int | float), isinstance(age, int | float)
-        return int(count) if has_count else -1, int(age) if has_age else -1  # type: ignore[arg-type]
+        return _bound(raw.get("count")), _bound(raw.get("age"))
     return (0, -1) if raw else (-1, -1)
+
+
+def _bound(value: Any) -> int:
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) else -1
 
 
 def now_ms() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from toril.engine.codec import to_text
 from toril.engine.hooks import Hooks
 from toril.engine.job import Job
 from toril.engine.queries import QueueQueries
@@ -47,7 +48,7 @@ class StalledCheck(Service):
                 job = await self._queue.get_job(job_id.decode())
             hooks.emit("failed", job, StalledError(STALLED_TEXT))
         for job_id in stalled:
-            hooks.emit("stalled", job_id.decode())
+            hooks.emit("stalled", to_text(job_id))
         for job_id in dropped:
             worker_log.warning(
                 "ghost_dropped", extra={"queue": self._queue.name, "job_id": job_id.decode(errors="replace")}

@@ -30,6 +30,7 @@ def one_of_each(records: DemoRecords, services: DemoServices, run: str) -> dict[
             "notifications": {"retentionDays": 90},
             "audit-logs": {"archiveAfterDays": 180},
             "failed-jobs": {"olderThanDays": 7},
+            "deliveries": {"retentionDays": 30},
         },
         "sync": _sync(records),
     }

@@ -67,6 +67,7 @@ class DemoRecords:
 async def prepare(database: Database, *, invoices: int, seed: int, run: str) -> DemoRecords:
     """Store the firm unless it is there, and this run's additions; then read what the jobs need."""
     today = datetime.now(RIYADH).date()
+    seed = seed if invoices <= 200 else seed + invoices * 1000  # a larger firm is another firm
     async with database.session() as session:
         firm = await add_demo_firm(
             session, seed=seed, today=today, size=DemoSize(invoices=max(invoices, 200))

@@ -28,6 +28,9 @@ class DemoRun:
     def __init__(self, service: QueueService, records: DemoRecords, services: DemoServices, run: str) -> None:
         self._service, self._records, self._services, self._run = service, records, services, run
         self._tallies: dict[str, Tally] = {}
+        self._unknown: dict[
+            str, Any
+        ] = {}  # jobs that completed before somebody said that they belong to this run
         self._invoices = {f"{run}-invoice-{invoice.id}": invoice for invoice in records.invoices}
         self.score = Score()
         self.pdfs = self.score.of("pdf", "invoice")
@@ -55,12 +58,6 @@ class DemoRun:
         for data in more_payments(self._records):
             await self._add("sync", "payment-status", data)
 
-    async def add_child(self, queue: str, data: dict[str, Any], options: Mapping[str, Any]) -> Any:
-        """Add a job that another one asks for, such as the PDF of a report."""
-        added = await self._service.add_job(queue, data, options)
-        self._expect(added["jobId"], queue, data["type"])
-        return added
-
     async def _add(self, queue: str, type: str, data: dict[str, Any]) -> None:
         tally = self.score.of(queue, type)
         job_id = f"{self._run}-{queue}-{type}-{tally.expected}"
@@ -76,6 +73,12 @@ class DemoRun:
             self._tallies[job_id].expect()
 
     async def _completed(self, job: Job[Any], outcome: Any) -> None:
+        if (child := outcome.get("pdfJobId")) is not None and job.id in self._tallies:
+            self._expect(child, "pdf", "report")
+            if child in self._unknown:
+                self._end(child, outcome=self._unknown.pop(child))
+        if job.id not in self._tallies:
+            self._unknown[job.id] = outcome
         self._end(job.id, outcome=outcome)
         if (invoice := self._invoices.get(job.id)) is not None:
             # The mail's id follows from the invoice's, so that a repeated event does not mail twice.

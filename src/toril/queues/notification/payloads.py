@@ -45,7 +45,7 @@ Urgency = Literal["very-low", "low", "normal", "high"]
 class SubscriptionKeys(Payload):
     """The browser's keys, in base64url as it gives them."""
 
-    p256dh: PublicPoint
+    p256dh: Annotated[PublicPoint, Field(alias="p256dh")]  #: camel case would write it another way
     auth: AuthSecret
 
 

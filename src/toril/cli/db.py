@@ -31,7 +31,7 @@ async def upgrade_tables(call: Call) -> None:
     Nothing happens when they are so already, and no record is lost. Several processes may do it at once: all but
     one wait, and find it done.
     """
-    async with _database(call) as database:
+    async with open_database(call) as database:
         before = await database.schema_version()
         _tell(call, database, await database.upgrade(), before=before)
 
@@ -44,7 +44,7 @@ async def upgrade_tables(call: Call) -> None:
 )
 async def show_version(call: Call) -> ExitCode:
     """Show which tables there are, and whether an upgrade is due."""
-    async with _database(call) as database:
+    async with open_database(call) as database:
         version = await database.schema_version()
         _tell(call, database, version, before=version)
         return ExitCode.DONE if version.is_current else ExitCode.FAILED
@@ -67,7 +67,7 @@ async def downgrade_tables(
 
     The records in tables and columns that the earlier version did not have are deleted.
     """
-    async with _database(call) as database:
+    async with open_database(call) as database:
         before = await database.schema_version()
         confirm(
             f"take {database} from {_named(before.current)} back to {revision!r}, deleting every record in tables "
@@ -79,7 +79,13 @@ async def downgrade_tables(
 
 
 @asynccontextmanager
-async def _database(call: Call) -> AsyncIterator[Database]:
+async def open_database(call: Call) -> AsyncIterator[Database]:
+    """The records that the settings name; closed at the end of the block.
+
+    Raises:
+        ConfigurationError: an extra is not installed, or DATABASE_URL cannot be used.
+        CommandError: the database cannot be reached.
+    """
     try:
         from toril.db.session import Database
     except ModuleNotFoundError as error:

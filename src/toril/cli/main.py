@@ -163,6 +163,22 @@ class Db(Group):
     """
 
 
+class Zatca(Group):
+    """``toril zatca …``"""
+
+    rows: ClassVar = {
+        "onboard": Row("Get a firm its credentials at ZATCA.", "toril.cli.zatca:onboard"),
+        "renew": Row("Get a firm new credentials before those it has expire.", "toril.cli.zatca:renew"),
+        "status": Row(
+            "Show which firms can send, and what is pending.", "toril.cli.zatca_status:show_status"
+        ),
+    }
+    examples = """
+    toril zatca onboard --firm 507f1f77bcf86cd799439011 --otp 123345    a firm's first credentials
+    toril zatca status                                                  how all firms stand
+    """
+
+
 class Root(Group):
     """``toril …``"""
 
@@ -178,6 +194,7 @@ class Root(Group):
         "resume": Row("Let workers take jobs of a paused queue again.", "toril.cli.queues:resume_queue"),
         "clean": Row("Delete old jobs of one state.", "toril.cli.queues:clean_queue"),
         "db": Row("Make and change the tables of the records.", Db),
+        "zatca": Row("Bring firms to the tax authority's gateway.", Zatca),
         "doctor": Row("Check settings, server and installation.", "toril.cli.doctor:run_doctor"),
     }
     examples = """

@@ -31,6 +31,25 @@ def choose_zatca(
     Raises:
         ConfigurationError: a value is missing or not acceptable.
     """
+    access = choose_access(
+        folder=folder, zatca_environment=zatca_environment, zatca_key=zatca_key, zatca_url=zatca_url
+    )
+    if access is None:
+        return None
+    pairs = [each.partition("=") for each in (zatca_exemptions or "").split(",") if each.strip()]
+    return ZatcaInvoices(
+        database, *access, exemption_codes={category.strip(): code.strip() for category, _, code in pairs}
+    )
+
+
+def choose_access(
+    *,
+    folder: Path,
+    zatca_environment: str | None = None,
+    zatca_key: str | None = None,
+    zatca_url: str | None = None,
+) -> tuple[ZatcaGateway, CredentialFolder] | None:
+    """The gateway, and where the credentials of firms are; arguments and errors as of ``choose_zatca``."""
     if not zatca_environment:
         return None
     try:
@@ -43,10 +62,4 @@ def choose_zatca(
         raise ConfigurationError(
             "ZATCA_ENVIRONMENT needs ZATCA_KEY too, which encrypts the credentials of firms"
         )
-    pairs = [each.partition("=") for each in (zatca_exemptions or "").split(",") if each.strip()]
-    return ZatcaInvoices(
-        database,
-        ZatcaGateway(environment, base_url=zatca_url),
-        CredentialFolder(folder, zatca_key),
-        exemption_codes={category.strip(): code.strip() for category, _, code in pairs},
-    )
+    return ZatcaGateway(environment, base_url=zatca_url), CredentialFolder(folder, zatca_key)

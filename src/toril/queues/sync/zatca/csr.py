@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import uuid
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -17,11 +17,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 import toril
+from toril.db.models.firms import Firm
 from toril.db.models.zatca import ZatcaKind
-from toril.errors import OptionError
+from toril.errors import OptionError, UnrecoverableError
 from toril.queues.sync.zatca.credentials import ZatcaEnvironment
 from toril.queues.sync.zatca.gateway import CERTIFICATE_TEMPLATES
-from toril.queues.sync.zatca.parties import VAT_NUMBER
+from toril.queues.sync.zatca.parties import VAT_NUMBER, seller_problems
 
 _TEMPLATE: Final = ObjectIdentifier("1.3.6.1.4.1.311.20.2")
 _REGISTERED_ADDRESS: Final = ObjectIdentifier("2.5.4.26")
@@ -80,6 +81,30 @@ class Unit:
             "".join("1" if kind in self.kinds else "0" for kind in (ZatcaKind.STANDARD, ZatcaKind.SIMPLIFIED))
             + "00"
         )
+
+
+def unit_of(firm: Firm, **given: Any) -> Unit:
+    """The unit of a firm, as its record describes it; ``given`` are values of ``Unit`` instead.
+
+    Raises:
+        UnrecoverableError: the record lacks what a seller must have.
+        OptionError: a value is not acceptable.
+    """
+    if problems := seller_problems(firm):
+        raise UnrecoverableError(f"firm {firm.id} cannot be onboarded: {'; '.join(problems)}")
+    recorded = {
+        "vat_number": firm.vat_number or "",
+        "organisation": _acceptable(firm.name_ar or firm.name_en),
+        "branch": _acceptable(firm.city),
+        "name": "TORIL-1",
+        "location": _acceptable(f"{firm.building_number} {firm.street}"),
+        "industry": "Legal services",
+    }
+    return Unit(**{**recorded, **given})
+
+
+def _acceptable(text: str | None) -> str:
+    return " ".join(_REFUSED.sub(" ", text or "").split())[:_LONGEST].strip()
 
 
 def make_key() -> str:

@@ -23,12 +23,11 @@ from toril.queues.sync.zatca.exemptions import read_exemptions
 from toril.queues.sync.zatca.gateway import ZatcaGateway
 from toril.queues.sync.zatca.payloads import ZatcaInvoice
 from toril.queues.sync.zatca.signature import SignedDocument
+from toril.queues.sync.zatca.standing import OVERDUE, WARN_BEFORE
 from toril.queues.sync.zatca.verdict import Outcome, Verdict, kept_answer, messages, read_verdict
 
 log = logging.getLogger("toril.queues.sync.zatca")
 
-_WARN_BEFORE: Final = timedelta(days=30)
-_OVERDUE: Final = timedelta(hours=20)  #: a simplified document must be reported within 24
 _MARGIN: Final = 5.0  #: seconds from the end of a request's time to when it is given up
 
 
@@ -111,7 +110,8 @@ class ZatcaInvoices:
         credentials = await self._credentials.get(firm_id)
         if credentials is None:
             raise NotConfiguredError(
-                f"ZATCA: firm {firm_id} has no credentials. Onboard it; until then nothing is signed or sent"
+                f"ZATCA: firm {firm_id} has no credentials. Onboard it by toril zatca onboard; until then nothing is "
+                "signed or sent"
             )
         self._gateway.require_own(credentials)
         sandbox = credentials.environment is ZatcaEnvironment.SANDBOX
@@ -121,7 +121,7 @@ class ZatcaInvoices:
             raise NotConfiguredError(
                 f"ZATCA: the certificate of firm {firm_id} expired on {identity.expires_at:%Y-%m-%d}. Renew it"
             )
-        if left < _WARN_BEFORE:
+        if left < WARN_BEFORE:
             log.warning("zatca_certificate_expires", extra={"firm_id": firm_id, "days_left": left.days})
         return credentials, identity
 
@@ -131,7 +131,7 @@ class ZatcaInvoices:
         document = await self._chain.begin_sending(document.id, firm_id=document.firm_id, now=self._clock())
         if document.status is not ZatcaStatus.PENDING:
             return document
-        if self._clock() - document.created_at > _OVERDUE:
+        if self._clock() - document.created_at > OVERDUE:
             log.error(
                 "zatca_document_overdue",
                 extra={

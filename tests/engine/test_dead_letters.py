@@ -18,6 +18,7 @@ from tests.support.until import until
 from toril.engine.dead_letters import DEAD_LETTER, DeadLetters
 from toril.engine.job import Job
 from toril.engine.queue import Queue
+from toril.engine.repeat import Repeat
 from toril.engine.worker import Worker
 from toril.errors import (
     JobFailedError,
@@ -334,9 +335,16 @@ async def test_letters_are_listed_in_pages_removed_and_cleaned(
     assert ([letter.data for letter in page], total) == ([4, 1, 0], 3)
 
 
-async def test_what_somebody_added_to_the_queue_is_no_letter(letters: DeadLetters) -> None:
+async def test_what_somebody_added_to_the_queue_is_no_letter(queue: Queue, letters: DeadLetters) -> None:
+    await let_fail(queue, await queue.add("pay", {}))
+    [waiting] = await letters.queue.get_waiting()
     job = await letters.queue.add("note", {"queue": "payments"})
-    assert await letters.list() == ([], 1)
+    await letters.queue.add("note", waiting.data | {"queue": 5})
+    odd = await letters.queue.add("note", waiting.data | {"queue": "a*"})
+    assert [letter.id for letter in (await letters.list())[0]] == [odd.id, waiting.id]
+    assert (await letters.list())[1] == 4
+    with pytest.raises(JobStateError, match="has '\\*'"):
+        await letters.retry(odd.id)
     assert await letters.get(job.id) is None
     with pytest.raises(JobNotFoundError):
         await letters.retry(job.id)
@@ -415,3 +423,22 @@ def test_a_queue_cannot_be_its_own_dead_letter_queue() -> None:
 def test_options_of_an_open_queue_are_refused() -> None:
     with pytest.raises(OptionError, match="an open one was given"):
         DeadLetters(Queue("dead-letter"), url="redis://localhost")
+
+
+async def test_a_run_of_a_schedule_comes_back_and_the_schedule_goes_on(
+    queue: Queue, letters: DeadLetters, redis: redis_asyncio.Redis
+) -> None:
+    first = await queue.add("tick", {}, repeat=Repeat(every=3600), remove_on_fail=True)
+    await queue.promote_jobs()
+    await let_fail(queue, first)
+    assert await queue.counts("delayed", "waiting") == {"delayed": 1, "waiting": 0}
+    [letter], _ = await letters.list()
+    await letters.retry(letter.id)
+
+    async def work(job: Job[Any]) -> str:
+        return "ticked"
+
+    async with Worker(queue, work):
+        assert await first.result(WITHIN) == "ticked"
+    assert await queue.counts("delayed", "waiting") == {"delayed": 1, "waiting": 0}
+    assert len(await queue.schedules()) == 1

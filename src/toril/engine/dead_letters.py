@@ -63,31 +63,35 @@ class DeadLetter:
     @classmethod
     def from_data(cls, letter_id: str, kept: Any) -> DeadLetter | None:
         """Read the data of a waiting job; None if it is no letter, but a job that somebody added."""
-        if not isinstance(kept, dict) or any(bull not in kept for bull in _BULL.values()):
+        if not isinstance(kept, dict):
             return None
-        return cls(id=letter_id, **{name: kept[bull] for name, bull in _BULL.items()})
+        if any(bull not in kept or not isinstance(kept[bull], types) for bull, types in _BULL.values()):
+            return None
+        return cls(id=letter_id, **{name: kept[bull] for name, (bull, _) in _BULL.items()})
 
     def to_dict(self) -> dict[str, Any]:
         """Its JSON form: what the waiting job holds, and the letter's id."""
         own = asdict(self)
-        return {"id": self.id, **{bull: own[name] for name, bull in _BULL.items()}}
+        return {"id": self.id, **{bull: own[name] for name, (bull, _) in _BULL.items()}}
 
 
-#: Attributes of a letter, by their names in the waiting job's data.
-_BULL: Final = {
-    "queue": "queue",
-    "job_id": "jobId",
-    "name": "name",
-    "data": "data",
-    "opts": "opts",
-    "failed_reason": "failedReason",
-    "stacktrace": "stacktrace",
-    "attempts_made": "attemptsMade",
-    "stalled_counter": "stalledCounter",
-    "timestamp": "timestamp",
-    "processed_on": "processedOn",
-    "failed_at": "failedAt",
-    "unreadable": "unreadable",
+_ANY, _NUMBER, _NUMBER_OR_NONE = object, (int, float), (int, float, type(None))
+
+#: Attributes of a letter: the name in the waiting job's data, and what is to be there.
+_BULL: Final[dict[str, tuple[str, Any]]] = {
+    "queue": ("queue", str),
+    "job_id": ("jobId", str),
+    "name": ("name", str),
+    "data": ("data", _ANY),
+    "opts": ("opts", _ANY),
+    "failed_reason": ("failedReason", str),
+    "stacktrace": ("stacktrace", _ANY),
+    "attempts_made": ("attemptsMade", _NUMBER),
+    "stalled_counter": ("stalledCounter", _NUMBER),
+    "timestamp": ("timestamp", _NUMBER_OR_NONE),
+    "processed_on": ("processedOn", _NUMBER_OR_NONE),
+    "failed_at": ("failedAt", _NUMBER),
+    "unreadable": ("unreadable", list),
 }
 
 
@@ -148,16 +152,18 @@ class DeadLetters:
         Raises:
             JobNotFoundError: there is no such letter.
             JobLockedError: a worker holds the letter, or the job.
-            JobStateError: the job has been retried already, or another job has its id. In all cases nothing was
-                changed.
+            JobStateError: the job has been retried already, another job has its id, or it cannot have been a job of
+                any queue. In all cases nothing was changed.
         """
         letter = await self.get(letter_id)
         if letter is None:
             raise self._missing(letter_id)
-        origin = QueueKeys(letter.queue, self.queue.keys.prefix)
-        box = LetterBox(self.queue.name, origin)
+        try:
+            box = LetterBox(self.queue.name, QueueKeys(letter.queue, self.queue.keys.prefix))
+        except OptionError as error:  # not one of ours: no queue has this name
+            raise JobStateError(letter_id, f"dead letter {letter_id!r} was not retried: {error}") from error
         scripts = ScriptRunner(
-            self.queue.connection, origin, self._token, patience=self.queue.scripts.patience
+            self.queue.connection, box.origin, self._token, patience=self.queue.scripts.patience
         )
         opts = letter.opts
         if isinstance(opts, dict):

@@ -55,7 +55,7 @@ def header_blocks(raw: bytes) -> list[list[str]]:
 
     The bodies here are base64 or free of colons, so that no body line looks like a header.
     """
-    head, *parts = re.split(rb"\r\n--===============\d+==(?:--)?\r\n", b"\r\n" + raw)
+    head, *parts = re.split(rb"\r\n--=_[0-9a-f]{32}(?:--)?(?=\r\n)", b"\r\n" + raw)
     blocks = [head.removeprefix(b"\r\n"), *parts]
     names = []
     for block in blocks:

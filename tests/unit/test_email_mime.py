@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 from datetime import UTC, datetime
 from email import message_from_bytes
+from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from tests.support.email_jobs import a_mail
 
 from toril.errors import NotConfiguredError, PayloadError
-from toril.queues.email import Mail, MailAttachment, Transactional, compose, parse_mailbox
+from toril.queues.email import Mail, MailAttachment, Mailbox, Transactional, compose, parse_mailbox
 from toril.queues.email.mime import to_bytes
 from toril.queues.storage import LocalFileStore
 
@@ -215,3 +217,27 @@ async def test_any_job_id_makes_a_message_id(job_id: str) -> None:
     assert first.message_id == again.message_id != other.message_id
     assert first.fingerprint() == again.fingerprint() != other.fingerprint()
     assert read(first)["Message-ID"] == first.message_id
+
+
+@settings(deadline=None)
+@given(text=st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=300))
+@example(text="ف" * 300)
+@example(text="😀" * 100)
+@example(text="word " * 60 + "x")
+@example(text="a  b" * 75)
+def test_a_header_of_any_script_is_folded_and_comes_back(text: str) -> None:
+    subject = text.strip()
+    name = " ".join(re.sub(r'[<>"\\]', "", text).split())[:100]
+    sender = Mailbox("no-reply@mail.example.com", name)
+
+    raw = to_bytes(a_mail(subject=subject, sender=sender, reply_to=(sender,)))
+
+    head = raw.partition(b"\r\n\r\n")[0]
+    assert all(len(line) <= 76 for line in head.split(b"\r\n") if b"=?utf-8?" in line)
+    assert all(line.strip() for line in head.split(b"\r\n"))
+    read = message_from_bytes(raw)
+    assert str(make_header(decode_header(read["Subject"].replace("\r\n", "")))) == subject
+    found = message_from_bytes(raw, policy=default)["Reply-To"].addresses[0]
+    assert found.addr_spec == sender.address
+    # Python's reader leaves a space between two encoded words of a name.
+    assert "".join(found.display_name.split()) == "".join(name.split())

@@ -61,6 +61,10 @@ from toril.queues.email.text import html_to_text
         pytest.param("<style>p{}</style><script>if (a<b) {}</script><title>T</title>x", "x", id="not text"),
         pytest.param('<div style="display: none">Preview</div><p hidden>No</p>Yes', "Yes", id="hidden"),
         pytest.param('<div style="display:none"><div>a</div>b</div>c', "c", id="hidden, nested"),
+        pytest.param(
+            '<p STYLE="DISPLAY:NONE">No</p><p style="dis&#112;lay:none">No</p>Yes', "Yes", id="hidden well"
+        ),
+        pytest.param('<p style="display:none">&amp;</p>&amp;amp;&lt;b&gt;', "&amp;<b>", id="references"),
         pytest.param('<img style="display:none" alt="no">yes', "noyes", id="an image closes itself"),
         pytest.param("<!-- a > b -->x<!--[if mso]><p>no</p><![endif]-->", "x", id="comments"),
         pytest.param("<![if !mso]><p>yes</p><![endif]>", "yes", id="conditional section"),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from email.header import Header
 from email.utils import formataddr
 
 import idna
 
 from toril.errors import OptionError
+from toril.queues.email.encoded_words import encoded_words
 
 # RFC 5322 "dot-atom"; a quoted local part ("a b"@example.com) is legal, unused in practice, and refused.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -18,6 +18,9 @@ _LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _NAMED = re.compile(r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^<>"]*?))\s*<(?P<address>[^<>]*)>')
 _SPECIALS = re.compile(r'[][\\()<>@,:;".]')
+
+_FOLD = "\n "
+_LINE = 60  #: characters of a name and an address that share a line of at most 76 with the header's name
 
 MAX_TEXT = 512  #: characters of "Name <address>"; real ones stay far below
 MAX_LOCAL = 64  #: RFC 5321, 4.5.3.1.1
@@ -75,10 +78,15 @@ class Mailbox:
         return f'"{escaped}" <{self.address}>'
 
     def to_header(self) -> str:
-        """The same in ASCII, the name as RFC 2047 encoded words of legal length where it needs them."""
+        """The same in ASCII, the name as RFC 2047 encoded words of legal length where it needs them.
+
+        A long one has several lines, folded by ``\\n`` and a space.
+        """
         if self.name.isascii():
             return formataddr((self.name, self.address))
-        return f"{Header(self.name, 'utf-8', maxlinelen=75).encode()} <{self.address}>"
+        words = encoded_words(self.name)
+        fits = len(words) + len(self.address) <= _LINE
+        return f"{words}{' ' if fits else _FOLD}<{self.address}>"
 
 
 def parse_mailbox(text: str) -> Mailbox:

@@ -23,7 +23,7 @@ class Token(NamedTuple):
 
     Attributes:
         name: the tag's, in lower case; empty for text.
-        content: of text, what it says; of a start tag, its attributes as written.
+        content: as written: text with its character references, or the attributes of a start tag.
         at: where ``content`` begins in the document.
     """
 
@@ -45,7 +45,7 @@ def tokens(html: str) -> Iterator[Token]:
         if begin < 0:
             begin = len(html)
         if begin > at:
-            yield Token("text", "", unescape(html[at:begin]), at)
+            yield Token("text", "", html[at:begin], at)
         follows = html[begin + 1 : begin + 2]
         if html.startswith("<!--", begin):
             end = html.find("-->", begin + 4)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 
 from toril.queues.email.markup import RAW_END, attributes, tokens
 
 # Not \s: direction marks and joiners are no whitespace here, and a no-break space becomes a plain one.
 _SPACE = re.compile(r"[ \t\r\n\f\xa0]+")
 _HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all", re.IGNORECASE)
+#: Some of it, or a character reference, is in the attributes of every hidden element.
+_PERHAPS_HIDDEN = ("hidden", "display", "mso-hide", "&")
+_READ = {"a", "img", "ol"}  #: elements of which other attributes matter
 _SCHEME = re.compile(r"^(?:https?://|mailto:|tel:)", re.IGNORECASE)
 
 _MAX_DEPTH = 32  #: indents a line may have
@@ -61,7 +65,10 @@ class _Writer:
         if self._skip:
             self._skip_depth += tag == self._skip
             return
-        given = attributes(source)
+        # Most tags say nothing that matters here, and are many.
+        written = source.lower()
+        matters = tag in _READ or any(part in written for part in _PERHAPS_HIDDEN)
+        given = attributes(source) if matters else {}
         hidden = "hidden" in given or _HIDDEN.search(given.get("style", ""))
         if tag not in _VOID and (hidden or tag in RAW_END or tag == "template"):
             self._skip, self._skip_depth = tag, 1
@@ -112,6 +119,7 @@ class _Writer:
     def data(self, data: str) -> None:
         if self._skip:
             return
+        data = unescape(data)
         if not self._pre:
             self._inline(data)
             return

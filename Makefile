@@ -41,9 +41,11 @@ format: $(VENV)/.dev ## put the code in its format
 	$(BIN)/ruff format src tests benchmarks
 	$(BIN)/ruff check --fix src tests benchmarks
 
-bench: $(VENV)/.dev ## side by side with other queues; takes minutes, run it alone
+bench: $(VENV)/.dev ## side by side with other queues, PDF files, mail; takes minutes, run it alone
 	$(BIN)/python -m benchmarks.run --install
 	$(BIN)/python -m benchmarks.run
+	$(BIN)/python benchmarks/bench_pdf.py
+	$(BIN)/python benchmarks/bench_outbox.py
 
 clean: ## remove what was made here
 	rm -rf $(VENV) .toril .pytest_cache .mypy_cache .ruff_cache

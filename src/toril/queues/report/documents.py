@@ -2,87 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
 from typing import Any, Final
 
 from toril.queues.report.kinds import Kind
 from toril.queues.report.making import Making
 from toril.queues.report.queries.aging import BUCKETS
+from toril.queues.report.query import Output
+from toril.queues.report.saved import SavedReport
 from toril.queues.report.values import to_json
+from toril.queues.report.words import Words, choice, heading, word
 
-_Words = dict[str, str]
-_Column = tuple[str, _Words, str]  #: key, label, kind
+_Column = tuple[str, Words, str]  #: key, label, kind
 
+#: Decimals of columns that are amounts of money.
+MONEY_SCALE: Final = 2
 _MAX_POINTS: Final = 60  #: of a chart
+_CENTURY: Final = range(2001, 2099)  #: years that the pdf queue takes as such
 _MAX_LINES: Final = 500  #: of a table of clients or people
-
-_WORDS: Final[dict[str, tuple[str, str]]] = {
-    "financial": ("التقرير المالي", "Financial report"),
-    "analytics": ("تقرير الأداء", "Analytics report"),
-    "time-utilization": ("تقرير استغلال الوقت", "Time utilization report"),
-    "client-aging": ("تقرير أعمار الذمم المدينة", "Client aging report"),
-    "revenue": ("الإيرادات", "Revenue"),
-    "vat": ("ضريبة القيمة المضافة", "VAT"),
-    "payments": ("المدفوعات المستلمة", "Payments received"),
-    "expenses": ("المصروفات", "Expenses"),
-    "netProfit": ("صافي الربح", "Net profit"),
-    "outstanding": ("المستحق غير المسدد", "Outstanding"),
-    "invoices": ("الفواتير", "Invoices"),
-    "invoice-lines": ("بنود الفواتير", "Invoice lines"),
-    "clients": ("العملاء", "Clients"),
-    "cases": ("القضايا", "Cases"),
-    "time-entries": ("سجلات الوقت", "Time entries"),
-    "contracts": ("العقود", "Contracts"),
-    "bank-transactions": ("العمليات المصرفية", "Bank transactions"),
-    "staff": ("الموظفون", "Staff"),
-    "month": ("الشهر", "Month"),
-    "by_month": ("حسب الشهر", "By month"),
-    "client": ("العميل", "Client"),
-    "by_client": ("حسب العميل", "By client"),
-    "no_client": ("بدون عميل", "No client"),
-    "total": ("الإجمالي", "Total"),
-    "oldestDueDate": ("أقدم تاريخ استحقاق", "Oldest due date"),
-    "current": ("غير متأخر", "Not overdue"),
-    "30": ("1-30 يومًا", "1-30 days"),
-    "60": ("31-60 يومًا", "31-60 days"),
-    "90": ("61-90 يومًا", "61-90 days"),
-    "90plus": ("أكثر من 90 يومًا", "Over 90 days"),
-    "bucket": ("مدة التأخر", "Days overdue"),
-    "amount": ("المبلغ", "Amount"),
-    "overview": ("نظرة عامة", "Overview"),
-    "cases_opened": ("قضايا مفتوحة خلال الفترة", "Cases opened"),
-    "cases_closed": ("قضايا مغلقة خلال الفترة", "Cases closed"),
-    "casesByStatus": ("القضايا حسب الحالة", "Cases by status"),
-    "casesByType": ("القضايا حسب النوع", "Cases by type"),
-    "newClients": ("العملاء الجدد", "New clients"),
-    "hoursBilled": ("الساعات القابلة للفوترة", "Billable hours"),
-    "count": ("العدد", "Count"),
-    "category": ("الفئة", "Category"),
-    "person": ("الموظف", "Person"),
-    "by_person": ("حسب الموظف", "By person"),
-    "minutes": ("الوقت المسجل", "Recorded time"),
-    "billableMinutes": ("وقت قابل للفوترة", "Billable"),
-    "nonBillableMinutes": ("وقت غير قابل للفوترة", "Not billable"),
-    "utilization": ("نسبة الاستغلال", "Utilization"),
-    "billableAmount": ("قيمة الوقت القابل للفوترة", "Billable amount"),
-    "unknown": ("غير معروف", "Unknown"),
-    "open": ("مفتوحة", "Open"),
-    "pending": ("قيد الانتظار", "Pending"),
-    "on_hold": ("معلقة", "On hold"),
-    "closed": ("مغلقة", "Closed"),
-    "commercial": ("تجارية", "Commercial"),
-    "labour": ("عمالية", "Labour"),
-    "criminal": ("جزائية", "Criminal"),
-    "family": ("أحوال شخصية", "Family"),
-    "administrative": ("إدارية", "Administrative"),
-    "real_estate": ("عقارية", "Real estate"),
-    "enforcement": ("تنفيذ", "Enforcement"),
-    "other": ("أخرى", "Other"),
-}
-
-#: How a table of records shows each kind of column.
-_SHOWN: Final = {Kind.DECIMAL: "amount", Kind.INTEGER: "number", Kind.DATE: "date", Kind.MOMENT: "date"}
 
 
 def financial_pages(report: Mapping[str, Any], making: Making) -> dict[str, Any]:
@@ -129,7 +68,7 @@ def analytics_pages(report: Mapping[str, Any], making: Making) -> dict[str, Any]
         ]
     for name in ("casesByStatus", "casesByType"):
         if name in report:
-            lines = [{"category": word(value), "count": count} for value, count in report[name].items()]
+            lines = [{"category": choice(value), "count": count} for value, count in report[name].items()]
             chart = _chart("hbar", "number", [line["category"] for line in lines], lines, ("count",))
             sections.append(
                 _section(name, [_column("category"), _column("count", "number")], lines, charts=chart)
@@ -174,35 +113,64 @@ def utilization_pages(report: Mapping[str, Any], making: Making) -> dict[str, An
 
 
 def table_pages(
-    title: _Words | str,
-    columns: Sequence[tuple[str, Kind]],
+    title: Words | str,
+    outputs: Sequence[Output],
     rows: Sequence[Mapping[str, Any]],
     making: Making,
+    *,
+    currency: str | None,
 ) -> dict[str, Any]:
-    """A table of records, with the columns' own names spelled out."""
-    shown = [(name, _SHOWN.get(kind, "text")) for name, kind in columns]
+    """A table of records.
+
+    Args:
+        currency: of all amounts; None when they are in several, or in one that is not known.
+    """
+    kinds = {
+        output.name: _shown_as(output, [row[output.name] for row in rows], currency) for output in outputs
+    }
     table = {
-        "columns": [{"key": name, "label": _spelled_out(name), "kind": kind} for name, kind in shown],
+        "columns": [
+            {"key": output.name, "label": heading(output), "kind": kinds[output.name]} for output in outputs
+        ],
         "rows": [
-            {name: _text(row[name]) if kind == "text" else row[name] for name, kind in shown} for row in rows
+            {
+                name: row[name] if kind not in ("text", "date") else _text(row[name], making.report)
+                for name, kind in kinds.items()
+            }
+            for row in rows
         ],
     }
-    page = {"title": title, "generatedAt": making.now, "sections": [{"table": table}]}
+    page: dict[str, Any] = {"title": title, "generatedAt": making.now, "sections": [{"table": table}]}
+    if currency is not None:
+        page["currency"] = currency
     printed: dict[str, Any] = to_json(page, making.report.zone)
     return printed
 
 
-def _spelled_out(name: str) -> str:
-    """``issueDate`` → ``Issue date``."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name).lower()
-    return words[:1].upper() + words[1:]
+def _shown_as(output: Output, values: Iterable[Any], currency: str | None) -> str:
+    """The kind of a column on paper. Of an amount in an unknown currency nothing is said but the number."""
+    if output.kind in (Kind.DATE, Kind.MOMENT):
+        return "date" if all(value is None or value.year in _CENTURY for value in values) else "text"
+    if output.kind is Kind.DECIMAL:
+        if output.column is not None and output.column.name == "vatRate":
+            return "number" if output.function in ("sum", "avg") else "percent"
+        return "amount" if output.scale == MONEY_SCALE and currency is not None else "number"
+    return "number" if output.kind is Kind.INTEGER else "text"
 
 
-def _text(value: Any) -> str | None:
+def _text(value: Any, report: SavedReport) -> str | None:
     """A value in a cell of text; what is longer than a page holds is cut."""
-    if isinstance(value, bool):
-        return "✓" if value else "✗"
-    return None if value is None else str(value)[:1000]
+    match value:
+        case bool():
+            return "✓" if value else "✗"
+        case StrEnum():
+            return choice(value)[report.language]
+        case datetime():  # its day where the firm is, which need not be Riyadh
+            return value.astimezone(report.zone).date().isoformat()
+        case None:
+            return None
+        case _:
+            return str(value)[:1000]
 
 
 def _pages(
@@ -210,7 +178,11 @@ def _pages(
 ) -> dict[str, Any]:
     page: dict[str, Any] = {"title": word(report["type"]), "generatedAt": making.now}
     if "period" in report:
-        page |= {"periodStart": report["period"]["startDate"], "periodEnd": report["period"]["endDate"]}
+        first, last = report["period"]["startDate"], report["period"]["endDate"]
+        if all(day.year in _CENTURY for day in (first, last)):
+            page |= {"periodStart": first, "periodEnd": last}
+        else:
+            page["subtitle"] = f"{first} – {last}"
     if "currency" in report:
         page["currency"] = report["currency"]
     printed: dict[str, Any] = to_json({**page, "summary": figures, "sections": sections}, making.report.zone)
@@ -225,12 +197,6 @@ def letterhead(name_ar: str, name_en: str) -> dict[str, Any]:
     names = {"nameAr": name_ar, "nameEn": name_en}
     cut = {key: name.strip()[:120].encode()[:255].decode(errors="ignore") for key, name in names.items()}
     return {"firm": cut} if any(cut.values()) else {}
-
-
-def word(key: str) -> _Words:
-    """What the key of a figure, a column, a report or a source is called in both languages."""
-    arabic, english = _WORDS[key]
-    return {"ar": arabic, "en": english}
 
 
 def _figure(key: str, kind: str, value: Any) -> dict[str, Any]:

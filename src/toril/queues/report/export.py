@@ -11,11 +11,13 @@ from sqlalchemy import Select, func, select
 
 from toril.db.stream import stream
 from toril.errors import UnrecoverableError
-from toril.queues.report.documents import table_pages, word
+from toril.queues.report.documents import table_pages
 from toril.queues.report.kinds import Column, Source
 from toril.queues.report.making import UPRIGHT_COLUMNS, Made, Making
 from toril.queues.report.payloads import MAX_PDF_ROWS, DataExport
 from toril.queues.report.queries.conditions import matching
+from toril.queues.report.query import Output
+from toril.queues.report.words import title_of
 from toril.queues.report.writers.base import FORMATS, RowWriter, Sheet, open_writer
 
 R = TypeVar("R")
@@ -89,13 +91,19 @@ async def _printed(payload: DataExport, making: Making) -> Made:
     async with making.asking() as session:
         statement = _statement(source, columns, payload, making).limit(MAX_PDF_ROWS + 1)
         found = (await session.execute(statement)).all()
+        currency = await making.currency(session, source, payload.conditions)
     if len(found) > MAX_PDF_ROWS:
         raise UnrecoverableError(
             f"more than {MAX_PDF_ROWS:,} {source.name} are wanted, which is as much as a PDF takes: narrow it with "
             "filters, or ask for another format"
         )
     rows = [dict(zip(source.brief, row, strict=True)) for row in found]
-    shown = [(column.name, column.kind) for column in columns]
+    # One currency is said below the table, and needs no column.
+    shown = [
+        Output(name=column.name, column=column, kind=column.kind, scale=column.scale)
+        for column in columns
+        if column.name != "currency" or currency is None
+    ]
     summary = _summary(payload, len(rows))
     return Made(
         file=await making.write_json({"type": "data-export", **summary, "rows": rows}),
@@ -103,8 +111,8 @@ async def _printed(payload: DataExport, making: Making) -> Made:
         kind="export",
         summary=summary,
         result=summary,
-        landscape=len(columns) > UPRIGHT_COLUMNS,
-        pdf=table_pages(word(source.name), shown, rows, making),
+        landscape=len(shown) > UPRIGHT_COLUMNS,
+        pdf=table_pages(title_of(source.name), shown, rows, making, currency=currency),
     )
 
 

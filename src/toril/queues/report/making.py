@@ -14,6 +14,9 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from toril.db.session import Database
+from toril.queues.report.filters import Condition
+from toril.queues.report.kinds import Source
+from toril.queues.report.queries.conditions import currencies
 from toril.queues.report.queries.limits import time_limit
 from toril.queues.report.saved import SavedReport
 from toril.queues.report.values import to_json
@@ -60,6 +63,16 @@ class Making:
         """
         async with self.database.reading() as session, time_limit(session, self.limit_s):
             yield session
+
+    async def currency(
+        self, session: AsyncSession, source: Source, conditions: list[Condition]
+    ) -> str | None:
+        """The currency of the wanted rows; None when they have several, or there are none."""
+        statement = currencies(source, conditions, firm_id=self.report.firm_id, zone=self.report.zone)
+        if statement is None:
+            return "SAR"
+        found = (await session.scalars(statement)).all()
+        return found[0] if len(found) == 1 else None
 
     async def write_json(self, document: Mapping[str, Any]) -> Path:
         """Write the whole report to a file."""

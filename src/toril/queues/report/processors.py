@@ -126,7 +126,11 @@ class ReportProcessor:
             "reportId": report.id,
             "reportType": self.type,
             "reportData": {**(made.pdf or {}), **letterhead(*report.firm_names)},
-            "options": {"landscape": made.landscape},
+            # An Arabic page has English beside it, which an English one has no use for.
+            "options": {
+                "landscape": made.landscape,
+                "language": "en" if report.language == "en" else "both",
+            },
             "firmId": report.firm_id,
         }
         added = await self.office.add_job(

@@ -61,6 +61,7 @@ class Output:
         kind, scale: what its values are.
         by: part of a date.
         function: None when it is no measure.
+        is_named: whether the sender chose the name.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Output:
     scale: int = 0
     by: Part | None = None
     function: Function | None = None
+    is_named: bool = False
 
 
 def _named(key: str) -> BeforeValidator:
@@ -212,4 +214,5 @@ def _measured(measure: Measure, column: Column | None) -> Output:
         kind, scale = column.kind, column.scale
     elif column and measure.function == "avg":
         kind, scale = Kind.DECIMAL, column.scale + 2
-    return Output(name=name, column=column, kind=kind, scale=scale, function=measure.function)
+    named = measure.name is not None
+    return Output(name=name, column=column, kind=kind, scale=scale, function=measure.function, is_named=named)

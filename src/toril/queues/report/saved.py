@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import or_, select
@@ -43,6 +43,7 @@ class SavedReport:
     file_id: str
     zone: ZoneInfo  #: of the firm
     firm_names: tuple[str, str]  #: in Arabic and in English; one may be empty
+    language: Literal["ar", "en"]  #: of the firm
     asked_on: date  #: where the firm is; the same for every run of the job
     key: str  #: names the job, for files
 
@@ -90,6 +91,7 @@ class SavedReports:
             file_id=names.file_id,
             zone=zone,
             firm_names=(firm.name_ar, firm.name_en),
+            language=firm.language.value,
             asked_on=report.created_at.astimezone(zone).date(),
             key=names.key,
         )

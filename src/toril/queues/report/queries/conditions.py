@@ -8,7 +8,7 @@ from operator import eq, ge, gt, le, lt
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, and_, not_, or_
+from sqlalchemy import ColumnElement, Select, and_, not_, or_, select
 
 from toril.queues.report.fields import day_in
 from toril.queues.report.filters import Condition
@@ -29,6 +29,16 @@ def matching(
 ) -> ColumnElement[bool]:
     """Which rows of a source are wanted: the firm's own, that fit all conditions."""
     return and_(source.firm == firm_id, *(condition_sql(each, zone) for each in conditions))
+
+
+def currencies(
+    source: Source, conditions: list[Condition], *, firm_id: str, zone: ZoneInfo
+) -> Select[Any] | None:
+    """The currencies of the wanted rows, at most two; None when all amounts of the source are in riyals."""
+    if (currency := source.columns.get("currency")) is None:
+        return None
+    wanted = matching(source, conditions, firm_id=firm_id, zone=zone)
+    return select(currency.expression).select_from(source.rows).where(wanted).distinct().limit(2)
 
 
 def condition_sql(condition: Condition, zone: ZoneInfo) -> ColumnElement[bool]:

@@ -20,6 +20,10 @@ from toril.queues.email.message import Mail, MailAttachment
 
 _NEEDS_ENCODING = re.compile(r"[^\n\t\x20-\x7e]|[^\n]{999}")  # RFC 5322, 2.1.1: at most 998 to a line
 
+#: A part with its headers, in pieces, so that a large file is not copied for each level it stands in. It ends with
+#: a line end, as does each of the parts in it.
+_Part = list[bytes]
+
 
 def to_bytes(mail: Mail) -> bytes:
     """The message with CRLF line ends, as SMTP and .eml files want it.
@@ -33,7 +37,7 @@ def to_bytes(mail: Mail) -> bytes:
     if others:
         body = _multipart("mixed", [body, *(_file(attached, "attachment") for attached in others)])
     head = "".join(f"{name}: {value}\n" for name, value in _headers(mail))
-    return head.replace("\n", "\r\n").encode("ascii") + body
+    return b"".join((head.replace("\n", "\r\n").encode("ascii"), *body))
 
 
 def _headers(mail: Mail) -> Iterator[tuple[str, str]]:
@@ -59,8 +63,7 @@ def _address_list(boxes: Iterable[Mailbox]) -> str:
     return ",\n ".join(box.to_header() for box in boxes)
 
 
-def _body(mail: Mail, inline: list[MailAttachment]) -> bytes:
-    """The part that holds the text, headers first; every part ends with a line end."""
+def _body(mail: Mail, inline: list[MailAttachment]) -> _Part:
     if not mail.html:
         return _text(mail.text, "plain")
     html = _text(mail.html, "html")
@@ -69,7 +72,7 @@ def _body(mail: Mail, inline: list[MailAttachment]) -> bytes:
     return _multipart("alternative", [_text(mail.text, "plain"), html]) if mail.text else html
 
 
-def _text(text: str, subtype: str) -> bytes:
+def _text(text: str, subtype: str) -> _Part:
     plain = re.sub(r"\r\n?", "\n", text)
     if _NEEDS_ENCODING.search(plain):
         return _part(f'text/{subtype}; charset="utf-8"', "base64", _base64(plain.encode()))
@@ -77,7 +80,7 @@ def _text(text: str, subtype: str) -> bytes:
     return _part(f'text/{subtype}; charset="us-ascii"', "7bit", content + b"\r\n")
 
 
-def _file(attached: MailAttachment, disposition: str) -> bytes:
+def _file(attached: MailAttachment, disposition: str) -> _Part:
     kind, _, parameters = attached.content_type.partition(";")
     kind = kind.strip().lower()
     if kind.startswith(("message/", "multipart/")):
@@ -86,20 +89,22 @@ def _file(attached: MailAttachment, disposition: str) -> bytes:
     if attached.content_id:
         headers += f"Content-ID: <{attached.content_id}>\r\n"
     whole = f"{kind};{parameters}" if parameters else kind
-    return headers.encode("ascii") + _part(whole, "base64", _base64(attached.content))
+    return [headers.encode("ascii"), *_part(whole, "base64", _base64(attached.content))]
 
 
-def _multipart(subtype: str, parts: Iterable[bytes]) -> bytes:
+def _multipart(subtype: str, parts: Iterable[_Part]) -> _Part:
     # Not to be guessed, so that no text can hold it.
     boundary = f"=_{secrets.token_hex(16)}"
     mark = f"--{boundary}\r\n".encode("ascii")
-    head = f'Content-Type: multipart/{subtype}; boundary="{boundary}"\r\n\r\n'.encode("ascii")
-    return b"".join((head, *(mark + part for part in parts), f"--{boundary}--\r\n".encode("ascii")))
+    pieces = [f'Content-Type: multipart/{subtype}; boundary="{boundary}"\r\n\r\n'.encode("ascii")]
+    for part in parts:
+        pieces += [mark, *part]
+    return [*pieces, f"--{boundary}--\r\n".encode("ascii")]
 
 
-def _part(content_type: str, encoding: str, content: bytes) -> bytes:
+def _part(content_type: str, encoding: str, content: bytes) -> _Part:
     head = f"Content-Type: {content_type}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
-    return head.encode("ascii") + content
+    return [head.encode("ascii"), content]
 
 
 def _base64(content: bytes) -> bytes:

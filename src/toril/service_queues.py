@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from difflib import get_close_matches
 from types import TracebackType
 from typing import Any, Self
 
+from toril.engine.dead_letters import DEAD_LETTER, DeadLetters
 from toril.engine.job import Job
 from toril.engine.queue import Queue
 from toril.engine.states import COMPLETED, FAILED, check_state
 from toril.errors import JobNotFoundError, OptionError
 from toril.queues.base import QueueDefinition
 from toril.queues.registry import open_queue
+
+#: Options that the queue of dead letters does not share.
+_OF_EACH_QUEUE = ("dead_letter", "default_job_options", "limiter")
 
 
 class ServiceQueues:
@@ -29,6 +34,9 @@ class ServiceQueues:
     def __init__(self, definitions: Iterable[QueueDefinition], **queue_options: Any) -> None:
         self.definitions = {definition.name: definition for definition in definitions}
         self.queues = {name: open_queue(d, **queue_options) for name, d in self.definitions.items()}
+        letters = {name: value for name, value in queue_options.items() if name not in _OF_EACH_QUEUE}
+        #: Jobs of these queues that failed for good; it connects when first used.
+        self.dead_letters = DeadLetters(queue_options.get("dead_letter") or DEAD_LETTER, **letters)
 
     def queue(self, name: str) -> Queue:
         """The queue of this name.
@@ -46,7 +54,7 @@ class ServiceQueues:
     async def get_job_status(self, queue_name: str, job_id: str) -> dict[str, Any] | None:
         """Where a job is and what came of it; None if there is no such job."""
         job = await self.queue(queue_name).get_job(job_id)
-        return None if job is None else _status(queue_name, job, await job.state())
+        return None if job is None else job_status(queue_name, job, await job.state())
 
     async def get_jobs(
         self, queue_name: str, status: str = "waiting", start: int = 0, end: int = 20
@@ -69,7 +77,7 @@ class ServiceQueues:
             if isinstance(place, bool) or not isinstance(place, int):
                 raise OptionError(f"{name} must be a whole number, got {place!r}")
         jobs = await queue.get_jobs(state, start, end, asc=state not in (COMPLETED, FAILED))
-        return [_status(queue_name, job, state) for job in jobs]
+        return [job_status(queue_name, job, state) for job in jobs]
 
     async def get_job_counts(self, queue_name: str) -> dict[str, int]:
         """How many jobs are in each state, at one moment."""
@@ -128,10 +136,12 @@ class ServiceQueues:
 
     async def close(self) -> None:
         """Close all queues and what their processors hold open. May be called twice."""
-        for queue in self.queues.values():
-            await queue.close()
-        for definition in self.definitions.values():
-            await definition.close()
+        async with AsyncExitStack() as stack:  # closes all of them, even if one cannot be
+            for definition in self.definitions.values():
+                stack.push_async_callback(definition.close)
+            stack.push_async_callback(self.dead_letters.close)
+            for queue in self.queues.values():
+                stack.push_async_callback(queue.close)
 
     async def __aenter__(self) -> Self:
         return self
@@ -150,7 +160,8 @@ class ServiceQueues:
         return job
 
 
-def _status(queue_name: str, job: Job[Any], state: str) -> dict[str, Any]:
+def job_status(queue_name: str, job: Job[Any], state: str) -> dict[str, Any]:
+    """A job as ``get_job_status`` tells it."""
     return {
         "jobId": job.id,
         "queueName": queue_name,

@@ -27,6 +27,7 @@ from toril.errors import (
     PayloadError,
     QueueUnavailableError,
 )
+from toril.queues.base import QueueDefinition
 from toril.service import QueueService
 
 MAIL = transactional()
@@ -355,3 +356,25 @@ async def test_a_server_that_is_away_is_told(
             await getattr(away, call[0])("email", *call[1:])
         with pytest.raises(QueueUnavailableError):
             await away.get_all_queues_stats()
+
+
+async def test_what_is_open_is_closed_even_when_something_cannot_be(server_url: str) -> None:
+    closed: list[str] = []
+
+    def closing(name: str, error: Exception | None = None) -> QueueDefinition:
+        async def close() -> None:
+            closed.append(name)
+            if error is not None:
+                raise error
+
+        return QueueDefinition(name=name, types={}, on_close=close)
+
+    broken = RuntimeError("cannot be closed")
+    service = QueueService([closing("one"), closing("two", broken), closing("three")], url=server_url)
+    await service.get_all_queues_stats()
+    with pytest.raises(RuntimeError, match="cannot be closed"):
+        await service.close()
+    assert sorted(closed) == ["one", "three", "two"]
+    for queue in service.queues.values():
+        with pytest.raises(QueueUnavailableError):
+            await queue.add({})

@@ -26,7 +26,7 @@ dev: $(VENV)/.dev ## the same with what the tests need
 demo: $(VENV)/.setup ## a firm's invoices to PDF and by mail, and a job of every other type
 	$(BIN)/toril demo
 
-serve: $(VENV)/.setup ## work the ready-made queues until Ctrl-C
+serve: $(VENV)/.setup ## work the ready-made queues, and the HTTP API on port 8080, until Ctrl-C
 	$(BIN)/toril serve
 
 test: $(VENV)/.dev ## all tests

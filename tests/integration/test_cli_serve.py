@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import signal
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from tests.support.cli import Toril
+from tests.support.servers import RedisServer
+from tests.support.until import until
 
 from toril.engine.queue import Queue
+
+
+@pytest.fixture
+def server_url(start_server: Callable[[str], RedisServer]) -> str:
+    """One kind of server, as the queues' own tests see to the others."""
+    return start_server("valkey").url
 
 
 @pytest.fixture
@@ -38,7 +50,7 @@ async def test_jobs_of_several_queues_are_worked_until_ctrl_c(
             "foundCount": 0,
             "deletedCount": 0,
         }
-        assert len(await cleanup.schedules()) == 7
+        assert len(await cleanup.schedules()) == 8
         serving.send(signal.SIGINT)
         assert await serving.end() == 0
     assert len(list((tmp_path / "home/outbox").glob("*.eml"))) == 1
@@ -51,6 +63,7 @@ async def test_jobs_of_several_queues_are_worked_until_ctrl_c(
         (["--concurrency", "email"], "is not QUEUE=N"),
         (["--concurrency", "email=0"], "is not QUEUE=N"),
         (["--only", "emial"], "did you mean 'email'"),
+        (["--no-web", "--no-workers"], "leave nothing"),
     ],
 )
 async def test_wrong_options_are_refused(toril: Toril, arguments: list[str], says: str) -> None:
@@ -63,3 +76,100 @@ async def test_real_mail_needs_a_sender(toril: Toril) -> None:
     done = await toril("serve", SMTP_URL="smtp://localhost:2525")
     assert done.code == 2
     assert "FROM_EMAIL" in done.err
+
+
+async def test_http_is_served_beside_the_queues_and_ends_with_them(toril: Toril) -> None:
+    async with toril.running("serve", "--port", "0") as serving:
+        url = (await serving.line("HTTP on ")).removeprefix("HTTP on ")
+        told = await serving.line("First administrator")
+        await serving.line("Ctrl-C")
+        async with httpx.AsyncClient(base_url=url) as client:
+            ready = await client.get("/health/ready")
+            assert ready.status_code == 200, ready.text
+            found = re.search(r"First administrator: (\S+), password (\S+) ", told)
+            assert found is not None
+            signed_in = await client.post(
+                "/api/auth/login",
+                json={"email": found[1], "password": found[2]},
+                headers={"X-Secret": "s3cr3t"},
+            )
+            assert signed_in.json()["data"]["user"]["role"] == "admin"
+            serving.send(signal.SIGTERM)
+            assert await serving.end() == 0
+    log = "\n".join(serving.lines)
+    assert "path=/api/auth/login" in log
+    assert "status=200" in log
+    assert log.count(found[2]) == 1
+    for secret in (
+        signed_in.json()["data"]["accessToken"],
+        signed_in.json()["data"]["refreshToken"],
+        "s3cr3t",
+        "Traceback",
+    ):
+        assert secret not in log
+
+
+async def test_the_first_administrator_is_made_once(toril: Toril) -> None:
+    for starts in range(2):
+        async with toril.running("serve", "--no-workers") as serving:
+            await serving.line("Ctrl-C")
+            assert any("First administrator" in line for line in serving.lines) == (starts == 0)
+            serving.send(signal.SIGTERM)
+            assert await serving.end() == 0
+
+
+async def test_a_port_that_is_taken_is_told_at_once(toril: Toril) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        for options in (["--port", port], ["--port", port, "--processes", "2"]):
+            done = await toril("serve", *options)
+            assert done.code == 1
+            assert f"port {port} of 127.0.0.1 is in use" in done.err
+            assert "--port" in done.err
+    done = await toril("serve", TORIL_HOST="192.0.2.1")  # kept for documentation (RFC 5737), so nobody's
+    assert done.code == 1
+    assert "cannot listen" in done.err
+
+
+async def test_queues_are_worked_without_http_and_http_served_without_queues(toril: Toril) -> None:
+    async with toril.running("serve", "--no-web") as workers, toril.running("serve", "--no-workers") as web:
+        await workers.line("Ctrl-C")
+        await web.line("Ctrl-C")
+        assert not any("HTTP on" in line for line in workers.lines)
+        assert not any("serving" in line for line in web.lines)
+        url = next(line for line in web.lines if "HTTP on" in line).removeprefix("HTTP on ")
+        async with httpx.AsyncClient(base_url=url) as client:
+            ready = await client.get("/health/ready")
+            assert ready.status_code == 200, ready.text
+            workers.send(signal.SIGINT)
+            assert await workers.end() == 0
+
+            async def unready() -> bool:
+                return (await client.get("/health/ready")).status_code == 503
+
+            await until(unready)  # an answer is kept for a second
+            checks = (await client.get("/health/ready")).json()["checks"]
+            assert checks["workers"]["status"] == "unavailable"
+            assert checks["queues"]["status"] == checks["database"]["status"] == "ok"
+        web.send(signal.SIGINT)
+        assert await web.end() == 0
+
+
+async def test_with_several_processes_http_has_one_of_its_own(toril: Toril) -> None:
+    async with toril.running("serve", "--processes", "2", "--only", "cleanup") as serving:
+        await serving.lines_with("Ctrl-C", 3)
+        url = next(line for line in serving.lines if "HTTP on" in line).removeprefix("HTTP on ")
+        async with httpx.AsyncClient(base_url=url) as client:
+            assert (await client.get("/health/live")).status_code == 200
+        assert sum("serving cleanup" in line for line in serving.lines) == 2
+        serving.send(signal.SIGTERM)
+        assert await serving.end() == 0
+
+
+async def test_a_secret_that_was_made_up_is_warned_of_when_others_can_come(toril: Toril) -> None:
+    for given, warned in (({}, True), ({"TORIL_SECRET": "x" * 40}, False)):
+        async with toril.running("serve", "--no-workers", "--host", "0.0.0.0", **given) as serving:
+            await serving.line("Ctrl-C")
+            assert any("secret_was_made_up" in line for line in serving.lines) == warned
+            serving.send(signal.SIGTERM)
+            assert await serving.end() == 0

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.servers import free_port
+
 #: Seconds for whatever a test waits for; far more than it takes, since test machines are busy.
 WITHIN_S = 30.0
 
@@ -90,6 +92,7 @@ class Toril:
     async def _start(self, arguments: tuple[str, ...], settings: dict[str, str], **more: Any) -> Any:
         # None of the settings of whoever runs the tests may count.
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+        kept["PORT"] = str(free_port())
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

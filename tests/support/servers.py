@@ -59,7 +59,7 @@ class RedisServer:
         # Not pytest's tmp_path: a socket's path must stay under some 100 characters.
         self.folder = Path(tempfile.mkdtemp(prefix="toril-server-"))
         self.socket_path = None if tcp else self.folder / "server.sock"
-        self.port = _free_port() if tcp else 0
+        self.port = free_port() if tcp else 0
         self._process: subprocess.Popen[bytes] | None = None
         atexit.register(self.close)
 
@@ -99,7 +99,7 @@ class RedisServer:
                 return self
             if self.socket_path or "Address already in use" not in self.log[-2000:]:
                 break
-            self.port = _free_port()  # taken between the look and the start
+            self.port = free_port()  # taken between the look and the start
         log = self.log[-2000:]
         self.stop()
         raise RuntimeError(f"{self.binary} did not start within {within_s} s; its log ends:\n{log}")
@@ -201,7 +201,8 @@ def _find(binary: str | Path | None) -> Path:
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody has."""
     for port in random.sample(PORTS, 50):
         with socket.socket() as probe:
             try:

@@ -1,4 +1,4 @@
-"""Several workers in one process: from their start to their last job."""
+"""What one process runs, several workers and perhaps more: from its start to its last job."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from toril.cli.exits import ExitCode
 from toril.cli.stop import StopRequests, end_now, see_to_the_end
@@ -16,6 +16,50 @@ log = logging.getLogger("toril.cli")
 
 #: Seconds that closing may take after a second signal; handing back takes milliseconds.
 _HURRY_WITHIN = 3.0
+
+
+class Part(Protocol):
+    """Something that a process runs until it is asked to stop."""
+
+    @property
+    def running(self) -> int:
+        """How many jobs run at this moment."""
+        ...
+
+    async def start(self) -> None:
+        """Begin."""
+        ...
+
+    def hurry(self) -> None:
+        """While closing: wait for what runs no longer."""
+        ...
+
+    async def close(self) -> None:
+        """End in order; also what was never started, or only half."""
+        ...
+
+
+class Together:
+    """Parts that start one after the other, and close in the other direction."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._parts = parts
+
+    @property
+    def running(self) -> int:
+        return sum(part.running for part in self._parts)
+
+    async def start(self) -> None:
+        for part in self._parts:
+            await part.start()
+
+    def hurry(self) -> None:
+        for part in self._parts:
+            part.hurry()
+
+    async def close(self) -> None:
+        for part in reversed(self._parts):
+            await part.close()
 
 
 class WorkerGroup:
@@ -86,7 +130,7 @@ class Parent:
             self._socket.close()
 
 
-async def work(group: WorkerGroup, parent: Parent, started: Callable[[], None]) -> ExitCode:
+async def work(group: Part, parent: Parent, started: Callable[[], None]) -> ExitCode:
     """Run the group until it is asked to stop; returns how the process ends.
 
     Args:
@@ -110,7 +154,7 @@ async def work(group: WorkerGroup, parent: Parent, started: Callable[[], None]) 
     return code
 
 
-async def _close(group: WorkerGroup, requests: StopRequests) -> None:
+async def _close(group: Part, requests: StopRequests) -> None:
     if running := group.running:
         log.info("workers_finishing: a second signal stops them at once", extra={"running": running})
     closing = asyncio.create_task(group.close(), name="toril-close-group")

@@ -1,30 +1,36 @@
-"""``toril serve``: the ready-made queues, worked."""
+"""``toril serve``: the ready-made queues, worked, and the HTTP API beside them."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from typing import Annotated
+import sys
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from toril.cli.command import Call, command
 from toril.cli.exits import CommandError, ExitCode
-from toril.cli.group import Parent, WorkerGroup, work
+from toril.cli.group import Parent, Part, Together, WorkerGroup, work
+from toril.errors import ConfigurationError
 from toril.installation import Installation, open_installation
 from toril.observability import logging as log_lines
 from toril.queues.planned import install_planned
 from toril.queues.registry import make_worker
+from toril.settings import Settings
 
-log = logging.getLogger("toril.cli")
+if TYPE_CHECKING:
+    from toril.cli.web_server import WebServer
 
 
 @command(
     examples="""
-    toril serve                                        every ready-made queue, in this process
-    toril serve --only pdf                             one of them, say on a machine of its own
+    toril serve                                        every ready-made queue, and HTTP on port 8080
+    toril serve --only pdf --no-web                    one queue, say on a machine of its own
     toril serve --concurrency email=20 --only email    up to 20 mails at once
-    toril serve --processes 4                          four processes, each watched and started again
+    toril serve --processes 4                          HTTP in one process, the queues in four others, all watched
+    toril serve --no-workers --host 0.0.0.0            only HTTP, for other machines too
     """
 )
 def serve(
@@ -37,7 +43,13 @@ def serve(
         typer.Option(metavar="QUEUE=N", help="Jobs of a queue at once, per process; may be given again."),
     ] = None,
     processes: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Processes (1).", show_default=False)
+        int,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Processes for the queues (1); from 2 on HTTP has another of its own.",
+            show_default=False,
+        ),
     ] = 1,
     grace: Annotated[
         float,
@@ -48,58 +60,130 @@ def serve(
             show_default=False,
         ),
     ] = 30.0,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Where HTTP listens; else TORIL_HOST; else 127.0.0.1.", show_default=False
+        ),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Its port, 0 for any that is free; else PORT; else 8080.",
+            show_default=False,
+        ),
+    ] = None,
+    no_web: Annotated[bool, typer.Option("--no-web", help="No HTTP.", show_default=False)] = False,
+    no_workers: Annotated[
+        bool, typer.Option("--no-workers", help="Work no queues.", show_default=False)
+    ] = False,
     supervisor: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> int:
-    """Work the ready-made queues.
+    """Work the ready-made queues, and serve the HTTP API.
 
     Brings the database up to date, puts the planned schedules in place, and runs jobs until Ctrl-C or SIGTERM:
-    then running jobs may end within the grace period, and the rest goes back. A second signal hands back at once.
+    then HTTP ends, running jobs may end within the grace period, and the rest goes back. A second signal hands
+    back at once.
+
+    When nobody can sign in yet, an administrator is made, and the password shown this once.
     """
     log_lines.configure(call.settings.log_level, call.settings.log_format)
-    wanted = _numbers(concurrency or [])
-    if processes > 1:
+    if no_web and no_workers:
+        raise CommandError("--no-web and --no-workers leave nothing", exit=ExitCode.USAGE, code="usage")
+    numbers = _numbers(concurrency or [])
+    settings = replace(
+        call.settings, host=host or call.settings.host, port=call.settings.port if port is None else port
+    )
+    if processes > 1 and not no_workers:
         from toril.cli.supervisor import Supervisor
 
-        options = ["--grace", str(grace)]
+        common = ["--url", call.given.url] if call.given.url else []
+        common += ["--prefix", call.given.prefix] if call.given.prefix else []
+        options = ["--no-web", "--grace", str(grace), *common]
         options += [part for name in only or [] for part in ("--only", name)]
         options += [part for row in concurrency or [] for part in ("--concurrency", row)]
-        options += ["--url", call.given.url] if call.given.url else []
-        options += ["--prefix", call.given.prefix] if call.given.prefix else []
-        return asyncio.run(Supervisor(options, processes, command="serve").run())
+        web = ["--no-workers", "--host", settings.host, "--port", str(settings.port), *common]
+        children = [options] * processes if no_web else [web, *[options] * processes]
+        return asyncio.run(Supervisor(children, command="serve").run())
+    web_server = None if no_web else _web_server(settings)
     with Parent(supervisor) as parent:
-        return asyncio.run(_serve(call, parent, only or [], wanted, grace))
+        if no_workers:
+            with asyncio.Runner(loop_factory=_fast_loop) as runner:
+                return runner.run(_serve(settings, parent, web_server, None))
+        return asyncio.run(_serve(settings, parent, web_server, Wanted(only or [], numbers, grace)))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which queues to work, and how."""
+
+    only: list[str]
+    concurrency: dict[str, int]
+    grace: float
 
 
 async def _serve(
-    call: Call, parent: Parent, only: list[str], wanted: dict[str, int], grace: float
+    settings: Settings, parent: Parent, web_server: WebServer | None, wanted: Wanted | None
 ) -> ExitCode:
-    async with open_installation(call.settings) as installation:
-        group = _workers(installation, only, wanted, grace)
-        await install_planned(
-            {worker.queue.name: worker.queue for worker in group.workers}, zone=call.settings.timezone
-        )
+    async with AsyncExitStack() as opened:
+        parts: list[Part] = []
+        told: list[str] = []
+        if wanted is not None:
+            installation = await opened.enter_async_context(open_installation(settings))
+            group = _workers(installation, wanted)
+            await install_planned(
+                {worker.queue.name: worker.queue for worker in group.workers}, zone=settings.timezone
+            )
+            parts.append(group)
+            names = ", ".join(f"{each.queue.name} ({each.concurrency} at once)" for each in group.workers)
+            told.append(f"serving {names} on {group.workers[0].queue.server}")
+        if web_server is not None:
+            parts.append(web_server)
 
         def started() -> None:
-            names = ", ".join(
-                f"{worker.queue.name} ({worker.concurrency} at once)" for worker in group.workers
-            )
-            server = group.workers[0].queue.server
-            typer.echo(f"serving {names} on {server}. Ctrl-C to stop")
+            told.extend(web_server.tell_start() if web_server is not None else [])
+            for line in (*told, "Ctrl-C to stop"):
+                typer.echo(line)
+            sys.stdout.flush()
 
-        return await work(group, parent, started)
+        return await work(Together(parts), parent, started)
 
 
-def _workers(
-    installation: Installation, only: list[str], wanted: dict[str, int], grace: float
-) -> WorkerGroup:
+def _web_server(settings: Settings) -> WebServer:
+    try:
+        from toril.cli.web_server import WebServer, listen
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"serving HTTP needs the package {error.name!r}: pip install 'toril[web]', or add --no-web"
+        ) from error
+    return WebServer(settings, listen(settings.host, settings.port))
+
+
+def _fast_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+def _workers(installation: Installation, wanted: Wanted) -> WorkerGroup:
     service = installation.service
-    for name in (*only, *wanted):
+    for name in (*wanted.only, *wanted.concurrency):
         service.queue(name)  # names the nearest one if there is none
     return WorkerGroup(
         [
-            make_worker(definition, service.queue(name), grace=grace, concurrency=wanted.get(name))
+            make_worker(
+                definition,
+                service.queue(name),
+                grace=wanted.grace,
+                concurrency=wanted.concurrency.get(name),
+            )
             for name, definition in service.definitions.items()
-            if not only or name in only
+            if not wanted.only or name in wanted.only
         ]
     )
 

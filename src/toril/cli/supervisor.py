@@ -1,4 +1,4 @@
-"""``toril worker --processes N``: starts worker processes, watches them, and starts again those that die."""
+"""``--processes N``: starts processes, watches them, and starts again those that die."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Sequence
 
 from toril.cli.exits import ExitCode
 from toril.cli.stop import StopRequests
@@ -21,18 +22,17 @@ _STEADY = 60.0  #: seconds of life after which a death counts as the first again
 
 
 class Supervisor:
-    """Keeps ``count`` worker processes running until it is asked to stop.
+    """Keeps processes running until it is asked to stop.
 
     Each child has a process group of its own, so that Ctrl-C on a terminal reaches it once, through us. It
     shares a socket with us: it says there when it is ready, and sees there when we are gone.
 
     Args:
-        arguments: what follows ``toril worker`` (or another ``command``) for one process.
+        processes: for each, what follows ``toril worker`` (or another ``command``).
     """
 
-    def __init__(self, arguments: list[str], count: int, *, command: str = "worker") -> None:
-        self._command = [sys.executable, "-m", "toril", command, *arguments]
-        self._count = count
+    def __init__(self, processes: Sequence[Sequence[str]], *, command: str = "worker") -> None:
+        self._commands = [[sys.executable, "-m", "toril", command, *each] for each in processes]
         self._running: set[asyncio.subprocess.Process] = set()
         self._requests = StopRequests(self._forward)
         self._failure: int | None = None  # a process that could not start at all
@@ -40,8 +40,8 @@ class Supervisor:
     async def run(self) -> int:
         """Returns the exit code: of a process that could not start, else 0, or 130 after a second signal."""
         with self._requests.listening():
-            log.info("supervisor_started", extra={"pid": os.getpid(), "processes": self._count})
-            endings = await asyncio.gather(*(self._keep() for _ in range(self._count)))
+            log.info("supervisor_started", extra={"pid": os.getpid(), "processes": len(self._commands)})
+            endings = await asyncio.gather(*map(self._keep, self._commands))
         if self._failure is not None:
             return self._failure
         if self._requests.urgent:
@@ -49,12 +49,12 @@ class Supervisor:
         # One that was asked before it could listen ends by the signal itself.
         return ExitCode.FAILED if set(endings) - {0, -signal.SIGTERM} else ExitCode.DONE
 
-    async def _keep(self) -> int:
+    async def _keep(self, command: list[str]) -> int:
         """Keep one process running; returns the last one's exit status once all is to stop."""
         pause, was_ready = _FIRST_PAUSE, False
         while True:
             born = time.monotonic()
-            status, ready = await self._run_one()
+            status, ready = await self._run_one(command)
             if self._requests.count:
                 return status
             if not (was_ready := was_ready or ready):
@@ -75,13 +75,13 @@ class Supervisor:
             except TimeoutError:
                 continue
 
-    async def _run_one(self) -> tuple[int, bool]:
+    async def _run_one(self, command: list[str]) -> tuple[int, bool]:
         """Start a process and wait for its end: its status (negative: a signal), and whether it got ready."""
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
                 process = await asyncio.create_subprocess_exec(
-                    *self._command,
+                    *command,
                     "--supervisor",
                     str(theirs.fileno()),
                     pass_fds=[theirs.fileno()],

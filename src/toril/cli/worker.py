@@ -101,7 +101,7 @@ def run_worker(
         options += ["--url", call.given.url] if call.given.url else []
         options += ["--prefix", call.given.prefix] if call.given.prefix else []
         options += ["--json"] if call.json else []
-        return asyncio.run(Supervisor([*queues, *options], processes).run())
+        return asyncio.run(Supervisor([[*queues, *options]] * processes).run())
     loaded = load_queues(queues)
     _check_surroundings(loaded, call)
     group = WorkerGroup([Worker(queue, concurrency=concurrency, grace=grace) for queue in loaded])

@@ -1,0 +1,26 @@
+"""The engine on uvloop, the event loop that many web servers bring."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import pytest
+
+from toril.engine.queue import Queue
+from toril.engine.worker import Worker
+
+uvloop = pytest.importorskip("uvloop") if sys.platform != "win32" else pytest.skip(allow_module_level=True)
+
+
+def test_jobs_are_added_and_worked(server_url: str, prefix: str, queue_name: str) -> None:
+    async def double(job: object) -> int:
+        return 2 * job.data["number"]  # type: ignore[attr-defined, no-any-return]
+
+    async def work() -> list[int]:
+        async with Queue(queue_name, url=server_url, prefix=prefix) as queue, Worker(queue, double):
+            jobs = [await queue.add("double", {"number": number}) for number in range(3)]
+            return [await job.result(timeout=10) for job in jobs]
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(work()) == [0, 2, 4]

@@ -31,7 +31,7 @@ def making(tmp_path: Path) -> Making:
     async def tell(percent: int) -> None: ...
 
     report = SavedReport(
-        id=FIRM, firm_id=FIRM, file_id=FIRM, zone=ZoneInfo("Asia/Riyadh"), firm_names=("مكتب", ""), language="ar",
+        id=FIRM, firm_id=FIRM, file_id=FIRM, zone=ZoneInfo("Asia/Riyadh"), language="ar",
         asked_on=date(2026, 4, 1), key="0",
     )  # fmt: skip
     now = datetime(2026, 3, 31, 21, 30, tzinfo=UTC)
@@ -176,10 +176,3 @@ def test_a_period_of_another_century_can_be_printed(making: Making) -> None:
         "analytics", documents.analytics_pages({"type": "analytics", "period": period}, making)
     )
     assert payload.report_data.subtitle.ar == "1999-01-01 – 2000-01-31"
-
-
-def test_names_of_firms_are_cut_to_the_room_there_is() -> None:
-    payload = printable("custom", {"title": "x", **documents.letterhead("ش" * 300, "😀" * 300)})
-    assert payload.firm is not None
-    assert (len(payload.firm.name_ar), len(payload.firm.name_en)) == (120, 63)
-    assert documents.letterhead("", " ") == {}

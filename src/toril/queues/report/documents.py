@@ -189,16 +189,6 @@ def _pages(
     return printed
 
 
-def letterhead(name_ar: str, name_en: str) -> dict[str, Any]:
-    """The firm at the head of a report, by its names; a part of the report's data, empty for one without a name.
-
-    The names are cut to what the ``pdf`` queue takes: 120 characters, and 255 bytes.
-    """
-    names = {"nameAr": name_ar, "nameEn": name_en}
-    cut = {key: name.strip()[:120].encode()[:255].decode(errors="ignore") for key, name in names.items()}
-    return {"firm": cut} if any(cut.values()) else {}
-
-
 def _figure(key: str, kind: str, value: Any) -> dict[str, Any]:
     return {"label": word(key), "kind": kind, "value": value}
 

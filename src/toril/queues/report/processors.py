@@ -10,7 +10,6 @@ from typing import Any
 from toril.db.session import Database
 from toril.errors import NotConfiguredError
 from toril.queues.base import RunningJob
-from toril.queues.report.documents import letterhead
 from toril.queues.report.files import ReportFiles, folder_of
 from toril.queues.report.making import Made, Maker, Making
 from toril.queues.report.payloads import Custom, ReportRequest
@@ -125,7 +124,7 @@ class ReportProcessor:
         data = {
             "reportId": report.id,
             "reportType": self.type,
-            "reportData": {**(made.pdf or {}), **letterhead(*report.firm_names)},
+            "reportData": made.pdf,
             # An Arabic page has English beside it, which an English one has no use for.
             "options": {
                 "landscape": made.landscape,

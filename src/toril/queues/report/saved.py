@@ -42,7 +42,6 @@ class SavedReport:
     firm_id: str
     file_id: str
     zone: ZoneInfo  #: of the firm
-    firm_names: tuple[str, str]  #: in Arabic and in English; one may be empty
     language: Literal["ar", "en"]  #: of the firm
     asked_on: date  #: where the firm is; the same for every run of the job
     key: str  #: names the job, for files
@@ -90,7 +89,6 @@ class SavedReports:
             firm_id=payload.firm_id,
             file_id=names.file_id,
             zone=zone,
-            firm_names=(firm.name_ar, firm.name_en),
             language=firm.language.value,
             asked_on=report.created_at.astimezone(zone).date(),
             key=names.key,

@@ -110,6 +110,18 @@ def test_attachments_come_back_byte_for_byte() -> None:
     assert second.get_content_disposition() == "attachment"
 
 
+@pytest.mark.parametrize("size", [0, 1, 57, 58, 57 * 1024, 57 * 1024 + 1, 300_000])
+def test_a_file_of_any_size_comes_back_in_lines_of_76(size: int) -> None:
+    content = bytes(n % 251 for n in range(size))
+    mail = a_mail(attachments=(MailAttachment(filename="a.bin", content=content, content_type="x/y"),))
+
+    [part] = read(mail).iter_attachments()
+
+    assert part.get_content() == content
+    lines = part.get_payload().splitlines()
+    assert all(len(line) == 76 for line in lines[:-1])
+
+
 def test_an_inline_image_is_found_by_its_content_id() -> None:
     message = read(a_mail(html='<img src="cid:logo">', attachments=(LOGO,)))
     [image] = [part for part in message.walk() if part.get_content_type() == "image/png"]

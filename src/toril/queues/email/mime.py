@@ -19,6 +19,7 @@ from toril.queues.email.encoded_words import encoded_words
 from toril.queues.email.message import Mail, MailAttachment
 
 _NEEDS_ENCODING = re.compile(r"[^\n\t\x20-\x7e]|[^\n]{999}")  # RFC 5322, 2.1.1: at most 998 to a line
+_PIECE = 57 * 1024  #: bytes of a file written at once: whole lines of base64, which have 57 each
 
 #: A part with its headers, in pieces, so that a large file is not copied for each level it stands in. It ends with
 #: a line end, as does each of the parts in it.
@@ -75,7 +76,7 @@ def _body(mail: Mail, inline: list[MailAttachment]) -> _Part:
 def _text(text: str, subtype: str) -> _Part:
     plain = re.sub(r"\r\n?", "\n", text)
     if _NEEDS_ENCODING.search(plain):
-        return _part(f'text/{subtype}; charset="utf-8"', "base64", _base64(plain.encode()))
+        return _part(f'text/{subtype}; charset="utf-8"', "base64", *_base64(plain.encode()))
     content = plain.replace("\n", "\r\n").encode("ascii")
     return _part(f'text/{subtype}; charset="us-ascii"', "7bit", content + b"\r\n")
 
@@ -89,7 +90,7 @@ def _file(attached: MailAttachment, disposition: str) -> _Part:
     if attached.content_id:
         headers += f"Content-ID: <{attached.content_id}>\r\n"
     whole = f"{kind};{parameters}" if parameters else kind
-    return [headers.encode("ascii"), *_part(whole, "base64", _base64(attached.content))]
+    return [headers.encode("ascii"), *_part(whole, "base64", *_base64(attached.content))]
 
 
 def _multipart(subtype: str, parts: Iterable[_Part]) -> _Part:
@@ -102,13 +103,15 @@ def _multipart(subtype: str, parts: Iterable[_Part]) -> _Part:
     return [*pieces, f"--{boundary}--\r\n".encode("ascii")]
 
 
-def _part(content_type: str, encoding: str, content: bytes) -> _Part:
+def _part(content_type: str, encoding: str, *content: bytes) -> _Part:
     head = f"Content-Type: {content_type}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
-    return [head.encode("ascii"), content]
+    return [head.encode("ascii"), *content]
 
 
-def _base64(content: bytes) -> bytes:
-    return base64.encodebytes(content).replace(b"\n", b"\r\n")
+def _base64(content: bytes) -> Iterator[bytes]:
+    # A large file at once would be as many small strings as it has lines.
+    for start in range(0, len(content), _PIECE):
+        yield base64.encodebytes(content[start : start + _PIECE]).replace(b"\n", b"\r\n")
 
 
 def _filename(name: str) -> str:

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "observability": {"engine"},
     "installation": {"engine", "queues", "service", "db", "settings"},
     "web": {
-        *("engine", "queues", "service", "email_service", "db"),
+        *("engine", "queues", "service", "service_queues", "email_service", "db"),
         *("observability", "settings", "sync", "installation"),
     },
     "cli": {

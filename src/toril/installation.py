@@ -36,6 +36,7 @@ class Installation:
 
     database: Database
     service: QueueService
+    files: FileStore
 
 
 @asynccontextmanager
@@ -54,8 +55,9 @@ async def open_installation(settings: Settings, *, patience: float = PATIENCE) -
         if (settings.resend_api_key or settings.smtp_url) and not settings.from_email:
             raise ConfigurationError("sending mail needs FROM_EMAIL, the sender's address")
         server: dict[str, Any] = {"url": settings.redis_url, "prefix": settings.prefix, "home": settings.home}
+        files = file_store(settings)
         definitions = ready_made_queues(
-            files=file_store(settings),
+            files=files,
             engines=pdf_engines(settings),
             outbox=settings.outbox_path,
             from_email=settings.from_email or UNSET_SENDER,
@@ -83,7 +85,7 @@ async def open_installation(settings: Settings, *, patience: float = PATIENCE) -
         async with QueueService(
             definitions.values(), database=database, **server, patience=patience
         ) as service:
-            yield Installation(database, service)
+            yield Installation(database, service, files)
 
 
 def file_store(settings: Settings) -> FileStore:

@@ -233,6 +233,16 @@ class Settings:
             unset="https://api.resend.com",
         ),
     )
+    resend_webhook_secret: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "RESEND_WEBHOOK_SECRET",
+            "text",
+            kinds.text,
+            "Takes events of mails from Resend's webhook, signed with this: whsec_ and base64.",
+            secret=True,
+        ),
+    )
     smtp_url: str | None = field(
         default=None,
         metadata=kinds.row(
@@ -588,6 +598,26 @@ class Settings:
             kinds.public_url,
             "Wathq's sandbox instead of the live system.",
             unset="https://api.wathq.sa",
+        ),
+    )
+    whatsapp_app_secret: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "WHATSAPP_APP_SECRET",
+            "text",
+            kinds.text,
+            "Takes messages from WhatsApp's webhook, signed with this.",
+            secret=True,
+        ),
+    )
+    whatsapp_verify_token: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "WHATSAPP_VERIFY_TOKEN",
+            "text",
+            kinds.text,
+            "What Meta says when the webhook is set up there.",
+            secret=True,
         ),
     )
     zatca_environment: str | None = field(

@@ -14,11 +14,11 @@ from tests.support.cli import Toril
 from tests.support.interop import WITH_NODE, OpenNode
 from tests.support.node import NodeError
 
-from toril.cli.demo.documents import invoice_job
 from toril.cli.demo.jobs import one_of_each
 from toril.cli.demo.records import prepare
 from toril.cli.demo.services import demo_services
 from toril.db.session import Database
+from toril.queues.pdf.from_records import invoice_job
 from toril.settings import Settings
 
 pytestmark = WITH_NODE

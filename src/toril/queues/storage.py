@@ -7,6 +7,8 @@ import os
 import re
 import secrets
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -35,6 +37,14 @@ class FileStore(Protocol):
 
     async def read(self, path: str) -> bytes:
         """The content of a stored file."""
+        ...
+
+    async def size(self, path: str) -> int:
+        """How many bytes a stored file has."""
+        ...
+
+    async def read_part(self, path: str, start: int, length: int) -> bytes:
+        """Some of a stored file: ``length`` bytes from ``start`` on, fewer at its end."""
         ...
 
 
@@ -120,6 +130,30 @@ class LocalFileStore:
         """
         return await asyncio.to_thread(self._read, path)
 
+    async def size(self, path: str) -> int:
+        """How many bytes a stored file has.
+
+        Raises:
+            OptionError: ``path`` is outside of the store, or there is no such file.
+        """
+        with self._found(path) as wanted:
+            return (await asyncio.to_thread(wanted.stat)).st_size
+
+    async def read_part(self, path: str, start: int, length: int) -> bytes:
+        """Some of a stored file: ``length`` bytes from ``start`` on, fewer at its end.
+
+        Raises:
+            OptionError: ``path`` is outside of the store, or there is no such file.
+        """
+
+        def read(wanted: Path) -> bytes:
+            with wanted.open("rb") as file:
+                file.seek(start)
+                return file.read(length)
+
+        with self._found(path) as wanted:
+            return await asyncio.to_thread(read, wanted)
+
     def _write(self, directory: Path, name: str, content: bytes) -> StoredFile:
         directory.mkdir(parents=True, exist_ok=True)
         target = directory / (name or "file")
@@ -138,10 +172,15 @@ class LocalFileStore:
         return StoredFile(name=target.name, path=str(target), size=len(content))
 
     def _read(self, path: str) -> bytes:
+        with self._found(path) as wanted:
+            return wanted.read_bytes()
+
+    @contextmanager
+    def _found(self, path: str) -> Iterator[Path]:
         wanted = (self.root / path).resolve()
         if not wanted.is_relative_to(self.root):
             raise OptionError(f"file {path!r} is outside of the file store")
         try:
-            return wanted.read_bytes()
+            yield wanted
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise OptionError(f"there is no stored file {path!r}") from error

@@ -101,11 +101,26 @@ class S3FileStore:
             OptionError: ``path`` is outside of the store, or there is no such file.
             RetryableError: the service cannot be reached, or fails.
         """
+        with _our_errors(path):
+            found = await obstore.get_async(self._store, self._key(path))
+            return bytes(await found.bytes_async())
+
+    async def size(self, path: str) -> int:
+        """How many bytes a stored file has; raises as ``read`` does."""
+        with _our_errors(path):
+            return (await obstore.head_async(self._store, self._key(path)))["size"]
+
+    async def read_part(self, path: str, start: int, length: int) -> bytes:
+        """Some of a stored file: ``length`` bytes from ``start`` on, fewer at its end; raises as ``read`` does."""
+        with _our_errors(path):
+            return bytes(
+                await obstore.get_range_async(self._store, self._key(path), start=start, length=length)
+            )
+
+    def _key(self, path: str) -> str:
         if not path.startswith(self._root) or ".." in path.split("/"):
             raise OptionError(f"file {path!r} is outside of the file store")
-        with _our_errors(path):
-            found = await obstore.get_async(self._store, path[self._at :])
-            return bytes(await found.bytes_async())
+        return path[self._at :]
 
     async def _is_taken(self, path: str) -> bool:
         try:

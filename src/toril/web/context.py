@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from toril.installation import Installation, open_installation
+from toril.queues.email.tracking import Tracker
 from toril.settings import Settings
 from toril.web.auth.access import Access
 from toril.web.auth.sign_in import SignIn
 from toril.web.breaker import Breaker
+from toril.web.files import FileLinks
 from toril.web.readiness import Readiness
 
 #: Seconds a request waits for a lost queue server: enough for a dropped connection, not for one that is gone.
@@ -28,6 +30,8 @@ class Web:
         sign_in: lets people in and out.
         breaker: whether the queue server is worth asking.
         readiness: whether all is there.
+        links: leads to stored files.
+        tracker: reads the links in campaign mail.
     """
 
     settings: Settings
@@ -36,6 +40,8 @@ class Web:
     sign_in: SignIn
     breaker: Breaker
     readiness: Readiness
+    links: FileLinks
+    tracker: Tracker
 
 
 @asynccontextmanager
@@ -58,6 +64,8 @@ async def open_web(settings: Settings) -> AsyncIterator[Web]:
                 sign_in=SignIn(access, secret),
                 breaker=breaker,
                 readiness=Readiness(installation),
+                links=FileLinks(secret),
+                tracker=Tracker(settings.reached_at(), secret),
             )
         finally:
             access.close()

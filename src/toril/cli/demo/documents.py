@@ -7,44 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from toril.cli.demo.records import RIYADH, DemoRecords
-from toril.db.models import RECEIVED, Client, Invoice, InvoiceStatus
-
-
-def invoice_job(invoice: Invoice) -> dict[str, Any]:
-    """An invoice as its record has it, in the language of its client."""
-    client = invoice.client
-    return {
-        "invoiceId": invoice.id,
-        "firmId": invoice.firm_id,
-        "options": {"language": "both" if client.language == "ar" else "en"},
-        "invoiceData": {
-            "invoiceNumber": invoice.number,
-            "date": invoice.issue_date.isoformat(),
-            "dueDate": invoice.due_date.isoformat(),
-            "clientName": client.name,
-            "clientEmail": client.email or "",
-            "clientPhone": client.phone or "",
-            "clientAddress": _address(client),
-            "clientVatNumber": client.vat_number or "",
-            "items": [
-                {
-                    "description": line.description,
-                    "quantity": str(line.quantity),
-                    "unit": line.unit,
-                    "unitPrice": str(line.unit_price),
-                    "total": str(line.net),
-                }
-                for line in invoice.lines
-            ],
-            "subtotal": str(invoice.subtotal),
-            "vatRate": str(invoice.vat_rate),
-            "vatAmount": str(invoice.vat_amount),
-            "totalAmount": str(invoice.total),
-            "currency": invoice.currency,
-            "notes": invoice.notes,
-            "paymentTerms": invoice.payment_terms,
-        },
-    }
+from toril.db.models import RECEIVED, InvoiceStatus
+from toril.queues.pdf.from_records import address_line
 
 
 def statement_job(records: DemoRecords) -> dict[str, Any]:
@@ -84,7 +48,7 @@ def statement_job(records: DemoRecords) -> dict[str, Any]:
             "date": _today().isoformat(),
             "clientName": client.name,
             "clientEmail": client.email or "",
-            "clientAddress": _address(client),
+            "clientAddress": address_line(client),
             "clientVatNumber": client.vat_number or "",
             "entries": entries,
         },
@@ -174,11 +138,6 @@ def custom_job(records: DemoRecords) -> dict[str, Any]:
         ),
         "options": {"header": records.firm.name_ar},
     }
-
-
-def _address(client: Client) -> str:
-    parts = (client.building_number, client.street, client.district, client.city, client.postal_code)
-    return " ".join(part for part in parts if part)
 
 
 def _today() -> date:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from toril.cli.demo.documents import invoice_job
 from toril.cli.demo.jobs import more_payments, one_of_each
 from toril.cli.demo.records import DemoRecords
 from toril.cli.demo.services import DemoServices
@@ -15,6 +14,7 @@ from toril.cli.demo.tally import Score, Tally
 from toril.db.models import Invoice
 from toril.engine.job import Job
 from toril.errors import TorilError
+from toril.queues.pdf.from_records import invoice_job
 from toril.service import QueueService
 
 

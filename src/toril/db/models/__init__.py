@@ -25,6 +25,7 @@ from toril.db.models.invoices import (
     PaymentStatus,
     VatCategory,
 )
+from toril.db.models.job_owners import JobOwner
 from toril.db.models.mail import (
     BulkSend,
     CampaignSend,
@@ -34,6 +35,7 @@ from toril.db.models.mail import (
     TrackingEvent,
     TrackingKind,
 )
+from toril.db.models.mail_events import MailEvent
 from toril.db.models.notifications import Notification, PushSubscription
 from toril.db.models.reports import GeneratedFile, Report, ReportStatus
 from toril.db.models.whatsapp import (
@@ -72,7 +74,9 @@ __all__ = [
     "Invoice",
     "InvoiceLine",
     "InvoiceStatus",
+    "JobOwner",
     "Language",
+    "MailEvent",
     "MailSuppression",
     "MessageDirection",
     "MessageStatus",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select, update
 
@@ -16,6 +17,7 @@ from toril.db.models.mail import (
     TrackingEvent,
     TrackingKind,
 )
+from toril.db.models.mail_events import MailEvent
 from toril.db.repositories.base import Repository
 from toril.db.upsert import insert_new
 
@@ -117,6 +119,27 @@ class Suppressions(Repository):
         """Whether an address is on the list."""
         statement = select(MailSuppression.id).where(MailSuppression.email == email.strip().lower())
         return await self.session.scalar(statement) is not None
+
+
+class MailEvents(Repository):
+    """What a provider told us about mails it had taken."""
+
+    async def receive(self, values: dict[str, Any]) -> bool:
+        """Store an event, unless it came before; returns whether it is new.
+
+        Args:
+            values: attributes of ``MailEvent``.
+        """
+        return bool(await insert_new(self.session, MailEvent, [values], key=["event_id"]))
+
+    async def mark_failed(self, message_id: str, *, error: str) -> None:
+        """Note that a mail, which was sent, did not arrive."""
+        for model in (CampaignSend, BulkSend):
+            await self.session.execute(
+                update(model)
+                .where(model.message_id == message_id, model.status == SendStatus.SENT)
+                .values(status=SendStatus.FAILED, error=error)
+            )
 
 
 def _outcome(message_id: str | None, error: str | None) -> dict[str, object]:

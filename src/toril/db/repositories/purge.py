@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from toril.db.models.access import OneTimeToken, Session
 from toril.db.models.deliveries import Delivery
+from toril.db.models.job_owners import JobOwner
 from toril.db.models.mail import BulkSend
 from toril.db.models.notifications import Notification
 
@@ -18,7 +19,14 @@ from toril.db.models.notifications import Notification
 class Purge:
     """Rows of one table that may go. Delete them in short transactions, one ``delete_batch`` in each."""
 
-    model: type[Session] | type[OneTimeToken] | type[Notification] | type[BulkSend] | type[Delivery]
+    model: (
+        type[Session]
+        | type[OneTimeToken]
+        | type[Notification]
+        | type[BulkSend]
+        | type[Delivery]
+        | type[JobOwner]
+    )
     which: ColumnElement[bool]
 
     async def count(self, session: AsyncSession) -> int:
@@ -57,3 +65,8 @@ def old_bulk_sends(before: datetime) -> Purge:
 def old_deliveries(before: datetime) -> Purge:
     """Records of SMS and pushes from before a moment; choose one as for ``old_bulk_sends``."""
     return Purge(Delivery, Delivery.created_at < before)
+
+
+def old_job_owners(before: datetime) -> Purge:
+    """Who asked for jobs from before a moment; the jobs are long gone from their queues by then."""
+    return Purge(JobOwner, JobOwner.created_at < before)

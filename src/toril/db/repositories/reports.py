@@ -69,6 +69,16 @@ class Files(Repository):
         """
         return await self._own(GeneratedFile, file_id, firm_id=firm_id)
 
+    async def list(
+        self, *, firm_id: str, kind: str | None = None, limit: int = 50, offset: int = 0
+    ) -> Page[GeneratedFile]:
+        """The firm's files, the newest first; those of one kind, if it is given."""
+        statement = select(GeneratedFile).where(GeneratedFile.firm_id == firm_id)
+        if kind is not None:
+            statement = statement.where(GeneratedFile.kind == kind)
+        ordered = statement.order_by(GeneratedFile.created_at.desc(), GeneratedFile.id.desc())
+        return await self._page(ordered, limit=limit, offset=offset)
+
     async def list_of_job(self, queue: str, job_id: str, *, firm_id: str) -> Sequence[GeneratedFile]:
         """What one job made, the newest first: a job that ran twice may have made two."""
         statement = select(GeneratedFile).where(

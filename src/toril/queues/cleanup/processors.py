@@ -13,6 +13,7 @@ from toril.db.repositories.purge import (
     expired_sessions,
     old_bulk_sends,
     old_deliveries,
+    old_job_owners,
     read_notifications,
     spent_tokens,
 )
@@ -86,9 +87,10 @@ class Cleaner:
         return await self._purge([read_notifications(before)], payload.dry_run, job)
 
     async def deliveries(self, payload: Deliveries, job: RunningJob) -> CleanupResult:
-        """Delete old notes of what jobs have sent: SMS and pushes, and mails of bulk jobs."""
+        """Delete old notes of what jobs have sent (SMS, pushes, mails of bulk jobs), and of who asked for jobs."""
         before = datetime.now(UTC) - timedelta(days=payload.retention_days)
-        return await self._purge([old_deliveries(before), old_bulk_sends(before)], payload.dry_run, job)
+        notes = [old_deliveries(before), old_bulk_sends(before), old_job_owners(before)]
+        return await self._purge(notes, payload.dry_run, job)
 
     async def audit_logs(self, payload: AuditLogs, job: RunningJob) -> ArchiveResult:
         """Archive old entries of the audit log, verify the archive, and delete them."""

@@ -1,0 +1,148 @@
+"""Stored files over HTTP: links that are signed and expire, whole files and ranges of them (RFC 9110, 14)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import mimetypes
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import quote
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from toril.queues.storage import FileStore
+
+#: Seconds a link is good for, unless told otherwise.
+LINK_LASTS: Final = 15 * 60
+#: Bytes that are read, and held in memory, at a time.
+CHUNK: Final = 256 * 1024
+
+_RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkedFile:
+    """What a link leads to."""
+
+    path: str
+    name: str
+
+
+class FileLinks:
+    """Makes links to files, and reads them back. Whoever has a link may fetch its file until it expires.
+
+    Args:
+        secret: with another one, all links made before are void.
+        clock: seconds since 1970.
+    """
+
+    def __init__(self, secret: str, *, clock: Callable[[], float] = time.time) -> None:
+        # A key of its own, so that nothing signed elsewhere with the same secret fits here.
+        self._key = hmac.digest(secret.encode(), b"toril: links to files, 1", "sha256")
+        self._clock = clock
+
+    def make(self, file: LinkedFile, *, lasts: float = LINK_LASTS) -> tuple[str, int]:
+        """The path of a link, and when it expires in seconds since 1970."""
+        expires = int(self._clock() + lasts)
+        text = _to_base64(orjson.dumps([file.path, file.name, expires]))
+        return f"/files/{text}.{self._signature(text)}", expires
+
+    def read(self, token: str) -> LinkedFile | None:
+        """The file that the last part of a link's path names; None if we did not sign it, or it has expired."""
+        text, _, signature = token.partition(".")
+        if not token.isascii() or not hmac.compare_digest(signature, self._signature(text)):
+            return None
+        try:
+            path, name, expires = orjson.loads(_from_base64(text))
+        except (binascii.Error, ValueError, TypeError):
+            return None
+        return LinkedFile(path=path, name=name) if self._clock() < expires else None
+
+    def _signature(self, text: str) -> str:
+        return _to_base64(hmac.digest(self._key, text.encode(), "sha256"))
+
+
+async def send_file(request: Request, files: FileStore, file: LinkedFile) -> Response:
+    """The answer that carries a file, or the part of it that is asked for.
+
+    Stored files never change, so a browser may keep one as long as it likes, and go on with a broken download.
+
+    Raises:
+        OptionError: there is no such file.
+    """
+    size = await files.size(file.path)
+    tag = f'"{hashlib.sha256(file.path.encode()).hexdigest()[:32]}"'
+    headers = {
+        "Accept-Ranges": "bytes",
+        "ETag": tag,
+        "Cache-Control": "private, no-cache",
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name, safe='')}",
+    }
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    wanted = request.headers.get("range")
+    if wanted and request.headers.get("if-range", tag) == tag:
+        part = _part(wanted, size)
+        if part is not None:
+            start, length = part
+            if length <= 0:
+                return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{size}"})
+            headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{size}"
+            return _stream(request, files, file, start, length, 206, headers)
+    return _stream(request, files, file, 0, size, 200, headers)
+
+
+def _part(wanted: str, size: int) -> tuple[int, int] | None:
+    """Start and length of the one range in a header; None for a header to be ignored, as several ranges may be."""
+    found = _RANGE.fullmatch(wanted.strip())
+    if found is None or found[0] == "bytes=-":
+        return None
+    first, last = found[1], found[2]
+    if not first:  # the last so many bytes
+        start = max(size - int(last), 0)
+        return start, size - start if int(last) else 0
+    start, end = int(first), min(int(last), size - 1) if last else size - 1
+    if last and int(last) < start:
+        return None
+    return start, end - start + 1
+
+
+def _stream(
+    request: Request,
+    files: FileStore,
+    file: LinkedFile,
+    start: int,
+    length: int,
+    status: int,
+    headers: dict[str, str],
+) -> Response:
+    async def chunks() -> AsyncIterator[bytes]:
+        at, end = start, start + length
+        while at < end:
+            chunk = await files.read_part(file.path, at, min(CHUNK, end - at))
+            if not chunk:
+                raise OSError(f"file {file.path!r} has become shorter while it was sent")
+            yield chunk
+            at += len(chunk)
+
+    media_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    headers["Content-Length"] = str(length)
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=media_type)
+    return StreamingResponse(chunks(), status, headers, media_type)
+
+
+def _to_base64(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+
+def _from_base64(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -1,0 +1,140 @@
+"""The firm's files: listed, and fetched by links that expire."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from toril.db.models import GeneratedFile
+from toril.db.repositories.reports import Files
+from toril.web.answers import Json, ok
+from toril.web.deps import CurrentUser, Installed, Limits, Reading, Records, Service, Shared
+from toril.web.errors import NotFound
+from toril.web.files import LINK_LASTS, FileLinks, LinkedFile, send_file
+from toril.web.firms import ReadFirm
+from toril.web.job_files import find_job_file
+from toril.web.owners import require_job_reader
+from toril.web.schemas import Answer, Model, errors
+
+router = APIRouter(tags=["files"])
+
+Lasts = Annotated[
+    int, Query(alias="expiresIn", ge=1, le=7 * 86_400, description="Seconds until the link expires.")
+]
+
+
+class FileView(Model):
+    """A file that a job made."""
+
+    id: str
+    kind: str
+    name: str
+    size: int
+    media_type: str
+    queue: str | None
+    job_id: str | None
+    created_at: datetime
+
+
+class FileList(Answer[list[FileView]]):
+    """A page of files."""
+
+    count: int
+    total: int
+
+
+class Link(Model):
+    """Where a file can be fetched by anybody who has this link, until it expires."""
+
+    name: str
+    url: str
+    expires_at: datetime
+
+
+class FileWithLink(FileView, Link):
+    """A file, and a link to it."""
+
+
+@router.get("/api/files", response_model=FileList, responses=errors(400, 401, 403, 404, 503))
+async def list_files(
+    firm_id: ReadFirm,
+    session: Reading,
+    page: Limits,
+    kind: Annotated[str | None, Query(max_length=32, examples=["export"])] = None,
+) -> Json:
+    """The firm's files, the newest first."""
+    found = await Files(session).list(firm_id=firm_id, kind=kind, limit=page.limit, offset=page.offset)
+    return ok([_view(each) for each in found.items], count=len(found.items), total=found.total)
+
+
+@router.get(
+    "/api/files/of-job/{queue}/{job_id:path}",
+    response_model=Answer[Link],
+    responses=errors(400, 401, 403, 404, 409, 503),
+)
+async def link_to_job_file(
+    queue: str,
+    job_id: str,
+    user: CurrentUser,
+    web: Shared,
+    database: Records,
+    service: Service,
+    lasts: Lasts = LINK_LASTS,
+) -> Json:
+    """A link to the file that a job has made: for administrators, and for whom the job was added."""
+    await require_job_reader(database, user, queue, job_id)
+    if queue not in service.queues:
+        raise NotFound(f"there is no queue {queue!r}")
+    return ok(_link(web.links, await find_job_file(service, queue, job_id), lasts))
+
+
+@router.get(
+    "/api/files/{file_id}", response_model=Answer[FileWithLink], responses=errors(400, 401, 403, 404, 503)
+)
+async def read_file(
+    file_id: str, firm_id: ReadFirm, web: Shared, session: Reading, lasts: Lasts = LINK_LASTS
+) -> Json:
+    """A file, and a link to fetch it by."""
+    file = await Files(session).get(file_id, firm_id=firm_id)
+    return ok({**_view(file), **_link(web.links, LinkedFile(path=file.path, name=file.name), lasts)})
+
+
+@router.head("/files/{token}", include_in_schema=False)
+@router.get(
+    "/files/{token}",
+    response_class=Response,
+    responses=errors(404, 503)
+    | {
+        200: {"content": {"application/octet-stream": {}}},
+        206: {"description": "The range asked for."},
+        304: {"description": "It has not changed; it never does."},
+        416: {"description": "The file has no such range."},
+    },
+)
+async def fetch_file(request: Request, token: str, web: Shared, installation: Installed) -> Response:
+    """A file by its link; ranges of it too. 404 when the link has expired."""
+    file = web.links.read(token)
+    if file is None:
+        raise NotFound("this link is not good, or has expired: ask for a new one")
+    return await send_file(request, installation.files, file)
+
+
+def _view(file: GeneratedFile) -> dict[str, Any]:
+    return {
+        "id": file.id,
+        "kind": file.kind,
+        "name": file.name,
+        "size": file.size,
+        "mediaType": file.media_type,
+        "queue": file.queue,
+        "jobId": file.job_id,
+        "createdAt": file.created_at,
+    }
+
+
+def _link(links: FileLinks, file: LinkedFile, lasts: int) -> dict[str, Any]:
+    url, expires = links.make(file, lasts=lasts)
+    return {"name": file.name, "url": url, "expiresAt": datetime.fromtimestamp(expires, UTC)}

@@ -1,0 +1,93 @@
+"""The links in campaign mail: opened, followed, no more of it. Nobody signs in here, so only what we signed counts."""
+
+from __future__ import annotations
+
+import logging
+from html import escape
+
+from fastapi import APIRouter
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from toril.db.session import Database
+from toril.errors import TorilError
+from toril.queues.email.tracking import PIXEL, TrackingAction, TrackingVisit
+from toril.queues.email.visits import note_visit
+from toril.web.context import Web
+from toril.web.deps import Records, Shared
+from toril.web.errors import NotFound
+from toril.web.schemas import errors
+
+log = logging.getLogger("toril.web")
+
+router = APIRouter(prefix="/t", tags=["mail links"])
+
+_NOT_KEPT = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
+
+
+@router.get(
+    "/o/{signed}", response_class=Response, responses=errors(404) | {200: {"content": {"image/gif": {}}}}
+)
+async def note_open(signed: str, web: Shared, database: Records) -> Response:
+    """The picture that tells that a mail was opened."""
+    await _note(database, _read(web, "open", signed))
+    return Response(PIXEL, media_type="image/gif", headers=_NOT_KEPT)
+
+
+@router.get(
+    "/c/{signed}",
+    response_class=RedirectResponse,
+    status_code=302,
+    responses=errors(404) | {302: {"description": "On to the link's target."}},
+)
+async def follow_link(signed: str, web: Shared, database: Records) -> Response:
+    """A link in a mail: noted, and on to where it leads. Where that is was signed with the link."""
+    visit = _read(web, "click", signed)
+    await _note(database, visit)
+    return RedirectResponse(visit.target, 302, _NOT_KEPT)
+
+
+@router.get("/u/{signed}", response_class=HTMLResponse, responses=errors(404))
+async def ask_to_unsubscribe(signed: str, web: Shared) -> Response:
+    """A page with a button, as programs that look at links must not unsubscribe anybody."""
+    _read(web, "unsubscribe", signed)
+    return _page(
+        "إلغاء الاشتراك · Unsubscribe",
+        "<p>هل تريد إيقاف الرسائل من هذا المرسل؟</p>"
+        '<p lang="en" dir="ltr">Do you want no more of these mails?</p>'
+        '<form method="post"><button>إلغاء الاشتراك · Unsubscribe</button></form>',
+    )
+
+
+@router.post("/u/{signed}", response_class=HTMLResponse, responses=errors(404, 503))
+async def unsubscribe(signed: str, web: Shared, database: Records) -> Response:
+    """No more campaigns to this address: by the page's button, or at once by the mail program (RFC 8058)."""
+    visit = _read(web, "unsubscribe", signed)
+    await note_visit(database, visit)
+    return _page(
+        "تم · Done",
+        '<p>لن تصلك رسائل أخرى.</p><p lang="en" dir="ltr">You will get no more of these mails.</p>',
+    )
+
+
+def _read(web: Web, action: TrackingAction, signed: str) -> TrackingVisit:
+    visit = web.tracker.read(action, signed)
+    if visit is None:
+        raise NotFound("this link is not good")
+    return visit
+
+
+async def _note(database: Database, visit: TrackingVisit) -> None:
+    # Whoever follows a link gets there, also while we cannot count.
+    try:
+        await note_visit(database, visit)
+    except TorilError as error:
+        log.warning("visit_not_counted: %s", error, extra={"action": visit.action})
+
+
+def _page(title: str, body: str) -> Response:
+    return HTMLResponse(
+        '<!doctype html><html lang="ar" dir="rtl"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">'
+        f"<title>{escape(title)}</title><h1>{escape(title)}</h1>{body}</html>",
+        headers=_NOT_KEPT,
+    )

@@ -128,6 +128,7 @@ async def test_parquet_has_exact_types(database: Database, tmp_path: Path) -> No
         "sent",
     )
     assert first["sentAt"] == datetime(2026, 1, 31, 22, 0, 5, tzinfo=UTC)
+    assert (first["notes"], first["clientName"]) == (TEXT, NAME)
     assert (second["notes"], second["sentAt"]) == ("", None)
 
 

@@ -63,13 +63,20 @@ def written(path: Path, format: str, kinds: list[Kind], *rows: tuple[Any, ...]) 
         "＋1",
         "－1",
         "＠x",
+        "−1",
+        "﹦1",
+        "﹫x",
+        "\x00=1",
+        "\u3000\u2003=1",
+        "\u202e\u2066+1",
+        " \n @x",
     ],
 )
 def test_a_text_that_begins_like_a_formula_is_made_harmless(text: str) -> None:
     assert harmless(text) == "'" + text
 
 
-@pytest.mark.parametrize("text", ["", " ", "a=1", "Amal - Badr", "١٢٣", "'=1", "1-2"])
+@pytest.mark.parametrize("text", ["", " ", "a=1", "Amal - Badr", "١٢٣", "'=1", "1-2", "  x=1", "\u200fأتعاب"])
 def test_other_texts_stay_as_they_are(text: str) -> None:
     assert harmless(text) == text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -11,8 +12,11 @@ from typing import Any, Final
 from toril.queues.report.kinds import Kind
 from toril.queues.report.writers.base import Rows, Sheet
 
-#: What makes a spreadsheet take a cell for a formula: OWASP, "CSV Injection". The wide forms are the same to some.
-_STARTERS: Final = frozenset("=+-@\t\r\n＝＋－＠")
+#: What makes a spreadsheet take a cell for a formula: OWASP, "CSV Injection". The wide and small forms and the minus
+#: sign are the same to some; space and characters without a shape before them are dropped by some.
+_FORMULA: Final = re.compile(
+    r"[\t\r\n]|[\s\x00-\x1f\x7f-\xa0\xad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]*[=+\-@−＝＋－＠﹦﹢﹣﹫]"
+)
 
 
 class CsvWriter:
@@ -48,7 +52,7 @@ class CsvWriter:
 
 def harmless(text: str) -> str:
     """``text`` so that no spreadsheet runs it: what begins like a formula gets an apostrophe before it."""
-    return f"'{text}" if text.lstrip(" \u00a0\u200b\u200e\u200f\ufeff")[:1] in _STARTERS and text else text
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _cell(kind: Kind, zone: tzinfo) -> Callable[[Any], Any]:

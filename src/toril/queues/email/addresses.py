@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from email.utils import formataddr
+from functools import lru_cache
 
 import idna
 
@@ -126,9 +127,15 @@ def parse_mailbox(text: str) -> Mailbox:
     return Mailbox(address, name)
 
 
+@lru_cache(maxsize=4096)
+def _idna(domain: str) -> str:
+    # A sender's is that of every mail, and most recipients share a few.
+    return idna.encode(domain, uts46=True).decode("ascii")
+
+
 def _ascii_domain(domain: str, text: str) -> str:
     try:
-        encoded = idna.encode(domain, uts46=True).decode("ascii")
+        encoded = _idna(domain)
     except UnicodeError as error:
         raise OptionError(f"{text!r} is not an e-mail address: the domain {domain!r} is not valid") from error
     if encoded.endswith(".") or ("." not in encoded and encoded != "localhost"):

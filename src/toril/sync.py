@@ -6,6 +6,7 @@ A thin portal over the one asynchronous engine: an event loop in a background th
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Coroutine, Iterable, Mapping
 from datetime import timedelta
@@ -30,13 +31,18 @@ class Portal:
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop, started when first needed (again after a fork, which does not copy threads)."""
+        """The loop, started when first needed."""
         with self._lock:
             if self._loop is None or self._thread is None or not self._thread.is_alive():
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=self._loop.run_forever, name="toril-sync", daemon=True)
                 self._thread.start()
             return self._loop
+
+    def start_anew(self) -> None:
+        """In a child process after a fork, which copies no threads."""
+        self._loop = self._thread = None
+        self._lock = threading.Lock()
 
 
 def run_on(loop: asyncio.AbstractEventLoop, call: Coroutine[Any, Any, T]) -> T:
@@ -59,13 +65,22 @@ def run_on(loop: asyncio.AbstractEventLoop, call: Coroutine[Any, Any, T]) -> T:
 
 
 _portal = Portal()
+os.register_at_fork(after_in_child=_portal.start_anew)
 
 
 class SyncJob:
-    """A job for code that is not async; attributes are those of ``Job``, verbs wait until done."""
+    """A job for code that is not async; attributes are those of ``Job``, verbs wait until done.
 
-    def __init__(self, job: AsyncJob[Any], loop: asyncio.AbstractEventLoop) -> None:
-        self._job, self._loop = job, loop
+    Args:
+        loop: where its queue lives; without it, in the loop of all synchronous queues.
+    """
+
+    def __init__(self, job: AsyncJob[Any], loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._job, self._given = job, loop
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return self._given or _portal.loop
 
     def __getattr__(self, name: str) -> Any:
         # Only what a Job holds: its verbs are below, so a coroutine never leaks out.
@@ -134,12 +149,14 @@ class Queue:
     """
 
     def __init__(self, name: str, **options: Any) -> None:
-        self._loop = _portal.loop
-
         async def make() -> AsyncQueue:
             return AsyncQueue(name, **options)
 
         self._queue = run_on(self._loop, make())
+
+    @property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return _portal.loop
 
     @property
     def name(self) -> str:
@@ -192,4 +209,4 @@ class Queue:
         self.close()
 
     def _job(self, job: AsyncJob[Any]) -> SyncJob:
-        return SyncJob(job, self._loop)
+        return SyncJob(job)

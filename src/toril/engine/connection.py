@@ -20,7 +20,13 @@ from urllib.parse import urlsplit
 
 from toril.engine.embedded import EmbeddedServer
 from toril.engine.link import PASSING_ERRORS, Address, Argument, ConnectionLostError, Link, ReplyError
-from toril.errors import OptionError, QueueUnavailableError, ServerRefusedError, ServerVersionError
+from toril.errors import (
+    OptionError,
+    QueueStateError,
+    QueueUnavailableError,
+    ServerRefusedError,
+    ServerVersionError,
+)
 
 log = logging.getLogger("toril.connection")
 
@@ -192,6 +198,7 @@ class Connection:
         self._connecting = asyncio.Lock()
         self._closed = asyncio.Event()
         self._lost_since: float | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def execute(
         self,
@@ -216,11 +223,14 @@ class Connection:
         """
         deadline = time.monotonic() + patience
         pause = _FIRST_PAUSE
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._enter(loop)
         while True:
             link = self._link
             if link is None or link.lost:
                 link = await self.ready(deadline)
-            alarm = asyncio.get_running_loop().call_later(answer_within, link.close)
+            alarm = loop.call_later(answer_within, link.close)
             try:
                 return await link.send(*command)
             except ConnectionLostError:
@@ -240,6 +250,8 @@ class Connection:
 
     async def ready(self, deadline: float) -> Link:
         """A live link, made if need be; keeps trying until ``deadline`` (monotonic seconds)."""
+        if (loop := asyncio.get_running_loop()) is not self._loop:
+            self._enter(loop)
         async with self._connecting:
             pause = _FIRST_PAUSE
             while True:
@@ -272,9 +284,28 @@ class Connection:
     async def close(self) -> None:
         """End the connection for good; calls that wait for it get an error."""
         self._closed.set()
-        if self._link is not None:
-            self._link.close()
-            await self._link.wait_closed()
+        link, self._link = self._link, None
+        if link is not None and self._loop is asyncio.get_running_loop():
+            link.close()
+            await link.wait_closed()
+
+    def start_anew(self) -> None:
+        """Forget the present link without a word to the server: it belongs to a parent process, or to an event
+        loop that has ended."""
+        self._link = self._loop = self._lost_since = None
+        self._connecting = asyncio.Lock()
+        if not self._closed.is_set():
+            self._closed = asyncio.Event()
+
+    def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is not None:
+            if not self._loop.is_closed():
+                raise QueueStateError(
+                    f"this connection to {self.server} is used in another event loop, which goes on; make a queue "
+                    "for each, or use toril.sync.Queue, which all threads can share"
+                )
+            self.start_anew()
+        self._loop = loop
 
     async def _open(self) -> Link:
         link = await self.server.open_link(self._on_message)

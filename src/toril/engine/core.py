@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from toril.engine.actions import JobActions
 from toril.engine.codec import MAX_DATA_BYTES
@@ -59,10 +61,34 @@ class QueueCore:
         self.producer = Producer(self.scripts)
         self.subscriber = EventSubscriber(self.server, self.keys, self.token, self.hooks)
         self.actions = JobActions(self)
+        _alive.add(self)
+
+    def start_anew(self) -> None:
+        """In a child process after a fork: be somebody else.
+
+        The parent's connections are not ours, and under one token the server would take an add of ours for
+        another's that came twice.
+        """
+        self.token = str(uuid.uuid4())
+        self.connection.start_anew()
+        self.scripts.call_as(self.token)
+        self.producer.start_anew()
+        self.subscriber.start_anew(self.token)
 
     async def _connected(self, _: Link) -> None:
         """Begin to listen for what was asked for before there was an event loop."""
         self.subscriber.refresh()
+
+
+_alive: WeakSet[QueueCore] = WeakSet()
+
+
+def _start_anew() -> None:
+    for core in tuple(_alive):
+        core.start_anew()
+
+
+os.register_at_fork(after_in_child=_start_anew)
 
 
 def _defaults(options: Mapping[str, Any] | JobOptions | None) -> dict[str, Any]:

@@ -164,6 +164,12 @@ class EventSubscriber:
         """Take messages with this token for our own too: a worker's, which promotes and takes jobs under it."""
         self._own_tokens.add(token.encode())
 
+    def start_anew(self, token: str) -> None:
+        """In a child process after a fork: listen for the same, and to what this process sends."""
+        self._own_tokens = {token.encode()}
+        self._watchers.clear()
+        self._subscription.start_anew()
+
     def refresh(self) -> None:
         """Connect and subscribe to what is wanted and not yet subscribed; needs a running event loop."""
         self._subscription.refresh()

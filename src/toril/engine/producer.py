@@ -42,10 +42,15 @@ class Producer:
             self._sender = asyncio.create_task(self._send_all(), name="toril-producer")
         return future
 
+    def start_anew(self) -> None:
+        """In a child process after a fork: what waits is sent by the parent."""
+        self._waiting.clear()
+        self._sender, self._request, self._overflow_left = None, 0, 0
+
     async def close(self) -> None:
         """Send what waits, then take no more."""
         self._closed = True
-        if self._sender is not None:
+        if self._sender is not None and not self._sender.done():
             await asyncio.wait([self._sender])
 
     async def _send_all(self) -> None:
@@ -54,8 +59,9 @@ class Producer:
             try:
                 now, ids = await self._send([job for jobs, _ in batch for job in jobs])
             except asyncio.CancelledError:
-                for _, future in batch:
+                for _, future in (*batch, *self._waiting):
                     future.cancel()
+                self._waiting.clear()
                 raise
             except Exception as error:
                 for _, future in batch:

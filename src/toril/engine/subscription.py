@@ -55,6 +55,14 @@ class Subscription:
         self._heard = False
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start_anew(self) -> None:
+        """Forget a connection of a parent process, or of an event loop that has ended."""
+        self._connection.start_anew()
+        self._link = self._task = self._loop = self._refusal = None
+        self._asked, self._confirmed = set(), set()
+        self._settled = asyncio.Event()
 
     def refresh(self) -> None:
         """Subscribe to what is wanted and not yet subscribed.
@@ -62,11 +70,13 @@ class Subscription:
         What is no longer wanted is left at the next look at the connection. Outside of a running event loop
         nothing happens yet: the next call inside one makes up for it.
         """
+        if self._loop is not None and self._loop.is_closed():
+            self.start_anew()
         missing = set(self._wanted()) - self._asked
         if not missing or self._closed:
             return
         try:
-            loop = asyncio.get_running_loop()
+            self._loop = loop = asyncio.get_running_loop()
         except RuntimeError:
             return
         self._settled.clear()
@@ -106,7 +116,7 @@ class Subscription:
         self._closed = True
         self._settled.set()
         task, self._task = self._task, None
-        if task is not None:
+        if task is not None and not task.done():
             task.cancel()
             await asyncio.wait([task])
         await self._connection.close()

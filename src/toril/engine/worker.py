@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import threading
 import time
@@ -98,7 +99,7 @@ class Worker:
                 f"lock_renew must be less than lock_duration ({lock_duration} s), got {renew!r}"
             )
         self.grace = grace
-        self.token = str(uuid.uuid4())
+        self.token, self._pid = str(uuid.uuid4()), os.getpid()
         lock_ms = int(to_ms(lock_duration))
         core = self.queue
         self._scripts = ScriptRunner(core.connection, core.keys, self.token)
@@ -177,6 +178,9 @@ class Worker:
         """
         if self._committing is not None:
             return
+        if self._pid != os.getpid():  # we were made before a fork: our siblings must not hold the same locks
+            self.token, self._pid = str(uuid.uuid4()), os.getpid()
+            self._scripts.call_as(self.token)
         await self.queue.connection.ready(time.monotonic() + self.queue.scripts.patience)
         if (box := self.queue.letter_box) is not None:
             if self.queue.server.is_cluster:

@@ -25,8 +25,13 @@ class ScriptRunner:
     def __init__(
         self, connection: Connection, keys: QueueKeys, token: str, *, patience: float = PATIENCE
     ) -> None:
-        self.connection, self.keys, self.token, self.patience = connection, keys, token, patience
-        self._callers: tuple[Argument, ...] = (f"{keys.base}:", token)
+        self.connection, self.keys, self.patience = connection, keys, patience
+        self.call_as(token)
+
+    def call_as(self, token: str) -> None:
+        """Call under another token from now on."""
+        self.token = token
+        self._callers: tuple[Argument, ...] = (f"{self.keys.base}:", token)
 
     async def run(
         self,

@@ -73,6 +73,64 @@ def test_what_is_of_the_wrong_kind_is_refused(
     problems = refused(queue, type, {**GOOD[type], field: value})
     assert len(problems) == 1
     assert problems[0].startswith(field)
+    assert len(problems[0]) < 400
+
+
+#: Values that a field which may be missing does not take: of the wrong kind, none of those there are, too long.
+BAD: dict[str, list[Any]] = {
+    "reportId": [7, ["5" * 24], "x", "5" * 25, "' OR 1=1 --"],
+    "format": [7, ["json"], "xml", "json" * 1000],
+    "currency": [7, {}, "SA", "SARS", "ر.س", "SAR" * 1000],
+    "metrics": ["casesByStatus", [7], [None], ["x" * 5000], ["casesByStatus"] * 21],
+    "staffIds": [FIRM, [7], [FIRM, None], ["x"], [FIRM] * 501],
+    "filters": ["status=paid", 7, [7], [[]], {"x" * 41: 1}, [{"column": "id", "value": FIRM}] * 21],
+}
+MAY_BE_MISSING = {
+    "financial": ["reportId", "format", "currency"],
+    "analytics": ["reportId", "format", "metrics"],
+    "time-utilization": ["reportId", "format", "staffIds"],
+    "client-aging": ["reportId", "format", "currency"],
+    "custom": ["reportId", "format"],
+    "data-export": ["reportId", "format", "filters"],
+}
+
+
+@pytest.mark.parametrize(
+    ("type", "field", "value"),
+    [
+        pytest.param(type, field, value, id=f"{type}-{field}-{at}")
+        for type, fields in MAY_BE_MISSING.items()
+        for field in fields
+        for at, value in enumerate(BAD[field])
+    ],
+)
+def test_what_may_be_missing_is_checked_when_it_is_there(
+    type: str, field: str, value: Any, queue: QueueDefinition
+) -> None:
+    problems = refused(queue, type, {**GOOD[type], field: value})
+    assert all(each.startswith(field) for each in problems)
+    assert max(map(len, problems)) < 400  # whatever was sent, the message stays one that can be read
+
+
+@pytest.mark.parametrize("type", GOOD)
+def test_every_field_is_in_these_tables(type: str, queue: QueueDefinition) -> None:
+    known = {field.alias or name for name, field in queue.types[type].payload.model_fields.items()}
+    assert known == {*GOOD[type], *MAY_BE_MISSING[type]}
+
+
+@pytest.mark.parametrize("type", [type for type, data in GOOD.items() if "startDate" in data])
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("2026-03-31", "2026-03-30"),
+        ("2026-02-01T00:00:00Z", "2026-01-31T20:59:59Z"),
+        (1_772_236_800_000, 1_769_817_600_000),
+    ],
+)
+def test_dates_are_the_right_way_round(type: str, start: Any, end: Any, queue: QueueDefinition) -> None:
+    assert refused(queue, type, {**GOOD[type], "startDate": start, "endDate": end}) == [
+        "endDate: is before startDate"
+    ]
 
 
 @pytest.mark.parametrize("type", GOOD)

@@ -38,6 +38,7 @@ def read_day(value: Any) -> date | datetime:
         PydanticCustomError: it is none of these.
     """
     found: date | datetime | None = None
+    shown = repr(value)[:60]
     try:
         if isinstance(value, date):
             found = value
@@ -50,11 +51,11 @@ def read_day(value: Any) -> date | datetime:
         pass
     if found is None or not _EARLIEST <= found.year < _LATEST:
         raise problem(
-            f"{value!r} is not a day such as 2026-01-31, a time such as 2026-01-31T09:30:00Z, or milliseconds "
+            f"{shown} is not a day such as 2026-01-31, a time such as 2026-01-31T09:30:00Z, or milliseconds "
             f"since 1970, from {_EARLIEST} on"
         )
     if isinstance(found, datetime) and found.utcoffset() is None:
-        raise problem(f"{value!r} has no offset from UTC: write 2026-01-31T09:30:00+03:00, or the day alone")
+        raise problem(f"{shown} has no offset from UTC: write 2026-01-31T09:30:00+03:00, or the day alone")
     return found
 
 

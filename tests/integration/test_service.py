@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,19 +34,18 @@ MAIL = transactional()
 FIRM, ACCOUNT = "5" * 24, "6" * 24
 
 
-@pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    """Not migrated: nothing is worked here."""
-    async with Database(home=tmp_path) as opened:
-        yield opened
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, QueueDefinition]:
+    """Over records without tables, as nothing is worked here."""
+    folder = tmp_path_factory.mktemp("queues")
+    return all_queues(Database(home=folder), folder)
 
 
 @pytest.fixture
 async def service(
-    database: Database, tmp_path: Path, server_url: str, prefix: str
+    definitions: Mapping[str, QueueDefinition], server_url: str, prefix: str
 ) -> AsyncIterator[QueueService]:
-    definitions = all_queues(database, tmp_path).values()
-    async with QueueService(definitions, url=server_url, prefix=prefix) as opened:
+    async with QueueService(definitions.values(), url=server_url, prefix=prefix) as opened:
         yield opened
 
 
@@ -347,11 +346,10 @@ async def test_a_convenience_whose_queue_is_not_there_is_refused() -> None:
 
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call[0])
 async def test_a_server_that_is_away_is_told(
-    database: Database, tmp_path: Path, prefix: str, call: Any
+    definitions: Mapping[str, QueueDefinition], tmp_path: Path, call: Any
 ) -> None:
     url = f"unix://{tmp_path}/nobody.sock"
-    definitions = [all_queues(database, tmp_path)["email"]]
-    async with QueueService(definitions, url=url, prefix=prefix, patience=0.1) as away:
+    async with QueueService([definitions["email"]], url=url, patience=0.1) as away:
         with pytest.raises(QueueUnavailableError, match=r"nobody\.sock"):
             await getattr(away, call[0])("email", *call[1:])
         with pytest.raises(QueueUnavailableError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -347,3 +349,11 @@ def test_jobs_have_the_defaults_of_the_queue(queue: QueueDefinition) -> None:
     assert options["timeout"] == 300_000
     assert options["removeOnComplete"] == {"age": 7 * 86_400, "count": 100}
     assert queue.lock_duration == 300
+
+
+def test_the_payloads_in_the_howto_are_acceptable(queue: QueueDefinition) -> None:
+    text = (Path(__file__).parents[2] / "docs/howto/reports.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```json\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert examples
+    for example in examples:
+        queue.check(json.loads(example))

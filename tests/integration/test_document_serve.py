@@ -121,3 +121,21 @@ async def test_a_firm_of_the_database_stands_on_its_invoice(
     assert "Al Mizan Law Firm" in text
     assert "Tax Invoice" in text
     assert Path(made["filePath"]).parent == tmp_path / "home/files" / firm.id / "pdf"
+
+
+async def test_the_doctor_looks_for_bucket_and_browser(toril: Toril, tmp_path: Path) -> None:
+    pytest.importorskip("obstore")
+    pytest.importorskip("playwright")
+    browser = tmp_path / "browser"
+    browser.touch(mode=0o755)
+
+    good = await toril("doctor", "--json", TORIL_FILES="s3://papers/prod", TORIL_CHROMIUM=str(browser))
+    bad = await toril("doctor", "--json", TORIL_PDF_RENDERER="chromium", TORIL_CHROMIUM=str(tmp_path))
+
+    findings = {finding["about"]: finding for finding in good.json["findings"]}
+    assert (findings["TORIL_FILES"]["level"], findings["chromium"]["text"]) == ("ok", str(browser))
+    assert findings["TORIL_FILES"]["text"] == "files go to s3://papers/prod"
+    (finding,) = [finding for finding in bad.json["findings"] if finding["about"] == "chromium"]
+    assert finding["level"] == "wrong"
+    assert "is not an executable" in finding["text"]
+    assert bad.code == 1

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from toril import __version__
 from toril.cli.finding import Finding
+from toril.errors import ConfigurationError
 from toril.settings import Settings, unknown_variables, without_password
 
 #: Seconds to wait for a mail server or database.
@@ -79,6 +80,25 @@ def _bucket(variable: str, location: str) -> Finding:
         return Finding(level="ok", about=variable, text=f"files go to {location}")
     text = f"files go to {location}, and the extra s3 is missing"
     return Finding(level="wrong", about=variable, text=text, hint="pip install 'toril[s3]'")
+
+
+def check_chromium(settings: Settings) -> Iterator[Finding]:
+    """Whether the browser that is asked for is there."""
+    if settings.pdf_renderer != "chromium" and settings.chromium is None:
+        return
+    try:
+        from toril.queues.pdf.renderers.chromium import find_chromium  # needs the extra "chromium"
+
+        path = find_chromium(settings.chromium)
+    except (ConfigurationError, ImportError) as error:
+        yield Finding(
+            level="wrong",
+            about="chromium",
+            text=str(error),
+            hint="set TORIL_CHROMIUM to a browser that is there, and pip install 'toril[chromium]'",
+        )
+    else:
+        yield Finding(level="ok", about="chromium", text=str(path))
 
 
 async def check_mail(settings: Settings) -> AsyncIterator[Finding]:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from toril.cli.check_server import check_server
 from toril.cli.check_setup import (
+    check_chromium,
     check_database,
     check_folders,
     check_installation,
@@ -43,6 +44,7 @@ async def run_doctor(call: Call) -> int:
         *[finding async for finding in check_mail(call.settings)],
         *[finding async for finding in check_database(call.settings)],
         *check_push(call.settings),
+        *check_chromium(call.settings),
         *check_installation(),
     ]
     values = call.settings.shown()

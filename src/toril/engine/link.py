@@ -114,7 +114,7 @@ class Link(asyncio.Protocol):
                 await self.send("SELECT", address.db)
             await self.send("PING")
         except ReplyError as error:
-            kind = QueueUnavailableError if error.kind in PASSING_ERRORS else ServerRefusedError
+            kind = QueueUnavailableError if _passes(error) else ServerRefusedError
             raise kind(_refusal(address, error)) from error
 
     def send(self, *command: Argument) -> asyncio.Future[Any]:
@@ -178,13 +178,17 @@ class Link(asyncio.Protocol):
                 future.set_exception(ConnectionLostError(f"the connection to the server was lost{reason}"))
 
 
+def _passes(error: ReplyError) -> bool:
+    return error.kind in PASSING_ERRORS or "max number of clients" in str(error)
+
+
 def _refusal(address: Address, error: ReplyError) -> str:
     hints = {
         "NOAUTH": "it wants a password: set REDIS_PASSWORD, or put it in the URL",
         "WRONGPASS": "check REDIS_PASSWORD, or the user and password in the URL",
         "NOPERM": "the user lacks the rights; give it all commands on the queue's keys and channels",
     }
-    passing = "it passes by itself; try again shortly" if error.kind in PASSING_ERRORS else None
+    passing = "it passes by itself; try again shortly" if _passes(error) else None
     hint = passing or hints.get(
         error.kind, "check the password, the database number and the server's settings"
     )

@@ -130,7 +130,7 @@ class Subscription:
             except QueueUnavailableError as error:  # we are refused, or the server is too old
                 self._refuse(str(error))
             if self._told:
-                pause = _FIRST_PAUSE
+                pause, self._told = _FIRST_PAUSE, False
             await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
             pause = min(pause * 2, _LONGEST_PAUSE)
 

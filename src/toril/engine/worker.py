@@ -295,7 +295,11 @@ class Worker:
         log.info("worker_closed", extra={"queue": self.queue.name, "token": self.token})
 
     async def __aenter__(self) -> Self:
-        await self.start()
+        try:
+            await self.start()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(

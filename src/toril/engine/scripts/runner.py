@@ -53,9 +53,7 @@ class ScriptRunner:
         """
         script = load(name)
         wait = self.patience if patience is None else patience
-        command: tuple[Argument, ...] = (
-            "EVALSHA",
-            script.sha,
+        call: tuple[Argument, ...] = (
             len(self.keys.script_keys) + len(more_keys),
             *self.keys.script_keys,
             *more_keys,
@@ -64,12 +62,14 @@ class ScriptRunner:
         )
         try:
             try:
-                return await self.connection.execute(*command, patience=wait, repeat=repeat)
+                return await self.connection.execute(
+                    "EVALSHA", script.sha, *call, patience=wait, repeat=repeat
+                )
             except ReplyError as error:
                 if error.kind != "NOSCRIPT":
                     raise
-            await self.connection.execute("SCRIPT", "LOAD", script.source, patience=wait, repeat=True)
-            return await self.connection.execute(*command, patience=wait, repeat=repeat)
+            # With its text rather than loaded first: somebody may flush the scripts in between, too.
+            return await self.connection.execute("EVAL", script.source, *call, patience=wait, repeat=repeat)
         except ReplyError as error:
             raise explain(error, self.keys, name) from error
 

@@ -69,7 +69,7 @@ def test_every_command_teaches(path: tuple[str, ...], capsys: pytest.CaptureFixt
     out = capsys.readouterr().out
     assert f"Usage: toril {' '.join(path)}" in out
     assert f"\nExamples:\n  toril {' '.join(path[:1])}" in out
-    assert "4 no such job or queue" in out
+    assert "4 no such job, queue or user" in out
     assert "--json" in out
 
 

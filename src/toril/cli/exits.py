@@ -33,7 +33,7 @@ MEANING = {
     ExitCode.FAILED: "something failed",
     ExitCode.USAGE: "wrong usage or settings",
     ExitCode.UNREACHABLE: "server unreachable",
-    ExitCode.NOT_FOUND: "no such job or queue",
+    ExitCode.NOT_FOUND: "no such job, queue or user",
     ExitCode.INTERRUPTED: "interrupted",
 }
 

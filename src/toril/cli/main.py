@@ -163,6 +163,28 @@ class Db(Group):
     """
 
 
+class People(Group):
+    """``toril users …``"""
+
+    rows: ClassVar = {
+        "create": Row("Make a user.", "toril.cli.users:create_user"),
+        "list": Row("List all users, by address.", "toril.cli.users:list_users"),
+        "set-role": Row("Give a user another role.", "toril.cli.users:set_role"),
+        "reset-password": Row(
+            "Give a user another password, and end all their sign-ins.", "toril.cli.users:reset_password"
+        ),
+        "disable": Row(
+            "Let a user in no more: their sign-ins end, and their API keys are taken back.",
+            "toril.cli.users:disable_user",
+        ),
+        "enable": Row("Let a user in again, with the password they had.", "toril.cli.users:enable_user"),
+    }
+    examples = """
+    toril users create sara@firm.example --role admin    a new administrator, with a password that is shown once
+    toril users list                                     who may sign in
+    """
+
+
 class Zatca(Group):
     """``toril zatca …``"""
 
@@ -185,7 +207,7 @@ class Root(Group):
     rows: ClassVar = {
         "demo": Row("Run one job of every kind, and show what came out.", "toril.cli.demo:demo"),
         "worker": Row("Run the jobs of one or more queues.", "toril.cli.worker:run_worker"),
-        "serve": Row("Work the ready-made queues.", "toril.cli.serve:serve"),
+        "serve": Row("Work the ready-made queues, and serve the HTTP API.", "toril.cli.serve:serve"),
         "queues": Row("List all queues with their counts.", "toril.cli.queues:list_queues"),
         "jobs": Row("List, show, add, retry and remove jobs.", Jobs),
         "dead-letters": Row("List, show, retry and remove copies of jobs that failed for good.", DeadLetters),
@@ -194,6 +216,7 @@ class Root(Group):
         "resume": Row("Let workers take jobs of a paused queue again.", "toril.cli.queues:resume_queue"),
         "clean": Row("Delete old jobs of one state.", "toril.cli.queues:clean_queue"),
         "db": Row("Make and change the tables of the records.", Db),
+        "users": Row("Say who may sign in to the web application.", People),
         "zatca": Row("Bring firms to the tax authority's gateway.", Zatca),
         "doctor": Row("Check settings, server and installation.", "toril.cli.doctor:run_doctor"),
     }

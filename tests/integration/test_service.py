@@ -198,9 +198,10 @@ async def test_many_jobs_are_all_checked_before_the_first_is_added(service: Queu
 
 async def test_jobs_are_listed_by_state(service: QueueService) -> None:
     queue = service.queue("email")
-    for number in range(4):
+    for number in range(5):
         await service.add_job("email", MAIL, job_id=f"j{number}")
-    await service.add_job("email", MAIL, job_id="later", delay=60)
+    for name, delay in (("later", 60), ("soon", 30)):
+        await service.add_job("email", MAIL, job_id=name, delay=delay)
     assert await take(queue, 3) == ["j0", "j1", "j2"]
     await complete(queue, "j0", {"success": True})
     await fail(queue, "j1", "no luck")
@@ -210,21 +211,23 @@ async def test_jobs_are_listed_by_state(service: QueueService) -> None:
         assert {job["state"] for job in jobs} <= {status}
         return [job["jobId"] for job in jobs]
 
-    assert await listed("waiting") == ["j3"]
+    assert await listed("waiting") == ["j3", "j4"]
+    assert await listed("waiting", 1, 1) == ["j4"]
     assert await listed("active") == ["j2"]
     assert await listed("completed") == ["j0"]
     assert await listed("failed") == ["j1"]
-    assert await listed("delayed") == ["later"]
+    assert await listed("delayed") == ["soon", "later"]
     assert await listed("paused") == []
     assert [job["failedReason"] for job in await service.get_jobs("email", "failed")] == ["no luck"]
     assert await service.get_jobs("email", "completed") == [await service.get_job_status("email", "j0")]
     await service.pause_queue("email")
-    assert (await listed("paused"), await listed("waiting")) == (["j3"], [])
+    assert (await listed("paused"), await listed("waiting")) == (["j3", "j4"], [])
     await service.resume_queue("email")
     await run_all(queue)
-    assert await listed("completed", 0, 0) == ["j3"]
-    assert await listed("completed", 1, 5) == ["j0"]
+    assert (await listed("completed"))[-1] == "j0"
+    assert await listed("completed", 2, 5) == ["j0"]
     assert await listed("completed", -1, -1) == ["j0"]
+    assert set(await listed("completed", 0, 1)) == {"j3", "j4"}
 
 
 async def test_a_page_reads_its_own_jobs_only(service: QueueService, redis: redis_asyncio.Redis) -> None:

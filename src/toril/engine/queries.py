@@ -31,7 +31,7 @@ class QueueQueries(QueueCore):
         """The job, or None if there is none with this id."""
         if not is_job_id(job_id):
             return None
-        return (await self._read_jobs([job_id]))[0]
+        return (await self.read_jobs([job_id]))[0]
 
     async def get_jobs(
         self,
@@ -57,11 +57,11 @@ class QueueQueries(QueueCore):
         """
         names = (states,) if isinstance(states, str) else ALL if states is None else states
         checked = list(dict.fromkeys(check_state(name) for name in names))
-        found = await asyncio.gather(*(self._list_ids(state, start, end, asc) for state in checked))
+        found = await asyncio.gather(*(self.list_ids(state, start, end, asc) for state in checked))
         ids = [job_id for part in found for job_id in part]
         jobs: list[Job[Any]] = []
         for first in range(0, len(ids), _BATCH):
-            jobs += [job for job in await self._read_jobs(ids[first : first + _BATCH], exclude_data) if job]
+            jobs += [job for job in await self.read_jobs(ids[first : first + _BATCH], exclude_data) if job]
         return jobs
 
     async def get_waiting(self, start: int = 0, end: int = -1) -> list[Job[Any]]:
@@ -166,12 +166,13 @@ class QueueQueries(QueueCore):
             "count": count,
         }
 
-    async def _list_ids(self, state: str, start: int, end: int, asc: bool) -> list[str]:
+    async def list_ids(self, state: str, start: int = 0, end: int = -1, asc: bool = False) -> list[str]:
+        """Ids of the jobs in one state, by place and order as ``get_jobs`` has them."""
         found = await self.scripts.run("list_ids", state, start, end, 1 if asc else 0)
         return [to_text(job_id) for job_id in found]
 
-    async def _read_jobs(self, ids: Sequence[str], exclude_data: bool = False) -> list[Job[Any] | None]:
-        """Read hashes with one turn of the connection; None for those that are gone."""
+    async def read_jobs(self, ids: Sequence[str], exclude_data: bool = False) -> list[Job[Any] | None]:
+        """These jobs, read with one turn of the connection; None for those that are gone."""
         if exclude_data:
             rows = await asyncio.gather(
                 *(self.scripts.ask("HMGET", self.keys.job(job_id), *_WITHOUT_DATA) for job_id in ids)

@@ -34,6 +34,9 @@ DEFAULT_JOB_OPTIONS: dict[str, Any] = {
     "removeOnFail": {"age": 172_800},
 }
 
+#: Minutes for which the workers of ready-made queues keep how many jobs completed and failed.
+COUNTED_MINUTES = 24 * 60
+
 
 def ready_made_queues(
     *,
@@ -153,5 +156,6 @@ def open_queue(definition: QueueDefinition, **queue_options: Any) -> Queue:
 
 
 def make_worker(definition: QueueDefinition, queue: Queue, **worker_options: Any) -> Worker:
-    """A worker with the definition's lock and concurrency; takes the options of ``Worker``."""
-    return Worker(queue, **{"lock_duration": definition.lock_duration, **worker_options})
+    """A worker with the definition's lock and concurrency, and counts per minute; takes the options of ``Worker``."""
+    own = {"lock_duration": definition.lock_duration, "metrics": COUNTED_MINUTES}
+    return Worker(queue, **{**own, **worker_options})

@@ -1,5 +1,7 @@
 """The HTTP side: ``create_app(settings)`` is the whole of it as one ASGI application.
 
+``admin_router(service, authorize=…)`` has its queue endpoints, for an application of your own.
+
 To add endpoints, write a module in ``routes/`` with a ``router`` and list it in ``routes/__init__.py``::
 
     from toril.web.answers import Json, ok
@@ -30,8 +32,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from toril.web.app import create_app
+    from toril.web.queue_admin import admin_router
 
-__all__ = ["create_app"]
+__all__ = ["admin_router", "create_app"]
 
 
 def __getattr__(name: str) -> Any:
@@ -40,4 +43,8 @@ def __getattr__(name: str) -> Any:
         from toril.web.app import create_app
 
         return create_app
+    if name == "admin_router":
+        from toril.web.queue_admin import admin_router
+
+        return admin_router
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

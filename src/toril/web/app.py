@@ -17,6 +17,7 @@ from toril.web.middleware.body_limit import BodyLimit
 from toril.web.middleware.deadline import Deadline
 from toril.web.middleware.request_log import RequestLog
 from toril.web.middleware.security_headers import SecurityHeaders
+from toril.web.openapi import describe
 from toril.web.routes import ROUTERS
 
 #: Bytes of bodies for which anybody may make us work.
@@ -49,6 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)
+    describe(app)
     return app
 
 

@@ -6,6 +6,28 @@ from typing import Final
 
 from fastapi import APIRouter
 
-from toril.web.routes import api_keys, auth, health
+from toril.web.routes import (
+    api_keys,
+    auth,
+    files,
+    health,
+    invoices,
+    notifications,
+    queues_admin,
+    reports,
+    tracking,
+    webhooks,
+)
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (auth.router, api_keys.router, health.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    auth.router,
+    api_keys.router,
+    queues_admin.router,
+    invoices.router,
+    reports.router,
+    files.router,
+    notifications.router,
+    webhooks.router,
+    tracking.router,
+    health.router,
+)

@@ -1,0 +1,143 @@
+"""Looks for jobs by a text in their id, name or data.
+
+There is no index, so the server looks at one job after the other: in short steps, between which it serves others, and
+at a bounded number of jobs for each call. The answer to a call says where the next one goes on.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import orjson
+
+from toril.engine.codec import to_text
+from toril.engine.job import Job
+from toril.engine.queue import Queue
+from toril.engine.states import ALL, COMPLETED, DELAYED, FAILED, check_state
+from toril.errors import OptionError
+
+#: Jobs, and bytes of their names and data, that the server looks at in one step: a few milliseconds.
+_STEP, _STEP_BYTES = 500, 512 * 1024
+
+#: Jobs looked at by one call, unless told otherwise.
+LOOKED_AT: Final = 10_000
+
+#: Their jobs are in a sorted set, so that a place in them is known by the job there.
+_SETS: Final = frozenset({COMPLETED, FAILED, DELAYED})
+
+
+@dataclass(slots=True)
+class Found:
+    """What one call found.
+
+    Attributes:
+        jobs: (state, job).
+        looked_at: how many jobs.
+        cursor: for the call that goes on from here; None when all has been looked at.
+    """
+
+    jobs: list[tuple[str, Job[Any]]] = field(default_factory=list)
+    looked_at: int = 0
+    cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """How far a search is in one state: behind so many jobs of a list, or behind one job of a sorted set."""
+
+    state: str
+    behind: int = 0
+    score: str | None = None
+    job_id: str | None = None
+
+    def to_cursor(self) -> str:
+        text = orjson.dumps([self.state, self.behind, self.score, self.job_id])
+        return base64.urlsafe_b64encode(text).decode().rstrip("=")
+
+    @classmethod
+    def from_cursor(cls, cursor: str, states: Sequence[str]) -> _Place:
+        try:
+            place = cls(*orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))))
+            fits = place.state in states and type(place.behind) is int and place.behind >= 0
+            if fits and place.score is not None:
+                float(place.score)
+                fits = isinstance(place.score, str) and isinstance(place.job_id, str)
+        except (ValueError, TypeError, binascii.Error):
+            fits = False
+        if not fits:
+            raise OptionError("this cursor is of no search in these states; leave it out to begin again")
+        return place
+
+
+async def find_jobs(
+    queue: Queue,
+    text: str,
+    *,
+    states: str | Iterable[str] = ALL,
+    limit: int = 20,
+    cursor: str | None = None,
+    look_at: int = LOOKED_AT,
+) -> Found:
+    """The next jobs with ``text`` in their id, their name or their data as JSON; the newest of each state first.
+
+    Letters of ASCII match in either case. A job that moves meanwhile may be met twice or not at all; one that stays in
+    its state is met.
+
+    Args:
+        states: where to look, in this order.
+        limit: how many jobs to find at most.
+        cursor: from the call before.
+        look_at: how many jobs to look at, at most; then the call returns with what it has.
+
+    Raises:
+        OptionError: no text, no such state, or a cursor that belongs to something else.
+    """
+    names = [check_state(name) for name in ((states,) if isinstance(states, str) else states)]
+    if not isinstance(text, str) or not text.strip():
+        raise OptionError("a search needs a text of at least one character")
+    place: _Place | None = _Place.from_cursor(cursor, names) if cursor else _Place(names[0])
+    needles = (text.encode().lower(), json.dumps(text, ensure_ascii=False)[1:-1].encode().lower())
+    found = Found()
+    while place is not None and found.looked_at < look_at and len(found.jobs) < limit:
+        room = limit - len(found.jobs)
+        rows = await _list(queue, place, min(_STEP, look_at - found.looked_at))
+        if not rows:
+            following = names[names.index(place.state) + 1 :]
+            place = _Place(following[0]) if following else None
+            continue
+        ids = [job_id for job_id, _ in rows]
+        seen, *hits = await queue.scripts.run("match_jobs", *needles, _STEP_BYTES, *ids)
+        matching = [to_text(job_id) for job_id in hits]
+        if len(matching) > room:
+            matching = matching[:room]
+            seen = ids.index(matching[-1]) + 1
+        jobs = await queue.read_jobs(matching)
+        found.jobs += [(place.state, job) for job in jobs if job is not None]
+        found.looked_at += seen
+        job_id, score = rows[seen - 1]
+        place = _Place(place.state, place.behind + seen, score, None if score is None else job_id)
+    found.cursor = None if place is None else place.to_cursor()
+    return found
+
+
+async def _list(queue: Queue, place: _Place, count: int) -> list[tuple[str, str | None]]:
+    """Ids behind a place, with their scores if they are in a sorted set; the newest first.
+
+    New jobs come in front of a place, so that it moves on in a list, and the next step meets some jobs again; those
+    of a sorted set are found by the job that was there.
+    """
+    if place.state not in _SETS:
+        ids = await queue.list_ids(place.state, place.behind, place.behind + count - 1, asc=False)
+        return [(job_id, None) for job_id in ids]
+    ask, key = queue.scripts.ask, queue.keys.of(place.state)
+    start = 0
+    if place.score is not None and place.job_id is not None:
+        rank = await ask("ZREVRANK", key, place.job_id)
+        start = await ask("ZCOUNT", key, f"({place.score}", "+inf") if rank is None else rank + 1
+    rows = await ask("ZREVRANGE", key, start, start + count - 1, "WITHSCORES")
+    return [(to_text(job_id), to_text(score)) for job_id, score in zip(rows[::2], rows[1::2], strict=True)]

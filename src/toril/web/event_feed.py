@@ -1,0 +1,196 @@
+"""What happens in queues, numbered, and kept for a while for readers that come back.
+
+Published messages are not kept by the server, so each process that has readers keeps the newest ones itself. Ids are
+good in the process that gave them; whoever comes back with another's is told of a gap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+from toril.engine.events import EventStream
+from toril.engine.queue import Queue
+from toril.web.answers import Json
+from toril.web.errors import Overloaded
+
+#: Name of the event that says that others are missing here.
+GAP: Final = "gap"
+
+#: Events kept for each queue.
+KEPT: Final = 1000
+
+#: Bytes of a result or a progress in an event; larger ones are left out.
+_LARGEST_VALUE: Final = 16 * 1024
+
+#: Seconds after the last reader for which a feed goes on to listen, as readers come back.
+_LINGER: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class FeedEvent:
+    """One event: its number in the feed, its name, and what is told of it as JSON."""
+
+    number: int
+    name: str
+    data: bytes
+
+
+class EventFeed:
+    """The events of one queue, as long as somebody reads them.
+
+    Attributes:
+        epoch: names this feed in the ids of its events.
+    """
+
+    def __init__(self, queue: Queue, *, kept: int = KEPT, linger: float = _LINGER) -> None:
+        self._queue, self._linger = queue, linger
+        self._events: deque[FeedEvent] = deque(maxlen=kept)
+        self._arrived = asyncio.Event()
+        self._listening: asyncio.Task[None] | None = None
+        self._readers = 0
+        self.epoch = secrets.token_hex(4)
+        self.newest = 0  #: number of the last event
+        self._hears = False
+
+    async def open(self) -> None:
+        """Return when what happens from now on is heard.
+
+        Raises:
+            QueueUnavailableError: the server cannot be reached.
+        """
+        if not self.listens:
+            # What happened since it last listened is lost: no id from before is followed without a gap.
+            self._events.clear()
+            self.newest += 1
+            self._hears = False
+            self._listening = asyncio.create_task(self._listen(), name="toril-event-feed")
+            await asyncio.sleep(0)  # lets it ask for its subscription
+        await self._queue.subscriber.ready(self._queue.scripts.patience)
+        self._hears = True
+
+    @property
+    def listens(self) -> bool:
+        """False before it was opened, and once its queue was closed or nobody has read it for a while."""
+        return self._listening is not None and not self._listening.done()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep the feed listening meanwhile."""
+        self._readers += 1
+        try:
+            yield
+        finally:
+            self._readers -= 1
+
+    def id_of(self, number: int) -> str:
+        """What readers are given, and give back."""
+        return f"{self.epoch}-{number}"
+
+    def number_of(self, event_id: str) -> int | None:
+        """The number in an id; None if it is not one of this feed's."""
+        epoch, _, number = event_id.partition("-")
+        known = epoch == self.epoch and number.isdecimal() and len(number) < 16
+        return int(number) if known and int(number) <= self.newest else None
+
+    def after(self, number: int) -> tuple[list[FeedEvent], bool]:
+        """The events that are kept behind ``number``, and whether all there were are among them."""
+        events = [event for event in self._events if event.number > number]
+        oldest = events[0].number if events else self.newest + 1
+        return events, oldest == number + 1
+
+    async def wait(self, number: int, within: float) -> None:
+        """Return when there are events behind ``number``, when it has ended, or after ``within`` seconds."""
+        if self.newest > number or not self.listens:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                await self._arrived.wait()
+
+    async def _listen(self) -> None:
+        stream = self._queue.subscriber.stream()
+        take_back = self._queue.subscriber.on_reconnect(self._missed)
+        linger = asyncio.create_task(self._end_unread(stream), name="toril-event-feed-idle")
+        try:
+            async for event in stream:
+                told = {} if event.job_id is None else {"jobId": event.job_id}
+                self._put(event.name, _with_value(told, event.value))
+        finally:
+            take_back()
+            linger.cancel()
+            stream.end()
+            asyncio.get_running_loop().call_soon(self._wake)  # once this task counts as done
+
+    def _missed(self) -> None:
+        """The connection was made anew: what happened in between is not known."""
+        if self._hears:
+            self._put(GAP, b"{}")
+
+    async def _end_unread(self, stream: EventStream) -> None:
+        while True:
+            await asyncio.sleep(self._linger)
+            if self._readers == 0:
+                stream.end()
+                return
+
+    def _put(self, name: str, data: bytes) -> None:
+        self.newest += 1
+        self._events.append(FeedEvent(self.newest, name, data))
+        self._wake()
+
+    def _wake(self) -> None:
+        arrived, self._arrived = self._arrived, asyncio.Event()
+        arrived.set()
+
+
+class EventFeeds:
+    """The feeds of some queues, and how many read them.
+
+    Args:
+        most: readers at once; more are turned away.
+    """
+
+    def __init__(self, *, most: int = 100) -> None:
+        self._most = most
+        self._open = 0
+        self._feeds: dict[Queue, EventFeed] = {}
+
+    def feed(self, queue: Queue) -> EventFeed:
+        """The feed of one queue."""
+        if queue not in self._feeds:
+            self._feeds[queue] = EventFeed(queue)
+        return self._feeds[queue]
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Count one reader.
+
+        Raises:
+            Overloaded: there are as many as may be.
+        """
+        if self._open >= self._most:
+            raise Overloaded(
+                f"{self._open} streams of events are open, and no more are allowed: try again later"
+            )
+        self._open += 1
+        try:
+            yield
+        finally:
+            self._open -= 1
+
+
+def _with_value(told: dict[str, Any], value: Any) -> bytes:
+    if value is None:
+        return orjson.dumps(told)
+    text = Json({**told, "value": value}).body
+    if len(text) > _LARGEST_VALUE:
+        return orjson.dumps({**told, "valueLeftOut": True})
+    return bytes(text)

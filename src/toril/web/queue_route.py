@@ -1,0 +1,128 @@
+"""How the queue endpoints are reached: ids with any characters, bodies, errors, and what the API's description says."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote
+
+import orjson
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import Scope
+
+from toril.errors import TorilError
+from toril.web.errors import answer_to, answer_to_bad_request
+from toril.web.schemas import Model, errors
+
+B = TypeVar("B", bound=Model)
+
+#: Stands for an encoded slash while a path is matched; no id of a job has it.
+_SLASH: Final = "\0"
+
+
+class QueueRoute(APIRoute):
+    """A route whose parameters may hold slashes, written as ``%2F``; and that answers errors the same way in any
+    application.
+    """
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        raw: bytes = scope.get("raw_path") or b""
+        if b"%2" not in raw or b"%2f" not in raw.lower():
+            return super().matches(scope)
+        # The server has decoded the path, in which an encoded slash now looks like any other.
+        parts = raw.partition(b"?")[0].decode("latin-1").replace("%2f", "%2F").split("%2F")
+        path = _SLASH.join(unquote(part) for part in parts)
+        root = scope.get("root_path", "")
+        if path.replace(_SLASH, "/") != scope["path"] or root.count("/") > path.count("/"):
+            return super().matches(scope)  # somebody in front of us rewrites paths
+        match, child = super().matches({**scope, "path": path})
+        if "path_params" in child:
+            child["path_params"] = {
+                name: value.replace(_SLASH, "/") if isinstance(value, str) else value
+                for name, value in child["path_params"].items()
+            }
+        return match, child
+
+    def get_route_handler(self) -> Callable[[Request], Awaitable[Response]]:  # type: ignore[override]
+        handle = super().get_route_handler()
+
+        async def answer(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except (TorilError, RequestValidationError) as error:
+                if TorilError in request.app.exception_handlers:
+                    raise  # Toril's own application sees to it
+                if isinstance(error, TorilError):
+                    return answer_to(error)
+                return answer_to_bad_request(error, request)
+
+        return answer
+
+
+async def read_body(request: Request, model: type[B], *, optional: bool = False) -> B:
+    """The body as ``model``. Read here rather than by the framework, so that only those who may come in are read.
+
+    Args:
+        optional: no body is as good as ``{}``.
+
+    Raises:
+        RequestValidationError: it is no JSON, or does not fit; answered with 400, or 415.
+    """
+    text = await request.body()
+    if not text and optional:
+        return model()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise _bad("the body must be JSON, with Content-Type: application/json")
+    try:
+        given = orjson.loads(text)
+    except ValueError:
+        try:
+            given = json.loads(text)  # numbers past 64 bits
+        except (ValueError, RecursionError):
+            raise _bad("the body is not JSON") from None
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False, include_context=False)
+        raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in found]) from None
+
+
+def described(
+    example: Any, *statuses: int, status: int = 200, media_type: str = "application/json", text: str = ""
+) -> dict[int | str, dict[str, Any]]:
+    """The ``responses=`` of an endpoint: an example of its answer, and the errors it may answer with."""
+    content = {media_type: {"example": example}}
+    return {
+        status: {"description": text or "Done.", "content": content},
+        **copy.deepcopy(errors(*statuses)),
+    }
+
+
+def takes(model: type[Model], example: Mapping[str, Any], *, optional: bool = False) -> dict[str, Any]:
+    """The ``openapi_extra=`` of an endpoint that uses ``read_body``."""
+    schema = model.model_json_schema(by_alias=True)
+    known = schema.pop("$defs", {})
+    body = {"schema": _inlined(schema, known), "example": dict(example)}
+    return {"requestBody": {"required": not optional, "content": {"application/json": body}}}
+
+
+def _bad(message: str) -> RequestValidationError:
+    return RequestValidationError([{"type": "json", "loc": ("body",), "msg": message}])
+
+
+def _inlined(schema: Any, known: Mapping[str, Any]) -> Any:
+    if isinstance(schema, list):
+        return [_inlined(item, known) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(known[schema["$ref"].rpartition("/")[2]], known)
+    return {name: _inlined(value, known) for name, value in schema.items()}

@@ -1,0 +1,130 @@
+"""Adding jobs by HTTP: Bull's options, within limits that protect a queue from a slip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from fastapi import APIRouter
+from starlette.requests import Request
+
+from toril.engine.options import JobOptions
+from toril.errors import OptionError, PayloadError
+from toril.service import named
+from toril.web.answers import Json, ok
+from toril.web.queue_panel import Panelled, QueueName
+from toril.web.queue_route import QueueRoute, described, read_body, takes
+from toril.web.queue_views import AddedJob, ListAnswer, NewJob, NewJobs
+from toril.web.schemas import Answer
+
+router = APIRouter(route_class=QueueRoute)
+
+_DAY_MS: Final = 86_400_000
+
+#: Option → least and most, in Bull's units. Who needs more adds the job in Python.
+LIMITS: Final[Mapping[str, tuple[float, float]]] = {
+    "attempts": (1, 100),
+    "delay": (0, 366 * _DAY_MS),
+    "timeout": (1, _DAY_MS),
+    "stackTraceLimit": (0, 100),
+    "backoff": (0, 7 * _DAY_MS),
+    "backoff.delay": (0, 7 * _DAY_MS),
+    "repeat.every": (1000, 366 * _DAY_MS),
+    "removeOnComplete": (0, 1_000_000),
+    "removeOnComplete.count": (0, 1_000_000),
+    "removeOnFail": (0, 1_000_000),
+    "removeOnFail.count": (0, 1_000_000),
+}
+
+#: Options that a worker, and not who adds a job, is to set.
+_NOT_GIVEN: Final = ("prevMillis", "preventParsingData")
+
+_DATA: Final = {"type": "custom", "data": {"html": "<p>Hello</p>", "firmId": "507f1f77bcf86cd799439011"}}
+_NEW: Final = {"data": _DATA, "options": {"priority": 1, "delay": 60_000}}
+_ADDED: Final = {
+    "jobId": "pdf-1732400000000-k3v9x0q2a",
+    "queueName": "pdf",
+    "data": _DATA,
+    "options": {"attempts": 2, "priority": 1, "delay": 60_000, "jobId": "pdf-1732400000000-k3v9x0q2a"},
+}
+
+
+@router.post(
+    "/{name}/jobs",
+    status_code=201,
+    response_model=Answer[AddedJob],
+    responses=described({"success": True, "data": _ADDED}, 400, 401, 403, 404, 413, 415, 503, status=201),
+    openapi_extra=takes(NewJob, _NEW),
+)
+async def add_job(name: QueueName, request: Request, panel: Panelled) -> Json:
+    """Add a job. Data that does not fit its type is a 400 that names the field.
+
+    `options` are Bull's: `delay`, `priority`, `attempts`, `backoff`, `timeout`, `jobId`, `lifo`, `repeat` and others.
+    """
+    panel.queue(name)
+    body = await read_body(request, NewJob)
+    options = options_of(name, body.data, body.options)
+    await panel.audit("job.add", f"{name}/{options.job_id}", type=body.data["type"])
+    return ok(await panel.service.add_job(name, body.data, options), status=201)
+
+
+@router.post(
+    "/{name}/jobs/bulk",
+    status_code=201,
+    response_model=ListAnswer[AddedJob],
+    responses=described(
+        {"success": True, "count": 1, "data": [_ADDED]}, 400, 401, 403, 404, 413, 415, 503, status=201
+    ),
+    openapi_extra=takes(NewJobs, {"jobs": [_NEW]}),
+)
+async def add_jobs(name: QueueName, request: Request, panel: Panelled) -> Json:
+    """Add up to 1000 jobs. All are checked before the first is added; schedules are added one by one."""
+    panel.queue(name)
+    body = await read_body(request, NewJobs)
+    jobs = []
+    for index, job in enumerate(body.jobs):
+        try:
+            jobs.append({"data": job.data, "options": options_of(name, job.data, job.options)})
+        except PayloadError as error:
+            raise PayloadError(f"jobs[{index}]: {error}", field=f"jobs.{index}.{error.field}") from error
+        except OptionError as error:
+            raise PayloadError(f"jobs[{index}]: {error}", field=f"jobs.{index}.options") from error
+    await panel.audit("job.add_bulk", name, count=len(jobs), first=jobs[0]["options"].job_id)  # type: ignore[attr-defined]
+    added = await panel.service.add_bulk_jobs(name, jobs)
+    return ok(added, count=len(added), status=201)
+
+
+def options_of(queue_name: str, data: Mapping[str, Any], raw: Mapping[str, Any] | None) -> JobOptions:
+    """Options as an HTTP body has them, checked, and with an id of ours unless they have one.
+
+    Raises:
+        PayloadError: an option is unknown, wrong, or past its limit, or the data has no type.
+    """
+    if not isinstance(data.get("type"), str):
+        raise PayloadError(
+            f"queue {queue_name!r}: a job's data must be an object with type and data", field="type"
+        )
+    given = raw or {}
+    _within_limits(given)
+    try:
+        return named(queue_name, data, JobOptions.from_bull(given))
+    except PayloadError:
+        raise
+    except OptionError as error:
+        raise PayloadError(str(error), field="options") from error
+
+
+def _within_limits(given: Mapping[str, Any]) -> None:
+    for name in _NOT_GIVEN:
+        if given.get(name):
+            raise PayloadError(f"{name} is not taken here; leave it out", field=f"options.{name}")
+    for path, (least, most) in LIMITS.items():
+        option, _, part = path.partition(".")
+        value = given.get(option)
+        if part:
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue  # absent, or of a kind that is checked with the rest
+        if not least <= value <= most:
+            text = f"{path} must be from {least:,} to {most:,} here, got {value!r}"
+            raise PayloadError(text, field=f"options.{path}")

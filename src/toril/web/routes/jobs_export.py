@@ -1,0 +1,121 @@
+"""A list of jobs as a file, read page by page while it is sent."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Query
+from starlette.responses import StreamingResponse
+
+from toril.engine.states import ALL, check_state
+from toril.web.answers import Json
+from toril.web.queue_panel import Panel, Panelled, QueueName
+from toril.web.queue_route import QueueRoute, described
+
+router = APIRouter(route_class=QueueRoute)
+
+#: Columns of the CSV file, as ``get_job_status`` names them; ``data`` and the like are JSON.
+COLUMNS: Final = (
+    "jobId", "queueName", "state", "attemptsMade", "timestamp", "processedOn", "finishedOn", "progress",
+    "failedReason", "data", "options", "returnValue",
+)  # fmt: skip
+
+_PAGE: Final = 200
+MOST: Final = 100_000
+
+#: A spreadsheet takes a cell that begins so for a formula.
+_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
+
+
+@router.get(
+    "/{name}/jobs/export",
+    response_class=StreamingResponse,
+    responses=described(
+        "jobId,queueName,state,…\r\npdf-1732400000000-k3v9x0q2a,pdf,failed,…\r\n",
+        400, 401, 403, 404, 503,
+        media_type="text/csv",
+        text="The file, as CSV (UTF-8 with a mark, for spreadsheets) or JSON (`{success, data: […]}`).",
+    ),
+)  # fmt: skip
+async def export_jobs(
+    name: QueueName,
+    panel: Panelled,
+    status: Annotated[
+        str, Query(description="State of the jobs.", json_schema_extra={"enum": list(ALL)})
+    ] = "completed",
+    format: Annotated[Literal["csv", "json"], Query(description="Kind of file.")] = "csv",
+    limit: Annotated[int, Query(ge=1, le=MOST, description="How many jobs at most.")] = 10_000,
+) -> StreamingResponse:
+    """The jobs in one state as a file, in the order of the list. No job is in it twice."""
+    panel.queue(name)
+    state = check_state(status)
+    pages = _pages(panel, name, state, limit)
+    first = await anext(pages)  # what goes wrong until here has a status of its own
+    body, kind = (
+        (_csv(first, pages), "text/csv") if format == "csv" else (_json(first, pages), "application/json")
+    )
+    return StreamingResponse(
+        body,
+        media_type=kind,
+        headers={
+            "Content-Disposition": f'attachment; filename="jobs-{state}.{format}"',
+            "Cache-Control": "no-store",
+        },
+    )
+
+
+async def _pages(panel: Panel, name: str, state: str, limit: int) -> AsyncIterator[list[dict[str, Any]]]:
+    """The jobs, in pages; at least one, which may be empty."""
+    seen: set[str] = set()
+    start = 0
+    while True:
+        page = await panel.service.get_jobs(name, state, start, start + _PAGE - 1)
+        # Jobs that come meanwhile push others from the page before to this one.
+        fresh = [job for job in page if job["jobId"] not in seen][: limit - len(seen)]
+        seen.update(job["jobId"] for job in fresh)
+        yield fresh
+        start += _PAGE
+        if len(seen) >= limit or start > (await panel.service.get_job_counts(name))[state]:
+            return
+
+
+async def _csv(
+    first: list[dict[str, Any]], rest: AsyncIterator[list[dict[str, Any]]]
+) -> AsyncIterator[bytes]:
+    text = io.StringIO()
+    writer = csv.writer(text)
+    text.write("\ufeff")
+    writer.writerow(COLUMNS)
+    page: list[dict[str, Any]] | None = first
+    while page is not None:
+        writer.writerows([_cell(job[column]) for column in COLUMNS] for job in page)
+        yield text.getvalue().encode("utf-8", "backslashreplace")
+        text.seek(0)
+        text.truncate()
+        page = await anext(rest, None)
+
+
+async def _json(
+    first: list[dict[str, Any]], rest: AsyncIterator[list[dict[str, Any]]]
+) -> AsyncIterator[bytes]:
+    yield b'{"success":true,"data":['
+    page: list[dict[str, Any]] | None = first
+    between = b""
+    while page is not None:
+        for job in page:
+            yield between + bytes(Json(job).body)
+            between = b",\n"
+        page = await anext(rest, None)
+    yield b"]}"
+
+
+def _cell(value: Any) -> str | int | float:
+    if value is None:
+        return ""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    text = value if isinstance(value, str) else bytes(Json(value).body).decode()
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text

@@ -1,0 +1,132 @@
+"""What happens in a queue, live, as server-sent events that a reader can take up where it left off."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Header
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from toril.web.event_feed import GAP, EventFeed, EventFeeds
+from toril.web.queue_panel import Panelled, QueueName
+from toril.web.queue_route import QueueRoute, described
+
+router = APIRouter(route_class=QueueRoute)
+
+#: Seconds between signs of life while nothing happens; proxies often give up after 30.
+HEARTBEAT: Final = 15.0
+
+#: Seconds after which a stream ends, so that the reader comes back and is let in anew.
+LONGEST: Final = 900.0
+
+_EXAMPLE: Final = 'id: 1f0c2a9e-17\nevent: completed\ndata: {"jobId":"41","value":{"success":true}}\n\n'
+
+
+@router.get(
+    "/{name}/events",
+    response_class=StreamingResponse,
+    responses=described(
+        _EXAMPLE, 401, 403, 404, 503, media_type="text/event-stream", text="Events, as they happen."
+    ),
+)
+async def stream_events(
+    name: QueueName,
+    panel: Panelled,
+    last_event_id: Annotated[str | None, Header(description="Id of the last event that was read.")] = None,
+) -> Response:
+    """What anybody does in the queue: `waiting`, `active`, `completed`, `failed`, `progress`, `delayed`, `stalled`,
+    `drained`, `paused`, `resumed`, `duplicated`, `debounced`.
+
+    With `Last-Event-ID` it goes on behind that event. An event `gap` says that some are missing at this point: look at
+    the queue again. A stream ends after 15 minutes; come back with the id of the last event.
+    """
+    feed = panel.feeds.feed(panel.queue(name))
+    with panel.feeds.slot():  # before anything is asked of the server
+        await feed.open()
+    return EventResponse(panel.feeds, feed, last_event_id)
+
+
+class EventResponse(Response):
+    """Sends events until the reader goes, the feed ends, or it is time to come back.
+
+    Args:
+        after: id of the last event the reader has.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        feeds: EventFeeds,
+        feed: EventFeed,
+        after: str | None = None,
+        *,
+        heartbeat: float = HEARTBEAT,
+        longest: float = LONGEST,
+    ) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._feeds, self._feed, self._after = feeds, feed, after
+        self._heartbeat, self._longest = heartbeat, longest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._feeds.slot(), self._feed.reading():
+            sending = asyncio.create_task(self._send_all(send), name="toril-events")
+            leaving = asyncio.create_task(_gone(receive), name="toril-events-reader")
+            try:
+                await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (sending, leaving):
+                    task.cancel()
+                done = await asyncio.gather(sending, leaving, return_exceptions=True)
+            for error in done:
+                if isinstance(error, Exception) and not isinstance(error, OSError):
+                    raise error
+
+    async def _send_all(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        async for text in self._events():
+            await send({"type": "http.response.body", "body": text, "more_body": True})
+        with contextlib.suppress(OSError):
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _events(self) -> AsyncIterator[bytes]:
+        feed = self._feed
+        at = feed.newest
+        yield b"retry: 2000\n: connected\n\n"
+        if self._after:
+            known = feed.number_of(self._after)
+            if known is None:
+                yield _written(feed.id_of(at), GAP, b"{}")
+            else:
+                at = known
+        until = time.monotonic() + self._longest
+        while (left := until - time.monotonic()) > 0:
+            events, complete = feed.after(at)
+            if not complete:
+                at = events[0].number - 1 if events else feed.newest
+                yield _written(feed.id_of(at), GAP, b"{}")
+            if events:
+                at = events[-1].number
+                yield b"".join(_written(feed.id_of(each.number), each.name, each.data) for each in events)
+                continue
+            if not feed.listens:
+                return
+            await feed.wait(at, min(self._heartbeat, left))
+            if feed.newest == at:
+                yield b": heartbeat\n\n"
+
+
+def _written(event_id: str, name: str, data: bytes) -> bytes:
+    return f"id: {event_id}\nevent: {name}\ndata: ".encode() + data + b"\n\n"
+
+
+async def _gone(receive: Receive) -> None:
+    """Return when the reader has hung up."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

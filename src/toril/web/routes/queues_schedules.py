@@ -1,0 +1,159 @@
+"""Schedules of a queue: jobs that run again and again."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path
+from starlette.requests import Request
+
+from toril.engine.queue import Queue
+from toril.engine.repeat import repeat_key
+from toril.engine.schedules import Schedule
+from toril.errors import PayloadError
+from toril.web.answers import Json, ok
+from toril.web.errors import NotFound
+from toril.web.queue_panel import End, Panelled, QueueName, Start, page_of
+from toril.web.queue_route import QueueRoute, described, read_body, takes
+from toril.web.queue_views import AddedJob, ListAnswer, NewSchedule, ScheduleView
+from toril.web.routes.jobs_add import options_of
+from toril.web.schemas import Answer
+
+router = APIRouter(route_class=QueueRoute)
+
+_KEY: Final = "__default__:old-logs::Asia/Riyadh:0 2 * * *"
+_SCHEDULE: Final = {
+    "key": _KEY,
+    "name": "__default__",
+    "id": "old-logs",
+    "cron": "0 2 * * *",
+    "tz": "Asia/Riyadh",
+    "every": None,
+    "endDate": None,
+    "next": 1732402800000,
+    "limit": None,
+    "count": 1,
+    "data": {"type": "old-logs", "data": {"retentionDays": 30}},
+    "options": {"attempts": 2},
+}
+_NEW: Final = {
+    "data": {"type": "old-logs", "data": {"retentionDays": 30}},
+    "options": {"repeat": {"cron": "0 2 * * *", "tz": "Asia/Riyadh"}, "jobId": "old-logs"},
+}
+_ADDED: Final = {
+    "jobId": "repeat:0b1c…:1732402800000",
+    "queueName": "cleanup",
+    "data": _NEW["data"],
+    "options": _NEW["options"],
+}
+
+ScheduleKey = Annotated[
+    str, Path(description="Key of the schedule, percent-encoded.", examples=["old-logs%3A%3A%3A3600000"])
+]
+
+
+@router.get(
+    "/{name}/schedules",
+    response_model=ListAnswer[ScheduleView],
+    responses=described(
+        {"success": True, "count": 1, "total": 1, "data": [_SCHEDULE]}, 400, 401, 403, 404, 503
+    ),
+)
+async def list_schedules(name: QueueName, panel: Panelled, start: Start = 0, end: End = 99) -> Json:
+    """The schedules in the order of their next runs, at most 200."""
+    queue = panel.queue(name)
+    total = await queue.schedule_count()
+    first, last = page_of(start, end, total)
+    found = await queue.schedules(first, last, asc=True) if first <= last else []
+    return ok([_view(schedule) for schedule in found], count=len(found), total=total)
+
+
+@router.post(
+    "/{name}/schedules",
+    status_code=201,
+    response_model=Answer[AddedJob],
+    responses=described({"success": True, "data": _ADDED}, 400, 401, 403, 404, 415, 503, status=201),
+    openapi_extra=takes(NewSchedule, _NEW),
+)
+async def add_schedule(name: QueueName, request: Request, panel: Panelled) -> Json:
+    """Add a schedule and its first run. The same schedule again gives its next runs the new data and options."""
+    panel.queue(name)
+    body = await read_body(request, NewSchedule)
+    return await _add(name, body, panel, "schedule.add")
+
+
+@router.put(
+    "/{name}/schedules/{key}",
+    response_model=Answer[AddedJob],
+    responses=described({"success": True, "data": _ADDED}, 400, 401, 403, 404, 415, 503),
+    openapi_extra=takes(NewSchedule, _NEW),
+)
+async def replace_schedule(name: QueueName, key: ScheduleKey, request: Request, panel: Panelled) -> Json:
+    """Replace a schedule: its times, its data, its options. With other times it has another key afterwards.
+
+    The new one is added before the old one ends, so there is never none.
+    """
+    queue = panel.queue(name)
+    body = await read_body(request, NewSchedule)
+    await _require(queue, key)
+    answer = await _add(name, body, panel, "schedule.replace", key, status=200)
+    if key != _key_of(name, body):
+        await queue.remove_schedule(key)
+    return answer
+
+
+@router.delete(
+    "/{name}/schedules/{key}",
+    response_model=Answer[None],
+    responses=described({"success": True, "data": None}, 401, 403, 404, 503),
+)
+async def remove_schedule(name: QueueName, key: ScheduleKey, panel: Panelled) -> Json:
+    """End a schedule; its next run leaves the queue, unless it runs already."""
+    queue = panel.queue(name)
+    await panel.audit("schedule.remove", f"{name}/{key}")
+    if not await queue.remove_schedule(key):
+        raise _missing(queue, key)
+    return ok(None, message="schedule removed")
+
+
+async def _add(
+    name: str, body: NewSchedule, panel: Panelled, action: str, key: str | None = None, *, status: int = 201
+) -> Json:
+    panel.service.definitions[name].check(body.data)
+    options = options_of(name, body.data, body.options)
+    if options.repeat is None:
+        raise PayloadError("a schedule needs options.repeat, with cron or every", field="options.repeat")
+    await panel.audit(action, f"{name}/{key or _key_of(name, body)}", type=body.data["type"])
+    return ok(await panel.service.add_job(name, body.data, options), status=status)
+
+
+def _key_of(name: str, body: NewSchedule) -> str:
+    options = options_of(name, body.data, body.options)
+    assert options.repeat is not None
+    return repeat_key("__default__", {**options.repeat.to_bull(), "jobId": options.job_id})
+
+
+async def _require(queue: Queue, key: str) -> None:
+    if await queue.scripts.ask("ZSCORE", queue.keys.of("repeat"), key) is None:
+        raise _missing(queue, key)
+
+
+def _missing(queue: Queue, key: str) -> NotFound:
+    return NotFound(f"queue {queue.name!r} has no schedule {key!r}", code="schedule_not_found")
+
+
+def _view(schedule: Schedule) -> dict[str, Any]:
+    return {
+        "key": schedule.key,
+        "name": schedule.name,
+        "id": schedule.id,
+        "cron": schedule.cron,
+        "tz": schedule.tz,
+        "every": None if schedule.every is None else round(schedule.every * 1000, 3),
+        "endDate": schedule.end_date,
+        "next": schedule.next,
+        "limit": schedule.limit,
+        "count": schedule.count,
+        "data": schedule.data,
+        "options": schedule.opts,
+    }

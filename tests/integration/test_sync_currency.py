@@ -88,15 +88,15 @@ async def test_a_second_run_stores_nothing_twice_and_takes_what_is_corrected(wor
 
 @ON_SQLITE
 async def test_with_a_key_the_keyed_service_is_asked_and_the_key_never_shown(world: World) -> None:
-    keeper = RateKeeper(world.database, [ErApi(KEY, base_url=world.first.url)])
+    keyed, strange = (ErApi(key, base_url=world.first.url) for key in (KEY, "not-the-key"))
+    keeper, refused = RateKeeper(world.database, [keyed]), RateKeeper(world.database, [strange])
     result = await keeper(CurrencyRates(), PlainJob(None))
     assert result["provider"] == "exchangerate-api.com"
-    refused = RateKeeper(world.database, [ErApi("not-the-key", base_url=world.first.url)])
     with pytest.raises(NotConfiguredError, match="check EXCHANGE_RATE_API_KEY") as caught:
         await refused(CurrencyRates(), PlainJob(None))
     assert "not-the-key" not in str(caught.value)
-    await keeper.close()
-    await refused.close()
+    await keyed.close()
+    await strange.close()
 
 
 @ON_SQLITE

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,6 +69,13 @@ class Vendors:
     wathq: Wathq | None = None
     zatca: ZatcaInvoices | None = None
 
+    async def close(self) -> None:
+        """Close all connections, even if one cannot be closed; may be called twice."""
+        async with AsyncExitStack() as stack:
+            for each in (*self.rates, *self.gateways.values(), self.lean, self.bills, self.wathq, self.zatca):
+                if each is not None:
+                    stack.push_async_callback(each.close)
+
 
 def sync_queue(
     *, database: Database, vendors: Vendors | None = None, concurrency: int = 5
@@ -79,11 +87,6 @@ def sync_queue(
         concurrency: jobs one worker process runs at once, unless configured otherwise.
     """
     given = vendors or Vendors()
-    rates = RateKeeper(database, given.rates)
-    banks = BankReader(database, given.lean)
-    payments = PaymentChecker(database, given.gateways)
-    bills = BillChecker(database, given.bills)
-    contracts = ContractChecker(database, given.wathq)
     types = [
         JobType(
             name="whatsapp-messages",
@@ -94,56 +97,42 @@ def sync_queue(
         JobType(
             name="bank-transactions",
             payload=BankSync,
-            process=banks,
+            process=BankReader(database, given.lean),
             summary="The transactions of a bank account",
         ),
         JobType(
             name="payment-status",
             payload=PaymentCheck,
-            process=payments,
+            process=PaymentChecker(database, given.gateways),
             summary="How far a payment is, asked of its gateway",
         ),
         JobType(
             name="mudad-payment",
             payload=MudadCheck,
-            process=bills,
+            process=BillChecker(database, given.bills),
             summary="Whether a payment's SADAD bill is paid",
         ),
         JobType(
             name="wathq-contract",
             payload=WathqCheck,
-            process=contracts,
+            process=ContractChecker(database, given.wathq),
             summary="A contract's counterparty, in the commercial register",
         ),
         JobType(
             name="currency-rates",
             payload=CurrencyRates,
-            process=rates,
+            process=RateKeeper(database, given.rates),
             summary="Today's exchange rates",
         ),
         _zatca_type(given.zatca),
         PendingDocuments(database, given.zatca).job_type(),
     ]
-    closing: list[Callable[[], Awaitable[None]]] = [
-        rates.close,
-        payments.close,
-        banks.close,
-        contracts.close,
-        bills.close,
-    ]
-    if given.zatca is not None:
-        closing.append(given.zatca.close)
-
-    async def close() -> None:
-        for each in closing:
-            await each()
-
     return QueueDefinition(
         name="sync",
         types={each.name: each for each in types},
         job_options=JOB_OPTIONS,
         concurrency=concurrency,
-        on_close=close,
+        on_close=given.close,
     )
 
 

@@ -79,11 +79,6 @@ class RateKeeper:
             "held": sorted(held),
         }
 
-    async def close(self) -> None:
-        """Close the connections to the providers."""
-        for provider in self._providers:
-            await provider.close()
-
     async def _fetch(self, base: str, job: RunningJob) -> tuple[str, Mapping[str, Quote]]:
         failures: list[TorilError] = []
         for provider in self._providers:

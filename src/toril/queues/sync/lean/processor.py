@@ -130,11 +130,6 @@ class BankReader:
             "endDate": at.end,
         }
 
-    async def close(self) -> None:
-        """Close the connections to Lean."""
-        if self._lean is not None:
-            await self._lean.close()
-
     def _require_lean(self) -> Lean:
         if self._lean is None:
             raise NotConfiguredError(

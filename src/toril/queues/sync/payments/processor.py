@@ -74,11 +74,6 @@ class PaymentChecker:
             "review": stored.review,
         }
 
-    async def close(self) -> None:
-        """Close the connections to the gateways."""
-        for gateway in self._gateways.values():
-            await gateway.close()
-
     def _gateway(self, payload: PaymentCheck, payment: Payment) -> PaymentGateway:
         gateway = self._gateways.get(payload.payment_provider)
         if gateway is None:

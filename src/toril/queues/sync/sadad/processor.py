@@ -69,8 +69,3 @@ class BillChecker:
             "status": str(stored.status),
             "review": stored.review,
         }
-
-    async def close(self) -> None:
-        """Close the connections."""
-        if self._door is not None:
-            await self._door.close()

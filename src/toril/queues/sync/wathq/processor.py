@@ -82,11 +82,6 @@ class ContractChecker:
             "crNationalNumber": number,
         }
 
-    async def close(self) -> None:
-        """Close the connections to Wathq."""
-        if self._wathq is not None:
-            await self._wathq.close()
-
     def _require_wathq(self) -> Wathq:
         if self._wathq is None:
             raise NotConfiguredError("the commercial register is asked by Wathq: set WATHQ_API_KEY")

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 from toril.db.errors import DatabaseUnavailableError, RecordConflictError
-from toril.db.models.mail import SendStatus
+from toril.db.models.mail import BulkSend, SendStatus
 from toril.db.repositories.mail import BulkSends, Campaigns, Suppressions
 from toril.db.session import Database
+from toril.db.upsert import upsert
 from toril.errors import PayloadError
 from toril.queues.email.ledger import CampaignRecord, Outcome
 
@@ -36,12 +37,26 @@ class DatabaseLedger:
     async def record(self, job: str, outcomes: Mapping[str, Outcome]) -> None:
         """See ``SentLedger``."""
 
+        rows = [
+            {
+                "job": job,
+                "email": key,
+                "status": SendStatus.FAILED if outcome.message_id is None else SendStatus.SENT,
+                "message_id": outcome.message_id,
+                "error": outcome.error,
+            }
+            for key, outcome in outcomes.items()
+        ]
+
         async def write() -> None:
             async with self.database.session() as session:
-                sends = BulkSends(session)
-                await sends.begin(job, list(outcomes))
-                for key, outcome in outcomes.items():
-                    await sends.finish(job, key, message_id=outcome.message_id, error=outcome.error)
+                await upsert(
+                    session,
+                    BulkSend,
+                    rows,
+                    key=("job", "email"),
+                    change=("status", "message_id", "error"),
+                )
 
         await _insist(write)
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
@@ -65,6 +66,19 @@ def test_every_type_says_what_it_returns() -> None:
     assert set(RESULTS) <= set(of)
     for (queue, _), job_type in of.items():
         assert "success" in get_type_hints(result_type(queue, job_type))
+
+
+#: Of each queue, beside those called like it.
+PAGES = {"notification": "notifications", "report": "reports"}
+
+
+@pytest.mark.parametrize("queue", ["cleanup", "email", "notification", "pdf", "report", "sync"])
+def test_how_to_pages_name_every_type_and_no_other(queue: str) -> None:
+    page = PAGE.parents[1] / "howto" / f"{PAGES.get(queue, queue)}.md"
+    text = page.read_text(encoding="utf-8")
+    table = text[text.index("| type |") :].partition("\n\n")[0]
+    listed = re.findall(r"^\| \[?`([^`]+)`", table, re.MULTILINE)
+    assert sorted(listed) == sorted(described()[queue].types)
 
 
 async def returned(definition: QueueDefinition, type: str, data: dict[str, Any]) -> None:

@@ -27,6 +27,8 @@ from toril.queues.cleanup.archive import ArchiveError
 from toril.queues.cleanup.definition import cleanup_queue
 from toril.queues.cleanup.failed_jobs import FailedJobs
 from toril.queues.cleanup.processors import Cleaner
+from toril.queues.registry import make_worker
+from toril.service import QueueService
 
 NOW = datetime.now(UTC)
 
@@ -224,6 +226,28 @@ async def test_old_failed_jobs_of_all_queues_go(server_url: str, prefix: str) ->
     assert await jobs.purge(7 * 86_400, False) == {"one": 0, "two": 0, "three": 0}
     async with Queue("one", url=server_url, prefix=prefix) as queue:
         assert [job.id for job in await queue.get_failed()] == ["2"]
+
+
+async def test_every_cleanup_is_worked(
+    database: Database, definition: QueueDefinition, server_url: str, prefix: str
+) -> None:
+    async with QueueService([definition], url=server_url, prefix=prefix) as service:
+        queue = service.queue("cleanup")
+        async with make_worker(definition, queue):
+            for type in definition.types:
+                for data in ({}, {"dryRun": True}):
+                    added = await service.schedule_cleanup(type, data)
+                    job = await queue.get_job(added["jobId"])
+                    assert job is not None
+                    result = await job.result(timeout=20)
+                    assert (result["success"], result["dryRun"]) == (True, bool(data)), type
+                    status = await service.get_job_status("cleanup", added["jobId"])
+                    assert status is not None
+                    assert (status["progress"], status["returnValue"]) == (100, result), type
+                    assert (status["options"]["attempts"], status["options"]["backoff"]["delay"]) == (
+                        2,
+                        30_000,
+                    )
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from toril.engine.dead_letters import DEAD_LETTER, DeadLetters
 from toril.engine.job import Job
 from toril.engine.queue import Queue
 from toril.engine.repeat import Repeat
+from toril.engine.stalled import StalledCheck
 from toril.engine.worker import Worker
 from toril.errors import (
     JobFailedError,
@@ -413,6 +414,23 @@ async def test_a_letter_that_cannot_be_written_is_told(
             return any("is no dead letter" in str(error) for error in told)
 
         await until(is_told)
+
+
+async def test_a_letter_of_a_stalled_job_that_cannot_be_written_is_told(
+    queue: Queue, redis: redis_asyncio.Redis, prefix: str
+) -> None:
+    told: list[Exception] = []
+    queue.on("error", told.append)
+    await queue.add("pay", {})
+    await redis.lmove(queue.keys.of("wait"), queue.keys.of("active"), "RIGHT", "LEFT")
+    await redis.set(f"{prefix}:dead-letter:wait", "x")
+    check = StalledCheck(queue, interval=0.01, max_stalled=0)
+
+    async def is_told() -> bool:
+        await check.run_once()
+        return any("is no dead letter" in str(error) for error in told)
+
+    await until(is_told)
 
 
 def test_a_queue_cannot_be_its_own_dead_letter_queue() -> None:

@@ -165,7 +165,7 @@ def test_a_job_that_stalls_too_often_becomes_a_letter(letters: Letters, scripts:
     for _ in range(2):
         scripts.client.delete(scripts.keys.of("stalled-check"))
         found = letters.run("move_stalled", letters.box.keys_to_add, 0, 1000, "work")
-    assert found[0] == [job_id]
+    assert found == [[job_id], [], [], []]
     assert not scripts.client.exists(scripts.keys.job(job_id))
     kept = letters.data(f"1:work:{job_id}")
     assert (kept["failedReason"], kept["stalledCounter"], kept["attemptsMade"], kept["stacktrace"]) == (
@@ -224,6 +224,17 @@ def test_a_job_fails_even_if_something_else_is_in_the_letters_place(
     assert letters.fail(job_id) == 3
     assert scripts.client.zrange(scripts.keys.of("failed"), 0, -1) == [job_id]
     assert not scripts.client.exists(letters.box.keys.job(f"1:work:{job_id}"), scripts.keys.lock(job_id))
+
+
+def test_a_stalled_job_fails_even_then_and_is_named(letters: Letters, scripts: Scripts) -> None:
+    scripts.client.set(letters.box.keys.of("wait"), "x")
+    [job_id] = taken(scripts, 0)
+    scripts.client.delete(scripts.keys.lock(job_id))
+    for _ in range(2):
+        scripts.client.delete(scripts.keys.of("stalled-check"))
+        found = letters.run("move_stalled", letters.box.keys_to_add, 0, 1000, "work")
+    assert found == [[job_id], [], [], [job_id]]
+    assert scripts.client.zrange(scripts.keys.of("failed"), 0, -1) == [job_id]
 
 
 def test_retrying_a_letter_retries_the_failed_job(letters: Letters, scripts: Scripts) -> None:

@@ -223,8 +223,8 @@ class Committer:
             final = outcome.verb in ("fail", "cancel")
             if final:
                 job.finished_on = int(now)
-            if code == _NO_LETTER:
-                self._report(_no_letter(job.id, self._letter_box))
+            if code == _NO_LETTER and self._letter_box is not None:
+                self._report(self._letter_box.not_written(job.id))
             hooks.emit("failed", job, outcome.error)
             if not final:
                 hooks.emit("retrying", job, outcome.error, outcome.wait_ms)
@@ -241,11 +241,3 @@ class Committer:
 
     def _report(self, error: Exception) -> None:
         self._hooks.emit("error", error)
-
-
-def _no_letter(job_id: str, box: LetterBox | None) -> QueueStateError:
-    base = "" if box is None else box.keys.base
-    return QueueStateError(
-        f"job {job_id} failed, but is no dead letter: a key under {base}: holds another type than a queue's; another "
-        "program wrote there. Delete it, or give the queue another dead_letter"
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from toril.engine.keys import QueueKeys
 from toril.engine.scripts.runner import ScriptRunner
-from toril.errors import OptionError
+from toril.errors import OptionError, QueueStateError
 
 #: Suffixes of its keys; the first four are what ``lua/includes/dead_letter.lua`` wants, all of them are for
 #: ``lua/retry_letter.lua``.
@@ -51,6 +51,14 @@ class LetterBox:
         """
         theirs = ScriptRunner(scripts.connection, self.keys, scripts.token, patience=scripts.patience)
         await theirs.run("count_jobs")
+
+    def not_written(self, job_id: str) -> QueueStateError:
+        """The error to announce when a job failed and could not be copied."""
+        return QueueStateError(
+            f"job {job_id} of queue {self.origin.name!r} failed, but is no dead letter: a key under {self.keys.base}: "
+            "holds another type than a queue's; another program wrote there. Delete it, or give the queue another "
+            "dead_letter"
+        )
 
 
 def hash_tag(key: str) -> str | None:

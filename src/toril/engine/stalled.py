@@ -33,7 +33,7 @@ class StalledCheck(Service):
         # Slightly shorter than our own period, so that our next check is not taken for a second one.
         life = max(1, int(self.period * 900) - 1)
         box = self._queue.letter_box
-        failed, stalled, dropped = await self._queue.scripts.run(
+        failed, stalled, dropped, *unburied = await self._queue.scripts.run(
             "move_stalled",
             self._max_stalled,
             life,
@@ -47,6 +47,9 @@ class StalledCheck(Service):
             if hooks.wanted("failed"):
                 job = await self._queue.get_job(job_id.decode())
             hooks.emit("failed", job, StalledError(STALLED_TEXT))
+        if box is not None and unburied:
+            for job_id in unburied[0]:
+                hooks.emit("error", box.not_written(to_text(job_id)))
         for job_id in stalled:
             hooks.emit("stalled", to_text(job_id))
         for job_id in dropped:

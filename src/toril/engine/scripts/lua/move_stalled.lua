@@ -6,13 +6,13 @@
   ARGV[3] max_stalled  int  stalls tolerated
   ARGV[4] interval     ms   nobody checks again within this time
   ARGV[5] queue        str  its name, if jobs that fail become dead letters: see includes/dead_letter.lua
-  Returns {failed ids, stalled ids, dropped ids}
+  Returns {failed ids, stalled ids, dropped ids}, and with dead letters the failed ids that became none
   Cost O(active)
 ]]
 -- @include keys clock chunks place debounce keep dead_letter
 local max_stalled, interval = tonumber(ARGV[3]), ARGV[4]
 if not redis.call('SET', k_stalled_check, now, 'NX', 'PX', interval) then return {{}, {}, {}} end
-local failed, stalled, dropped = {}, {}, {}
+local failed, stalled, dropped, unburied = {}, {}, {}, KEYS[25] and {} or nil
 local suspects = redis.call('SMEMBERS', k_stalled)
 redis.call('DEL', k_stalled)
 local list = target_list()
@@ -26,7 +26,7 @@ for _, id in ipairs(suspects) do
     elseif redis.call('HINCRBY', key, 'stalledCounter', 1) > max_stalled then
       redis.call('HSET', key, 'failedReason', 'job stalled more than allowable limit', 'finishedOn', now)
       redis.call('ZADD', k_failed, now, id)
-      if KEYS[25] then bury(id) end
+      if unburied and not bury(id) then unburied[#unburied + 1] = id end
       end_debounce(fields[3])
       redis.call('PUBLISH', base .. 'failed',
         '{"jobId":' .. cjson.encode(id) .. ', "val": "job stalled more than maxStalledCount"}')
@@ -53,4 +53,4 @@ for _, id in ipairs(suspects) do
 end
 local active = redis.call('LRANGE', k_active, 0, -1)
 in_chunks('SADD', k_stalled, active)
-return {failed, stalled, dropped}
+return {failed, stalled, dropped, unburied}

@@ -15,9 +15,10 @@ from tests.support.until import until
 from toril.engine.backoff import Backoff
 from toril.engine.committer import Taken
 from toril.engine.job import Job
+from toril.engine.locks import LockRenewer
 from toril.engine.queue import Queue
 from toril.engine.worker import Worker
-from toril.errors import JobFailedError
+from toril.errors import JobFailedError, OptionError
 
 WITHIN = 10.0
 
@@ -213,3 +214,66 @@ async def test_a_task_runs_in_a_child_process(queue: Queue) -> None:
         with pytest.raises(JobFailedError, match="missing a required argument: 'n'"):
             await (await queue.add("cube", {})).result(20)
     assert child_tasks.cube(2) == 8
+
+
+async def test_an_id_whose_key_is_something_else_harms_no_other_job(
+    queue: Queue, redis: redis_asyncio.Redis
+) -> None:
+    ran: list[str] = []
+
+    async def work(job: Job[Any]) -> None:
+        ran.append(job.id)
+
+    jobs = await queue.add_bulk([("n", number) for number in range(3)])
+    await redis.set(queue.keys.of("poison"), "not a job")
+    for place in ("wait", "wait"):
+        await redis.linsert(queue.keys.of(place), "BEFORE", jobs[1].id, "poison")
+    async with Worker(queue, work, concurrency=10, stalled_interval=0, grace=0.1):
+        await asyncio.gather(*(job.result(WITHIN) for job in jobs))
+    assert sorted(ran) == sorted(job.id for job in jobs)
+    assert await redis.get(queue.keys.of("poison")) == "not a job", "it is somebody's"
+    assert (await queue.counts("waiting", "active")) == {"waiting": 0, "active": 0}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"lock_duration": float("inf")},
+        {"lock_duration": float("nan")},
+        {"lock_duration": 0},
+        {"lock_renew": 0},
+        {"lock_renew": 30},
+        {"lock_renew": "often"},
+        {"stalled_interval": float("inf")},
+        {"stalled_interval": 1e-9},
+        {"max_stalled_count": -1},
+        {"max_stalled_count": 1.5},
+        {"max_stalled_count": "1"},
+        {"metrics": -1},
+        {"metrics": "all"},
+        {"metrics": True},
+        {"grace": float("nan")},
+        {"concurrency": 0},
+        {"concurrency": 1e3},
+    ],
+    ids=str,
+)
+async def test_bad_options_are_refused_before_work_begins(prefix: str, options: Any) -> None:
+    with pytest.raises(OptionError, match=next(iter(options))):
+        Worker("q", print, url="redis://127.0.0.1:1", prefix=prefix, **options)
+
+
+async def test_a_renewal_never_comes_later_than_it_is_told(queue: Queue) -> None:
+    renewer = LockRenewer(
+        queue.scripts,
+        queue.hooks,
+        running=list,
+        lock_ms=30_000,
+        period=29.0,
+        lost=print,
+        cancelled=print,
+    )
+    assert await renewer.run_once() is not None
+    waits = [renewer._jittered() for _ in range(1000)]
+    assert min(waits) > 20
+    assert max(waits) <= 29

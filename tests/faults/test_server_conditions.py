@@ -135,7 +135,7 @@ async def test_a_server_with_too_many_clients_is_tried_again(own_server: RedisSe
             assert (await late).id == "1"
         async with Queue("q", url=own_server.url, patience=0.1) as queue:
             client.config_set("maxclients", 1)
-            with pytest.raises(QueueUnavailableError, match="max number of clients|lost"):
+            with pytest.raises(QueueUnavailableError, match=r"max number of clients|lost"):
                 await queue.add("n", 1)
 
 
@@ -178,3 +178,36 @@ async def test_a_refused_wait_is_not_repeated_without_a_pause(
             assert await (await queue.add("n", 2)).result(WITHIN) == 2
             await worker.close()
     assert not [record for record in caplog.records if record.levelno > logging.ERROR]
+
+
+async def test_an_outcome_is_stored_although_the_server_took_no_writes_for_a_while(
+    own_server: RedisServer,
+) -> None:
+    started, go_on = asyncio.Event(), asyncio.Event()
+    runs = 0
+
+    async def work(job: Job[Any]) -> str:
+        nonlocal runs
+        runs += 1
+        started.set()
+        await go_on.wait()
+        return "kept"
+
+    with own_server.client() as client:
+        async with Queue("q", url=own_server.url, patience=30) as queue, Worker(queue, work):
+            job = await queue.add("n", {})
+            await started.wait()
+            client.config_set("min-replicas-to-write", 1)
+            go_on.set()
+            late = asyncio.create_task(queue.add("n", {}))
+
+            async def refused() -> bool:
+                stats: Any = client.info("errorstats")
+                return int(stats.get("errorstat_NOREPLICAS", {}).get("count", 0)) >= 4
+
+            await until(refused, within_s=WITHIN)
+            assert not late.done()
+            client.config_set("min-replicas-to-write", 0)
+            assert await job.result(WITHIN) == "kept"
+            assert await (await late).result(WITHIN) == "kept"
+    assert runs == 2

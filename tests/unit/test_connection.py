@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from toril.engine.connection import Server, parse_address
+from toril.engine.link import ReplyError
 from toril.errors import OptionError
 
 
@@ -64,3 +65,23 @@ def test_the_environment_names_the_server(monkeypatch: pytest.MonkeyPatch) -> No
     assert str(Server("redis://given")) == "redis://given:6379/0"
     monkeypatch.delenv("REDIS_URL")
     assert str(Server()) == "the embedded server"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("READONLY You can't write against a read only replica.", "READONLY"),
+        (
+            "ERR Error running script (call to f_9b5): @user_script:1: @user_script: 1: -MISCONF Redis is",
+            "MISCONF",
+        ),
+        (
+            "ERR Error running script (call to f_9b5): @user_script:12: WRONGTYPE Operation against a key",
+            "WRONGTYPE",
+        ),
+        ("ERR user_script:1: Script attempted to access", "ERR"),
+        ("NOSCRIPT No matching script.", "NOSCRIPT"),
+    ],
+)
+def test_the_kind_of_an_error_is_what_the_command_answered(text: str, kind: str) -> None:
+    assert ReplyError(text).kind == kind

@@ -157,9 +157,10 @@ class Committer:
                     outcomes = []
                 elif outcomes:
                     return self._give_up(outcomes, error)
+                if claims:
+                    self._idle.abandon()
                 await asyncio.sleep(_ERROR_PAUSE)
-                if not claims:
-                    return None
+                return None
         codes, taken, ghosts, _, _, _, now = reply
         for job in taken:
             self._start(job)

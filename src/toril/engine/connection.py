@@ -242,7 +242,7 @@ class Connection:
                 if error.kind == "READONLY":  # a fail-over: the address may lead elsewhere now
                     link.close()
                 if time.monotonic() + pause >= deadline:
-                    raise QueueUnavailableError(f"{self.server} does not answer: {error}") from error
+                    raise QueueUnavailableError(f"{self.server} cannot serve now: {error}") from error
                 await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
                 pause = min(pause * 2, _LONGEST_PAUSE)
             finally:

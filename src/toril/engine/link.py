@@ -8,6 +8,7 @@ general-purpose client of redis-py takes 70-120 µs. Addresses are parsed by red
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl as ssl_module
 from collections import deque
 from collections.abc import Callable
@@ -20,8 +21,14 @@ from toril.errors import QueueUnavailableError, ServerRefusedError
 
 Argument = str | bytes | int | float
 
-#: Errors that pass by themselves: a server that starts, fails over or runs somebody's long script.
-PASSING_ERRORS = frozenset({"LOADING", "BUSY", "READONLY", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN"})
+#: Errors that pass: a server that starts, fails over, runs somebody's long script, has a full disk (MISCONF) or
+#: too few replicas.
+PASSING_ERRORS = frozenset(
+    {"LOADING", "BUSY", "READONLY", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "MISCONF", "NOREPLICAS"}
+)
+
+#: How servers before Redis 7 tell what a command inside a script answered.
+_IN_SCRIPT = re.compile(r"ERR Error running script .*@user_script: ?\d+: -?([A-Z]{3,}) ")
 
 
 class ReplyError(Exception):
@@ -29,7 +36,10 @@ class ReplyError(Exception):
 
     @property
     def kind(self) -> str:
-        return str(self).partition(" ")[0]
+        text = str(self)
+        if found := _IN_SCRIPT.match(text):
+            return found[1]
+        return text.partition(" ")[0]
 
 
 class ConnectionLostError(QueueUnavailableError):

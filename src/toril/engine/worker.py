@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-from toril.engine.backoff import BackoffStrategy, to_ms
+from toril.engine.backoff import BackoffStrategy, seconds, to_ms
 from toril.engine.committer import Committer
 from toril.engine.executor import Executor
 from toril.engine.housekeeping import Housekeeping
@@ -84,21 +84,21 @@ class Worker:
             or self.concurrency < 1
         ):
             raise OptionError(f"concurrency must be a whole number of at least 1, got {self.concurrency!r}")
-        for name, value in (
-            ("lock_duration", lock_duration),
-            ("stalled_interval", stalled_interval),
-            ("grace", grace),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-                raise OptionError(f"{name} must be seconds, got {value!r}")
+        lock_duration = seconds(lock_duration, "lock_duration")
+        renew = lock_duration / 2 if lock_renew is None else seconds(lock_renew, "lock_renew")
+        stalled_interval = seconds(stalled_interval, "stalled_interval")
+        for name, value in (("max_stalled_count", max_stalled_count), ("metrics", metrics)):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                raise OptionError(f"{name} must be a whole number of at least 0, got {value!r}")
+        if 0 < stalled_interval < 0.01:
+            raise OptionError(f"stalled_interval must be 0 or at least 0.01 s, got {stalled_interval!r}")
         if lock_duration < 0.1:
             raise OptionError(f"lock_duration must be at least 0.1 s, got {lock_duration!r}")
-        renew = lock_duration / 2 if lock_renew is None else lock_renew
         if not 0 < renew < lock_duration:
             raise OptionError(
                 f"lock_renew must be less than lock_duration ({lock_duration} s), got {renew!r}"
             )
-        self.grace = grace
+        self.grace = seconds(grace, "grace")
         self.token, self._pid = str(uuid.uuid4()), os.getpid()
         lock_ms = int(to_ms(lock_duration))
         core = self.queue

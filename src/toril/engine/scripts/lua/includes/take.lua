@@ -10,8 +10,12 @@ local function take(ids, lock_ms, jobs, ghosts)
   local channel = base .. 'active@' .. token
   for _, id in ipairs(ids) do
     local key = base .. id
-    local fields = call('HMGET', key, unpack(FIELDS))
-    if not (fields[1] or fields[2] or fields[3]) then
+    local fields = redis.pcall('HMGET', key, unpack(FIELDS))
+    if fields.err then
+      -- Another type of key: not a job, and not ours to delete.
+      call('LREM', k_active, 1, id)
+      ghosts[#ghosts + 1] = id
+    elseif not (fields[1] or fields[2] or fields[3]) then
       call('LREM', k_active, 1, id)
       call('ZREM', k_priority, id)
       -- What a careless writer left of it (a lone delay or stall count) would block the id for ever.

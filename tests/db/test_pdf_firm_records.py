@@ -22,7 +22,8 @@ from tests.support.pdf_jobs import (
 from tests.support.records import add_client, add_firm, add_invoice
 
 from toril.db.ids import new_id
-from toril.db.models import Contract, Firm, Invoice, Report
+from toril.db.models import Contract, Firm, Invoice, Report, ZatcaDocument
+from toril.db.repositories.zatca import ZatcaDocuments
 from toril.db.session import Database
 from toril.errors import UnrecoverableError
 from toril.queues.base import QueueDefinition
@@ -30,7 +31,7 @@ from toril.queues.pdf import Seller
 from toril.queues.pdf.documents.invoice import qr_code
 from toril.queues.pdf.firm_records import FirmRecords
 from toril.queues.pdf.payloads.invoice import InvoicePayload
-from toril.queues.pdf.zatca_qr import decode_tlv
+from toril.queues.pdf.zatca_qr import decode_tlv, encode_tlv, qr_picture
 from toril.queues.registry import ready_made_queues
 from toril.queues.storage import LocalFileStore
 
@@ -252,3 +253,92 @@ async def test_a_firms_logo_comes_from_the_file_store(
         assert found is not None
         assert found.logo is None
     assert [record.message for record in caplog.records] == ["pdf_logo_unusable"] * 2
+
+
+CODE = {
+    1: "مكتب الميزان",
+    2: "399999999900003",
+    3: "2025-01-15T12:30:00",
+    4: "8625.00",
+    5: "1125.00",
+    6: "hash",
+}
+
+
+async def with_tax_document(database: Database, firm: Firm, status: str, *, total: str = "8625.00") -> str:
+    """The id of an invoice of the firm with a tax document in this state."""
+    invoice_id = (await records_of(database, firm))["invoiceId"]
+    async with database.session() as session:
+        documents = ZatcaDocuments(session)
+        unit = await documents.lock_unit(firm_id=firm.id)
+        document = ZatcaDocument(
+            invoice_id=invoice_id,
+            kind="simplified",
+            status=status,
+            uuid=new_id(),
+            icv=unit.last_icv + 1,
+            previous_hash="first",
+            hash="hash",
+            xml="<Invoice/>",
+            qr=encode_tlv(CODE | {4: total}),
+        )
+        await documents.append(unit, document)
+    return invoice_id
+
+
+async def completed(database: Database, folder: Path, job: dict[str, Any]) -> str | None:
+    """The QR code that an invoice gets from the database."""
+    payload = InvoicePayload.model_validate(job["data"])
+    found = await FirmRecords(database, LocalFileStore(folder)).complete(payload)
+    assert isinstance(found, InvoicePayload)
+    return found.invoice_data.qr_code
+
+
+@pytest.mark.parametrize(
+    ("status", "taken"), [("cleared", True), ("reported", True), ("pending", False), ("rejected", False)]
+)
+async def test_an_accepted_invoice_has_the_code_of_its_tax_document(
+    database: Database, tmp_path: Path, status: str, taken: bool
+) -> None:
+    firm = await stored(database)
+    invoice_id = await with_tax_document(database, firm, status)
+
+    code = await completed(database, tmp_path, of(invoice_job(), firm.id, invoiceId=invoice_id))
+
+    assert code == (encode_tlv(CODE) if taken else None)
+
+
+async def test_a_code_that_the_job_sends_stays(database: Database, tmp_path: Path) -> None:
+    firm = await stored(database)
+    invoice_id = await with_tax_document(database, firm, "cleared")
+    sent = encode_tlv(CODE | {6: "other"})
+
+    assert (
+        await completed(database, tmp_path, of(invoice_job(qrCode=sent), firm.id, invoiceId=invoice_id))
+        == sent
+    )
+
+
+async def test_the_code_of_an_accepted_invoice_is_printed(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    firm = await stored(database)
+    invoice_id = await with_tax_document(database, firm, "cleared")
+    drawn: list[str] = []
+    monkeypatch.setattr(
+        "toril.queues.pdf.documents.invoice.qr_picture", lambda code: drawn.append(code) or qr_picture(code)
+    )
+
+    await printed(database, tmp_path, of(WITHOUT_FIRM["invoice"], firm.id, invoiceId=invoice_id))
+
+    assert drawn == [encode_tlv(CODE)]
+
+
+async def test_figures_other_than_the_accepted_ones_are_refused(database: Database, tmp_path: Path) -> None:
+    firm = await stored(database)
+    invoice_id = await with_tax_document(database, firm, "reported", total="8000.00")
+
+    with pytest.raises(
+        UnrecoverableError, match=r"tax document, which is accepted: .*total is 8000.00.* 8625"
+    ):
+        await printed(database, tmp_path, of(invoice_job(), firm.id, invoiceId=invoice_id))

@@ -112,9 +112,7 @@ def _documents(database: Database | None, files: FileStore, engines: EngineOptio
     from toril.queues.pdf.firm_records import FirmRecords  # needs the extra "db"
 
     records = FirmRecords(database, files)
-    return pdf_queue(
-        store=files, engines=engines, find_seller=records.find_seller, check_owner=records.check_owner
-    )
+    return pdf_queue(store=files, engines=engines, find_seller=records.find_seller, complete=records.complete)
 
 
 def _notifications(database: Database, channels: Channels | None, outbox: Path) -> QueueDefinition:

@@ -16,11 +16,11 @@ from toril.queues.pdf.payloads import (
     Seller,
     StatementPayload,
 )
-from toril.queues.pdf.processors import CheckOwner, FindSeller
+from toril.queues.pdf.processors import Complete, FindSeller
 from toril.queues.pdf.renderers.base import Margins, PdfRenderer, RenderError, RenderOptions
 
 __all__ = [
-    "CheckOwner",
+    "Complete",
     "ContractPayload",
     "CustomOptions",
     "CustomPayload",

@@ -14,7 +14,7 @@ from toril.queues.pdf.payloads.custom import CustomPayload
 from toril.queues.pdf.payloads.invoice import InvoicePayload
 from toril.queues.pdf.payloads.report import ReportPayload
 from toril.queues.pdf.payloads.statement import StatementPayload
-from toril.queues.pdf.processors import CheckOwner, DocumentProcessor, FindSeller
+from toril.queues.pdf.processors import Complete, DocumentProcessor, FindSeller
 from toril.queues.pdf.renderers.base import PdfRenderer
 from toril.queues.storage import FileStore
 
@@ -62,7 +62,7 @@ def pdf_queue(
     engines: EngineOptions | None = None,
     renderer: PdfRenderer | None = None,
     find_seller: FindSeller | None = None,
-    check_owner: CheckOwner | None = None,
+    complete: Complete | None = None,
     concurrency: int = 2,
 ) -> QueueDefinition:
     """The queue ``pdf``.
@@ -72,7 +72,7 @@ def pdf_queue(
         engines: which renderer makes them, and with what.
         renderer: one of the application's own in place of the default one.
         find_seller: the firm behind a ``firmId``, for documents sent without their firm.
-        check_owner: refuses documents of another firm's records.
+        complete: adds to a document's data what records say, and refuses those of another firm's records.
         concurrency: jobs one worker process runs at once, unless configured otherwise. The renderer in this
             process makes one file at a time; with two jobs it need not wait for look-ups and writing.
     Raises:
@@ -89,7 +89,7 @@ def pdf_queue(
                 lay_out=lay_out,
                 # HTML of the sender's own has no letterhead.
                 find_seller=None if name == "custom" else find_seller,
-                check_owner=check_owner,
+                complete=complete,
             ),
             summary=summary,
         )

@@ -11,9 +11,10 @@ from sqlalchemy import select
 
 from toril.db.errors import RecordNotFoundError
 from toril.db.ids import is_id
-from toril.db.models import Contract, Firm, Invoice, Report
+from toril.db.models import Contract, Firm, Invoice, Report, ZatcaStatus
+from toril.db.repositories.zatca import ZatcaDocuments
 from toril.db.session import Database
-from toril.errors import OptionError, UnrecoverableError
+from toril.errors import OptionError, PayloadError, UnrecoverableError
 from toril.queues.pdf.documents.base import DocumentPayload
 from toril.queues.pdf.fields import Logo
 from toril.queues.pdf.page import direction
@@ -21,6 +22,7 @@ from toril.queues.pdf.payloads.contract import ContractPayload
 from toril.queues.pdf.payloads.firm import Seller
 from toril.queues.pdf.payloads.invoice import InvoicePayload
 from toril.queues.pdf.payloads.report import ReportPayload
+from toril.queues.pdf.zatca_qr import check_qr
 from toril.queues.storage import FileStore
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ _LOGO: Final = TypeAdapter[str](Logo)
 
 
 class FirmRecords:
-    """The ``FindSeller`` and ``CheckOwner`` of installations with a database.
+    """The ``FindSeller`` and ``Complete`` of installations with a database.
 
     Args:
         files: where the firms' logos are.
@@ -75,29 +77,53 @@ class FirmRecords:
                 f"firm {firm_id!r} cannot stand at the head of a document: {problems}; correct its record"
             ) from error
 
-    async def check_owner(self, payload: DocumentPayload) -> None:
-        """Refuse the document of an invoice, a report or a contract that is another firm's.
+    async def complete(self, payload: DocumentPayload) -> DocumentPayload:
+        """An invoice with the QR code of its tax document, once the authority has accepted that.
 
-        One that the database does not know is the sender's own business: its data came with the job.
+        A document of an invoice, a report or a contract that is another firm's is refused. One that the database
+        does not know is the sender's own business: its data came with the job.
 
         Raises:
+            PayloadError: the accepted tax document has other figures than the job.
             RecordNotFoundError: it is another firm's, which the message does not say.
         """
         match payload:
             case InvoicePayload():
-                await self._check(Invoice, payload.invoice_id, payload.firm_id)
+                await self._check_owner(Invoice, payload.invoice_id, payload.firm_id)
+                return await self._with_code(payload)
             case ReportPayload():
-                await self._check(Report, payload.report_id, payload.firm_id)
+                await self._check_owner(Report, payload.report_id, payload.firm_id)
             case ContractPayload():
-                await self._check(Contract, payload.contract_id, payload.firm_id)
+                await self._check_owner(Contract, payload.contract_id, payload.firm_id)
+        return payload
 
-    async def _check(self, model: type[Invoice | Report | Contract], record_id: str, firm_id: str) -> None:
+    async def _check_owner(
+        self, model: type[Invoice | Report | Contract], record_id: str, firm_id: str
+    ) -> None:
         if not is_id(record_id):
             return
         async with self.database.reading() as session:
             owner = await session.scalar(select(model.firm_id).where(model.id == record_id))
         if owner is not None and owner != firm_id:
             raise RecordNotFoundError(model.__tablename__.removesuffix("s"), record_id)
+
+    async def _with_code(self, payload: InvoicePayload) -> InvoicePayload:
+        invoice = payload.invoice_data
+        if invoice.qr_code is not None or not (is_id(payload.invoice_id) and is_id(payload.firm_id)):
+            return payload
+        async with self.database.reading() as session:
+            document = await ZatcaDocuments(session).latest(payload.invoice_id, firm_id=payload.firm_id)
+        if document is None or document.status not in (ZatcaStatus.CLEARED, ZatcaStatus.REPORTED):
+            return payload
+        try:
+            check_qr(document.qr, total=invoice.total_amount, vat=invoice.vat_amount)
+        except OptionError as error:
+            raise PayloadError(
+                f"invoiceData does not agree with the invoice's tax document, which is accepted: {error}",
+                field="invoiceData",
+            ) from error
+        with_code = invoice.model_copy(update={"qr_code": document.qr})
+        return payload.model_copy(update={"invoice_data": with_code})
 
     async def _logo(self, firm: Firm) -> str | None:
         if not firm.logo_path:

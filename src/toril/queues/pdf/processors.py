@@ -16,8 +16,8 @@ from toril.queues.storage import FileStore
 FindSeller = Callable[[str], Awaitable[Seller | None]]
 """Looks up the firm with an id, as it stands at the head of documents; ``None`` if there is no such firm."""
 
-CheckOwner = Callable[[DocumentPayload], Awaitable[None]]
-"""Raises ``UnrecoverableError`` if the document is of a record that belongs to another firm than the job's."""
+Complete = Callable[[DocumentPayload], Awaitable[DocumentPayload]]
+"""The payload with what records say of it; raises ``UnrecoverableError`` if they are of another firm than the job's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class DocumentProcessor:
     engines: Engines
     lay_out: LayOut
     find_seller: FindSeller | None = None
-    check_owner: CheckOwner | None = None
+    complete: Complete | None = None
 
     async def __call__(self, payload: DocumentPayload, job: RunningJob) -> dict[str, Any]:
         """Run one job; progress is 10 when the data is checked, 40 laid out, 80 rendered, 100 stored.
@@ -42,8 +42,8 @@ class DocumentProcessor:
             RenderError: the renderer failed; the next attempt may succeed.
         """
         renderer = self.engines.get(payload.options.renderer)
-        if self.check_owner is not None:
-            await self.check_owner(payload)
+        if self.complete is not None:
+            payload = await self.complete(payload)
         await job.update_progress(10)
         firm = payload.firm
         if firm is None and self.find_seller is not None:

@@ -1,6 +1,7 @@
 """A worker process of the report queue, for tests that kill it.
 
-``python -m tests.support.report_worker URL PREFIX HOME``: the records and the files are in ``HOME``.
+``python -m tests.support.report_worker URL PREFIX HOME [STALLS]``: the records and the files are in ``HOME``; a job may
+stall as often as ``STALLS`` says.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from toril.queues.report import report_queue
 from toril.queues.storage import LocalFileStore
 
 
-async def main(url: str, prefix: str, home: str) -> None:
+async def main(url: str, prefix: str, home: str, stalls: str = "10") -> None:
     """Work until killed."""
     async with Database(home=Path(home)) as database:
         definition = report_queue(database=database, files=LocalFileStore(Path(home) / "files"))
@@ -23,7 +24,7 @@ async def main(url: str, prefix: str, home: str) -> None:
             queue.on("failed", definition.on_failed)
             # A short lock, so that the job of a killed worker is soon found.
             worker = make_worker(
-                definition, queue, lock_duration=2.0, stalled_interval=0.5, max_stalled_count=2
+                definition, queue, lock_duration=3.0, stalled_interval=0.5, max_stalled_count=int(stalls)
             )
             print("ready", flush=True)
             await worker.run()

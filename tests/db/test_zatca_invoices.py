@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from tests.support.email_jobs import PlainJob, until
 from tests.support.records import NOW, add_client
-from tests.support.vendor_server import HTML, Reply
 from tests.support.zatca_office import PATIENCE, Office, an_office
 from tests.support.zatca_records import (
     VAT_NUMBER,
@@ -25,7 +24,7 @@ from tests.support.zatca_records import (
     add_tax_invoice,
     credentials_from,
 )
-from tests.support.zatca_server import document_in, official_qr, validate
+from tests.support.zatca_server import validate
 
 from toril.db.errors import RecordNotFoundError
 from toril.db.models import Firm, InvoiceStatus, ZatcaKind, ZatcaStatus
@@ -40,6 +39,8 @@ from toril.errors import (
 from toril.queues.base import QueueDefinition
 from toril.queues.sync.zatca import RejectedError, ZatcaEnvironment, choose_zatca
 from toril.queues.sync.zatca.document import FIRST_PREVIOUS_HASH
+from toril.testing.vendors.server import HTML, Reply
+from toril.testing.vendors.zatca import document_in, official_qr
 
 OTHER_FIRM = "507f1f77bcf86cd799439011"
 

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from tests.support.email_jobs import PlainJob
 from tests.support.records import NOW, add_client
-from tests.support.vendor_server import Reply
 from tests.support.zatca_records import VAT_NUMBER, add_tax_firm, add_tax_invoice
-from tests.support.zatca_server import OTP, ZatcaServer, zatca_server
+from tests.support.zatca_server import zatca_server
 
 from toril.db.errors import RecordNotFoundError
 from toril.db.models import Firm, ZatcaKind
@@ -29,6 +28,8 @@ from toril.queues.sync.zatca import (
     ZatcaInvoices,
 )
 from toril.queues.sync.zatca.certificate import SigningIdentity
+from toril.testing.vendors.server import Reply
+from toril.testing.vendors.zatca import OTP, ZatcaServer
 
 UNIT = {"vat_number": VAT_NUMBER, "organisation": "مكتب الميزان", "branch": "الرياض", "name": "TORIL-1",
         "location": "RRRD2929", "industry": "Legal services"}  # fmt: skip

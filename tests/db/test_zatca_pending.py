@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from tests.support.email_jobs import PlainJob
-from tests.support.vendor_server import Reply
 from tests.support.zatca_office import Office, an_office
 from tests.support.zatca_records import add_business, add_tax_firm, add_tax_invoice, credentials_from
 
@@ -18,6 +17,7 @@ from toril.db.session import Database
 from toril.errors import NotConfiguredError, RetryableError, TorilError, UnrecoverableError
 from toril.queues.base import QueueDefinition
 from toril.queues.sync.zatca.pending import PendingDocuments
+from toril.testing.vendors.server import Reply
 
 REJECTED = Reply(400, {"validationResults": {"errorMessages": [{"code": "BR-KSA-08", "message": "no"}]}})
 AN_HOUR = timedelta(hours=1)

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 from tests.support.notification_tls import Names, client_tls, local_guard, server_tls, under_name
-from tests.support.vendor_server import Reply, VendorRequest, VendorServer, vendor_server
 
 import toril
 from toril.errors import RetryableError, UnrecoverableError
 from toril.queues.guarded_client import GuardedClient
 from toril.queues.ssrf import BlockedAddressError, Guard
+from toril.testing.vendors.server import Reply, VendorRequest, VendorServer, vendor_server
 
 NAME, OTHER = "hooks.example.test", "other.example.test"
 

@@ -12,7 +12,15 @@ from sqlalchemy import select
 from tests.support.email_jobs import PlainJob
 from tests.support.records import add_firm
 from tests.support.sync_jobs import ON_SQLITE, OTHER_FIRM, StoredJob, run
-from tests.support.sync_lean import (
+
+from toril.db.errors import RecordNotFoundError
+from toril.db.models.banking import AccountStatus, BankAccount, BankTransaction
+from toril.db.session import Database
+from toril.errors import NotConfiguredError, RetryableError, UnrecoverableError
+from toril.queues.base import QueueDefinition
+from toril.queues.sync.definition import Vendors, sync_queue
+from toril.queues.sync.lean.client import ConsentExpiredError, Lean
+from toril.testing.vendors.lean import (
     ACCOUNT,
     APP_TOKEN,
     CLIENT_ID,
@@ -22,15 +30,7 @@ from tests.support.sync_lean import (
     failed,
     transaction,
 )
-from tests.support.vendor_server import HTML, Reply, VendorServer, vendor_server
-
-from toril.db.errors import RecordNotFoundError
-from toril.db.models.banking import AccountStatus, BankAccount, BankTransaction
-from toril.db.session import Database
-from toril.errors import NotConfiguredError, RetryableError, UnrecoverableError
-from toril.queues.base import QueueDefinition
-from toril.queues.sync.definition import Vendors, sync_queue
-from toril.queues.sync.lean.client import ConsentExpiredError, Lean
+from toril.testing.vendors.server import HTML, Reply, VendorServer, vendor_server
 
 DAYS = {"startDate": "2026-02-01", "endDate": "2026-02-28"}
 

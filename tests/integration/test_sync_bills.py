@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 from tests.support.records import add_client, add_firm, add_invoice
-from tests.support.sync_bills import BILL, CLIENT_ID, CLIENT_SECRET, SHAPE, BillBank, bill
 from tests.support.sync_jobs import ON_SQLITE, OTHER_FIRM, run
-from tests.support.vendor_server import HTML, Reply, VendorServer, vendor_server
 
 from toril.db.errors import RecordNotFoundError
 from toril.db.models import Invoice, InvoiceStatus, Payment, PaymentStatus
@@ -20,6 +18,8 @@ from toril.errors import ConfigurationError, NotConfiguredError, RetryableError,
 from toril.queues.sync.choice import choose_vendors
 from toril.queues.sync.definition import Vendors, sync_queue
 from toril.queues.sync.sadad.door import BillDoor, BillShape
+from toril.testing.vendors.bills import BILL, CLIENT_ID, CLIENT_SECRET, SHAPE, BillBank, bill
+from toril.testing.vendors.server import HTML, Reply, VendorServer, vendor_server
 
 NUMBER = "0042%2F7"  #: as it goes out in a path
 

@@ -11,8 +11,6 @@ import pytest
 from sqlalchemy import func, select
 from tests.support.email_jobs import PlainJob
 from tests.support.sync_jobs import ON_SQLITE, run
-from tests.support.sync_rates import KEY, Rates
-from tests.support.vendor_server import HTML, Reply, VendorServer, vendor_server
 
 from toril.db.models.banking import CurrencyRate
 from toril.db.session import Database
@@ -22,6 +20,8 @@ from toril.queues.sync.currency.processor import RateKeeper
 from toril.queues.sync.currency.providers import ErApi, Frankfurter
 from toril.queues.sync.definition import Vendors, sync_queue
 from toril.queues.sync.payloads import CurrencyRates
+from toril.testing.vendors.rates import KEY, Rates
+from toril.testing.vendors.server import HTML, Reply, VendorServer, vendor_server
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 

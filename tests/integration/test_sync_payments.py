@@ -13,20 +13,7 @@ import pytest
 from tests.support.email_jobs import PlainJob
 from tests.support.notification_tls import authority, client_tls
 from tests.support.records import add_client, add_firm, add_invoice
-from tests.support.sync_gateways import (
-    HYPERPAY_ENTITY,
-    HYPERPAY_TOKEN,
-    MOYASAR_KEY,
-    STCPAY_CODE,
-    STRIPE_KEY,
-    Gateways,
-    hyperpay_payment,
-    intent,
-    moyasar_payment,
-    stc_row,
-)
 from tests.support.sync_jobs import ON_SQLITE, OTHER_FIRM, run
-from tests.support.vendor_server import HTML, Reply, VendorServer, vendor_server
 
 from toril.db.errors import RecordNotFoundError
 from toril.db.models import Invoice, InvoiceStatus, Payment, PaymentStatus
@@ -40,6 +27,19 @@ from toril.queues.sync.payments.hyperpay import HyperPay
 from toril.queues.sync.payments.moyasar import Moyasar
 from toril.queues.sync.payments.stcpay import StcPay
 from toril.queues.sync.payments.stripe import Stripe
+from toril.testing.vendors.gateways import (
+    HYPERPAY_ENTITY,
+    HYPERPAY_TOKEN,
+    MOYASAR_KEY,
+    STCPAY_CODE,
+    STRIPE_KEY,
+    Gateways,
+    hyperpay_payment,
+    intent,
+    moyasar_payment,
+    stc_row,
+)
+from toril.testing.vendors.server import HTML, Reply, VendorServer, vendor_server
 
 PAID_AT = datetime(2026, 3, 1, 9, tzinfo=UTC)
 

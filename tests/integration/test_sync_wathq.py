@@ -9,8 +9,6 @@ import pytest
 from tests.support.email_jobs import PlainJob
 from tests.support.records import add_firm
 from tests.support.sync_jobs import ON_SQLITE, OTHER_FIRM, run
-from tests.support.sync_wathq import KEY, LEGACY, NATIONAL, NOT_FOUND, XML_NOT_FOUND, Register, company
-from tests.support.vendor_server import HTML, Reply, VendorServer, vendor_server
 
 from toril.db.errors import RecordNotFoundError
 from toril.db.models import Contract
@@ -19,6 +17,8 @@ from toril.db.session import Database
 from toril.errors import NotConfiguredError, RetryableError, UnrecoverableError
 from toril.queues.sync.definition import Vendors, sync_queue
 from toril.queues.sync.wathq.client import Wathq
+from toril.testing.vendors.server import HTML, Reply, VendorServer, vendor_server
+from toril.testing.vendors.wathq import KEY, LEGACY, NATIONAL, NOT_FOUND, XML_NOT_FOUND, Register, company
 
 
 class World:

@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from tests.support.vendor_server import Reply, VendorRequest, VendorServer, vendor_server
 
 from toril.errors import (
     ConfigurationError,
@@ -21,6 +20,7 @@ from toril.errors import (
     UnrecoverableError,
 )
 from toril.queues.sync.http import VendorClient
+from toril.testing.vendors.server import Reply, VendorRequest, VendorServer, vendor_server
 
 KEY = "sk_live_do_not_show"
 

@@ -11,7 +11,6 @@ from tests.support.node import NodeError
 from tests.support.notification_jobs import USER, notification
 from tests.support.notification_push_service import NAME, push_service
 from tests.support.notification_tls import Names, client_tls, local_guard, server_tls, under_name
-from tests.support.vendor_server import Reply, vendor_server
 
 from toril.db.session import Database
 from toril.queues.notification import (
@@ -24,6 +23,7 @@ from toril.queues.notification import (
     notification_queue,
 )
 from toril.queues.registry import make_worker, open_queue
+from toril.testing.vendors.server import Reply, vendor_server
 
 pytestmark = WITH_NODE
 

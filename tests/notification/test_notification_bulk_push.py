@@ -9,13 +9,13 @@ import pytest
 from tests.support.notification_jobs import PlainJob, notification
 from tests.support.notification_push_service import Browser, PushService
 from tests.support.until import until
-from tests.support.vendor_server import Reply
 
 from toril.db.session import Database
 from toril.errors import NotConfiguredError, RetryableError
 from toril.queues.base import QueueDefinition
 from toril.queues.notification import Channels, notification_queue
 from toril.queues.notification.bulk_push import GIVE_UP_AFTER
+from toril.testing.vendors.server import Reply
 
 
 def user(id: str, browser: Browser | None) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import pytest
 from tests.support.notification_jobs import KEYS as DEAD_KEYS
 from tests.support.notification_jobs import USER, PlainJob, notification
 from tests.support.notification_push_service import Browser, PushService
-from tests.support.vendor_server import Reply
 
 from toril.db.repositories.notifications import PushSubscriptions
 from toril.db.session import Database
@@ -17,6 +16,7 @@ from toril.errors import NotConfiguredError, RetryableError, TorilError, Unrecov
 from toril.queues.base import QueueDefinition
 from toril.queues.notification import Channels, Vapid, new_keys, notification_queue
 from toril.queues.ssrf import BlockedAddressError, Guard
+from toril.testing.vendors.server import Reply
 
 
 def push_to(browser: Browser, **fields: Any) -> PlainJob:

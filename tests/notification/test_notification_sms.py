@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from tests.support import notification_sms as fakes
 from tests.support.notification_jobs import PlainJob, notification
-from tests.support.vendor_server import HTML, Reply, VendorServer, vendor_server
 
 from toril.db.session import Database
 from toril.errors import (
@@ -27,6 +26,7 @@ from toril.queues.notification import Channels, SmsProvider, notification_queue
 from toril.queues.notification.providers.taqnyat import TaqnyatProvider
 from toril.queues.notification.providers.twilio import TwilioProvider
 from toril.queues.notification.providers.unifonic import UnifonicProvider
+from toril.testing.vendors.server import HTML, Reply, VendorServer, vendor_server
 
 MAKE: dict[str, tuple[type[fakes.SmsServer], Callable[..., SmsProvider]]] = {
     "unifonic": (fakes.Unifonic, lambda url, **more: UnifonicProvider(fakes.APP_SID, base_url=url, **more)),

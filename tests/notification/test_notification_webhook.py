@@ -11,7 +11,6 @@ import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 from tests.support.notification_jobs import PlainJob, notification
 from tests.support.notification_tls import Names, server_tls, under_name
-from tests.support.vendor_server import Reply, VendorRequest, VendorServer, vendor_server
 
 from toril.db.session import Database
 from toril.errors import NotConfiguredError, RetryableError, TorilError, UnrecoverableError
@@ -21,6 +20,7 @@ from toril.queues.notification import Channels, new_secret, notification_queue
 from toril.queues.notification import Webhook as PayloadOfWebhook
 from toril.queues.notification.webhook import WebhookCaller
 from toril.queues.ssrf import BlockedAddressError, Guard
+from toril.testing.vendors.server import Reply, VendorRequest, VendorServer, vendor_server
 
 NAME, OTHER = "hooks.example.test", "other.example.test"
 

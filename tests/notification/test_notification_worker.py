@@ -15,7 +15,6 @@ from tests.support.notification_push_service import PushService
 from tests.support.notification_tls import authority, server_tls, under_name
 from tests.support.servers import RedisServer
 from tests.support.until import until
-from tests.support.vendor_server import Reply, vendor_server
 
 from toril.db.repositories.notifications import Notifications
 from toril.db.session import Database
@@ -27,6 +26,7 @@ from toril.queues.notification.phones import to_e164
 from toril.queues.registry import make_worker, open_queue, ready_made_queues
 from toril.queues.storage import LocalFileStore
 from toril.service import QueueService
+from toril.testing.vendors.server import Reply, vendor_server
 
 
 async def finished(

@@ -21,7 +21,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from py_vapid import Vapid02  # type: ignore[import-untyped]
 from tests.support.notification_tls import under_name
-from tests.support.vendor_server import Reply, VendorRequest, VendorServer, vendor_server
+
+from toril.testing.vendors.server import Reply, VendorRequest, VendorServer, vendor_server
 
 NAME = "push.example.test"
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs
 
-from tests.support.vendor_server import Reply, VendorRequest
+from toril.testing.vendors.server import Reply, VendorRequest
 
 APP_SID, TOKEN = "unifonic-app-sid-1", "taqnyat-token-1"
 ACCOUNT_SID, AUTH_TOKEN = "AC" + "0123456789abcdef" * 2, "twilio-auth-token-1"

@@ -8,8 +8,6 @@ from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from tests.support.records import NOW
-from tests.support.vendor_server import Reply, VendorServer
-from tests.support.zatca_server import ZatcaServer
 
 from toril.db.models import VatCategory, ZatcaKind
 from toril.queues.sync.zatca.certificate import SigningIdentity
@@ -23,6 +21,9 @@ from toril.queues.sync.zatca.document import (
     TaxDocument,
     to_halalas,
 )
+from toril.testing.vendors.server import Reply, VendorServer
+from toril.testing.vendors.zatca import ZatcaServer
+from toril.testing.vendors.zatca_judge import SignatureJudge
 
 SELLER = Party(
     name="مكتب الميزان للمحاماة والاستشارات القانونية",
@@ -86,6 +87,6 @@ def an_identity(*, days: int = 365, **options: Any) -> SigningIdentity:
     """A certificate with its key; ``options`` as for the gateway's ``issue``."""
     key = make_key()
     public_key = serialization.load_pem_private_key(key.encode(), password=None).public_key()
-    authority = ZatcaServer(VendorServer(lambda request: Reply(404)))
+    authority = ZatcaServer(VendorServer(lambda request: Reply(404)), SignatureJudge())
     access = authority.issue(public_key, expires_at=NOW + timedelta(days=days), **options)
     return SigningIdentity.load(access.token, key)

@@ -12,12 +12,13 @@ from sqlalchemy import select
 from tests.support.email_jobs import PlainJob
 from tests.support.records import NOW, add_client
 from tests.support.zatca_records import Vault, add_business, add_tax_firm, add_tax_invoice, credentials_from
-from tests.support.zatca_server import ZatcaServer, zatca_server
+from tests.support.zatca_server import zatca_server
 
 from toril.db.models import Client, Firm, Invoice, ZatcaDocument
 from toril.db.session import Database
 from toril.queues.base import QueueDefinition
 from toril.queues.sync.zatca import ZatcaEnvironment, ZatcaGateway, ZatcaInvoices
+from toril.testing.vendors.zatca import ZatcaServer
 
 PATIENCE = 65.0  #: seconds that a sending without an answer is waited for, with the gateway's time below
 

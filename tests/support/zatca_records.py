@@ -9,12 +9,12 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.support.records import NOW, add_client, add_firm, add_invoice
-from tests.support.zatca_server import ZatcaServer
 
 from toril.db.models import Client, ClientKind, Firm, Invoice, InvoiceLine
 from toril.queues.sync.zatca import ZatcaCredentials, ZatcaEnvironment
 from toril.queues.sync.zatca.csr import make_key
 from toril.queues.sync.zatca.document import to_halalas
+from toril.testing.vendors.zatca import ZatcaServer
 
 VAT_NUMBER = "399999999900003"
 ADDRESS = {

@@ -20,7 +20,8 @@ SHAPE = {
 
 def bill(state: Any = "PAID", **changes: Any) -> dict[str, Any]:
     """A bill of 115 riyals."""
-    return {"bill": [{"state": state, "total": "115.00", "at": "2026-03-01T12:00:00+03:00"} | changes]}
+    made = {"state": state, "total": "115.00", "currency": "SAR", "at": "2026-03-01T12:00:00+03:00"}
+    return {"bill": [made | changes]}
 
 
 @dataclass

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.support.email_jobs import a_mail
 
@@ -150,7 +150,7 @@ def test_a_mail_as_an_attachment_stays_a_file() -> None:
     assert part.get_content() == forwarded.content
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(text=st.text(st.characters(exclude_categories=("Cs",)), min_size=1), long=st.booleans())
 @example(text="From the start\n.\n..dots\nFrom again", long=False)
 @example(text="مرحبا بكم\n\u200fنص", long=True)
@@ -233,7 +233,7 @@ async def test_any_job_id_makes_a_message_id(job_id: str) -> None:
     assert read(first)["Message-ID"] == first.message_id
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(text=st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), min_size=1, max_size=300))
 @example(text="ف" * 300)
 @example(text="😀" * 100)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.pdf_jobs import contract_job, custom_job, invoice_job, report_job, statement_job
 
@@ -456,9 +456,12 @@ def test_a_margin_is_a_length_or_one_a_side(margin: Any, read: Margins) -> None:
     assert checked(custom_job("<p>x", options={"margin": margin})).options.margin == read
 
 
+#: A busy machine makes examples slowly, which says nothing about the code.
+STEADY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 MONEY = st.decimals(min_value="0.01", max_value=1_000_000, places=2)
 
 
+@STEADY
 @given(
     opening=st.decimals(min_value=-1_000_000, max_value=1_000_000, places=2),
     moves=st.lists(st.tuples(st.sampled_from(["debit", "credit"]), MONEY), max_size=30),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.pdf_jobs import FIRM, PlainJob, invoice_job, many_lines, picture, seller
 
@@ -301,9 +301,12 @@ def test_the_defaults_are_those_of_the_queue() -> None:
     assert QUEUE.lock_duration == 120.0
 
 
+#: A busy machine makes examples slowly, which says nothing about the code.
+STEADY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 CENTS = st.decimals(min_value=0, max_value=1_000_000, places=2)
 
 
+@STEADY
 @given(
     lines=st.lists(
         st.tuples(st.decimals(min_value="0.01", max_value=1000, places=2), CENTS), min_size=1, max_size=20

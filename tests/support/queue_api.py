@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import pytest
+import pytest_asyncio
 import uvicorn
 from fastapi import FastAPI
 
@@ -104,6 +107,14 @@ async def open_api(server_url: str, prefix: str, home: Path, **settings: Any) ->
     api = Api(create_app(chosen))
     async with api.app.router.lifespan_context(api.app), client_of(api.app, await api.token()) as api.client:
         yield api
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def module_api(start_server: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
+    """One application for all tests of a module, with queues of its own; they run in the module's event loop."""
+    prefix = f"t{uuid.uuid4().hex[:12]}"
+    async with open_api(start_server("valkey").url, prefix, tmp_path_factory.mktemp("home")) as opened:
+        yield opened
 
 
 def client_of(app: Any, token: str | None = None) -> httpx.AsyncClient:

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 from sqlalchemy import func, select
-from tests.support.queue_api import Api, client_of, open_api, served
+from tests.support.queue_api import Api, client_of, module_api, served
 from tests.web.endpoints import ENDPOINTS, Endpoint
 
 from toril.db.models import AuditEntry, Role
 
 #: One application for all: they only share its queues, and each makes the jobs it needs.
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+api = module_api
 
 every = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=str)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def api(start_server: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
-    prefix = f"t{uuid.uuid4().hex[:12]}"
-    async with open_api(start_server("valkey").url, prefix, tmp_path_factory.mktemp("home")) as opened:
-        yield opened
 
 
 async def audited(api: Api) -> int:

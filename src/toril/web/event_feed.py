@@ -154,13 +154,14 @@ class EventFeed:
 class EventFeeds:
     """The feeds of some queues, and how many read them.
 
-    Args:
+    Attributes:
         most: readers at once; more are turned away.
+        open: readers there are.
     """
 
     def __init__(self, *, most: int = 100) -> None:
-        self._most = most
-        self._open = 0
+        self.most = most
+        self.open = 0
         self._feeds: dict[Queue, EventFeed] = {}
 
     def feed(self, queue: Queue) -> EventFeed:
@@ -176,15 +177,15 @@ class EventFeeds:
         Raises:
             Overloaded: there are as many as may be.
         """
-        if self._open >= self._most:
+        if self.open >= self.most:
             raise Overloaded(
-                f"{self._open} streams of events are open, and no more are allowed: try again later"
+                f"{self.open} streams of events are open, and no more are allowed: try again later"
             )
-        self._open += 1
+        self.open += 1
         try:
             yield
         finally:
-            self._open -= 1
+            self.open -= 1
 
 
 def _with_value(told: dict[str, Any], value: Any) -> bytes:

@@ -60,19 +60,10 @@ class EventResponse(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(
-        self,
-        feeds: EventFeeds,
-        feed: EventFeed,
-        after: str | None = None,
-        *,
-        heartbeat: float = HEARTBEAT,
-        longest: float = LONGEST,
-    ) -> None:
+    def __init__(self, feeds: EventFeeds, feed: EventFeed, after: str | None = None) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._feeds, self._feed, self._after = feeds, feed, after
-        self._heartbeat, self._longest = heartbeat, longest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._feeds.slot(), self._feed.reading():
@@ -105,7 +96,7 @@ class EventResponse(Response):
                 yield _written(feed.id_of(at), GAP, b"{}")
             else:
                 at = known
-        until = time.monotonic() + self._longest
+        until = time.monotonic() + LONGEST
         while (left := until - time.monotonic()) > 0:
             events, complete = feed.after(at)
             if not complete:
@@ -117,7 +108,7 @@ class EventResponse(Response):
                 continue
             if not feed.listens:
                 return
-            await feed.wait(at, min(self._heartbeat, left))
+            await feed.wait(at, min(HEARTBEAT, left))
             if feed.newest == at:
                 yield b": heartbeat\n\n"
 

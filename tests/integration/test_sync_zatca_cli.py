@@ -91,6 +91,8 @@ async def test_a_firm_is_onboarded_and_its_invoices_are_served(
         assert (result["success"], result["status"], result["icv"]) == (True, "reported", 1)
         planned = {each.id: each for each in await queue.schedules()}
         assert set(planned) == {"currency-rates", "zatca-pending"}
+        waits = {job.data["type"]: job.opts.get("timeout") for job in await queue.get_jobs(["delayed"])}
+        assert waits == {"currency-rates": 60_000, "zatca-pending": 900_000}
         serving.send(signal.SIGINT)
         assert await serving.end() == 0
     assert not [line for line in serving.lines if KEY in line or "Traceback" in line]
@@ -150,6 +152,15 @@ async def test_renewing_stores_other_credentials_and_onboarding_again_asks(town:
     assert file.read_bytes() == second
     assert (await toril("zatca", "onboard", *arguments, "--yes")).code == ExitCode.DONE
     assert file.read_bytes() != second
+
+
+async def test_the_one_time_password_is_asked_for_where_somebody_sits(town: Town) -> None:
+    command = ("zatca", "onboard", "--firm", town.firm.id)
+    async with town.toril.running(*command, terminal=True) as asking:
+        asking.type(f"{OTP}\n")
+        assert await asking.end() == 0
+    assert "One-time password" in "".join(asking.lines)
+    assert (town.home / "zatca" / f"{town.firm.id}.zatca").exists()
 
 
 async def test_the_unit_is_as_it_is_told(town: Town) -> None:

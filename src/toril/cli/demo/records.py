@@ -64,14 +64,20 @@ class DemoRecords:
     paid: dict[str, Payment]
 
 
-async def prepare(database: Database, *, invoices: int, seed: int, run: str) -> DemoRecords:
-    """Store the firm unless it is there, and this run's additions; then read what the jobs need."""
+async def prepare(
+    database: Database, *, invoices: int, seed: int, run: str, size: DemoSize | None = None
+) -> DemoRecords:
+    """Store the firm unless it is there, and this run's additions; then read what the jobs need.
+
+    Args:
+        run: in hexadecimal; makes its additions different from those of other runs.
+        size: of the firm; with at least 200 invoices unless given.
+    """
     today = datetime.now(RIYADH).date()
     seed = seed if invoices <= 200 else seed + invoices * 1000  # a larger firm is another firm
     async with database.session() as session:
-        firm = await add_demo_firm(
-            session, seed=seed, today=today, size=DemoSize(invoices=max(invoices, 200))
-        )
+        size = size or DemoSize(invoices=max(invoices, 200))
+        firm = await add_demo_firm(session, seed=seed, today=today, size=size)
         firm_id = firm.id
         admin = (
             await session.scalars(select(User).where(User.firm_id == firm_id, User.role == Role.ADMIN))

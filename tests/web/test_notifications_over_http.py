@@ -1,0 +1,297 @@
+"""Notifications, pushes, webhooks of others, and the links in campaign mail, over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import func, select
+from tests.support.queue_api import open_api
+from tests.support.servers import RedisServer
+from tests.support.web_people import Office, open_office
+
+from toril.db.models import (
+    CampaignSend,
+    MailEvent,
+    MailSuppression,
+    Notification,
+    SendStatus,
+    TrackingEvent,
+    WhatsAppNotification,
+)
+from toril.queues.email.tracking import PIXEL, TrackedMail
+from toril.queues.notification import new_keys
+from toril.testing.vendors.push import Browser
+
+RESEND_SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
+META_SECRET, META_TOKEN = "meta-app-secret", "agreed-token"
+PUBLIC_KEY, PRIVATE_KEY = new_keys()
+
+
+@pytest_asyncio.fixture
+async def office(
+    start_server: Callable[[str], RedisServer], prefix: str, tmp_path: Path, firm_home: Path
+) -> AsyncIterator[Office]:
+    shutil.copytree(firm_home, tmp_path / "home")
+    server_url = start_server("valkey").url
+    settings = {
+        "resend_webhook_secret": RESEND_SECRET,
+        "whatsapp_app_secret": META_SECRET,
+        "whatsapp_verify_token": META_TOKEN,
+        "vapid_public_key": PUBLIC_KEY,
+        "vapid_private_key": PRIVATE_KEY,
+        "contact_email": "ops@firm.example",
+    }
+    async with open_api(server_url, prefix, tmp_path / "home", **settings) as api, open_office(api) as opened:
+        yield opened
+
+
+async def count(office: Office, model: Any, *where: Any) -> int:
+    async with office.api.web.installation.database.reading() as session:
+        return await session.scalar(select(func.count()).select_from(model).where(*where)) or 0
+
+
+async def notify(office: Office, user_id: str, *titles: str) -> None:
+    async with office.api.web.installation.database.session() as session:
+        session.add_all(Notification(user_id=user_id, title=title, message="…") for title in titles)
+
+
+async def test_a_user_sees_and_reads_their_own_notifications_only(office: Office) -> None:
+    await notify(office, office.lawyer_id, "one", "two", "three")
+    await notify(office, "somebody-else", "not yours")
+    page = (await office.lawyer.get("/api/notifications?limit=2")).json()
+    assert (page["count"], page["total"], page["unread"]) == (2, 3, 3)
+    first = page["data"][0]["id"]
+    assert (await office.stranger.post(f"/api/notifications/{first}/read")).json()["data"] == {"marked": 0}
+    assert (await office.lawyer.post(f"/api/notifications/{first}/read")).json()["data"] == {"marked": 1}
+    assert (await office.lawyer.post(f"/api/notifications/{first}/read")).json()["data"] == {"marked": 0}
+    assert (await office.lawyer.get("/api/notifications?unread=true")).json()["total"] == 2
+    assert (await office.lawyer.post("/api/notifications/read")).json()["data"] == {"marked": 2}
+    assert (await office.lawyer.get("/api/notifications")).json()["unread"] == 0
+    assert (
+        await count(
+            office, Notification, Notification.read_at.is_(None), Notification.user_id == "somebody-else"
+        )
+        == 1
+    )
+
+
+async def test_a_browser_subscribes_and_is_forgotten(office: Office) -> None:
+    key = await office.lawyer.get("/api/push/key")
+    assert key.json()["data"] == {"publicKey": PUBLIC_KEY}
+    body = Browser("https://push.example.com/send/1").subscription
+    for _ in range(2):  # again is once
+        assert (await office.lawyer.post("/api/push/subscriptions", json=body)).status_code == 201
+    listed = (await office.lawyer.get("/api/push/subscriptions")).json()
+    assert [each["endpoint"] for each in listed["data"]] == [body["endpoint"]]
+    forget = {"endpoint": body["endpoint"]}
+    assert (await office.stranger.delete("/api/push/subscriptions", params=forget)).status_code == 404
+    assert (await office.lawyer.delete("/api/push/subscriptions", params=forget)).status_code == 200
+    assert (await office.lawyer.get("/api/push/subscriptions")).json()["count"] == 0
+
+
+@pytest.mark.parametrize("change", [{"endpoint": "javascript:1"}, {"keys": {}}, {"keys": None}, {"more": 1}])
+async def test_what_is_no_subscription_is_refused(office: Office, change: dict[str, Any]) -> None:
+    body = Browser("https://push.example.com/send/1").subscription | change
+    assert (await office.lawyer.post("/api/push/subscriptions", json=body)).status_code == 400
+
+
+def resend(
+    event: Any, *, secret: str = RESEND_SECRET, age: int = 0, event_id: str = "msg_1"
+) -> dict[str, Any]:
+    """A request as Resend sends it."""
+    body = event if isinstance(event, bytes) else json.dumps(event).encode()
+    timestamp = str(int(time.time()) - age)
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    digest = hmac.digest(key, f"{event_id}.{timestamp}.".encode() + body, hashlib.sha256)
+    signature = f"v1,{base64.b64encode(b'x' * 32).decode()} v1,{base64.b64encode(digest).decode()}"
+    headers = {"svix-id": event_id, "svix-timestamp": timestamp, "svix-signature": signature}
+    return {"content": body, "headers": headers}
+
+
+def mail_event(kind: str, **data: Any) -> dict[str, Any]:
+    given = {"email_id": "re_1", "to": ["a@client.example"], "subject": "Hi"} | data
+    return {"type": kind, "created_at": "2026-03-01T09:00:00.000Z", "data": given}
+
+
+async def test_an_address_that_bounced_for_good_gets_no_campaigns_any_more(office: Office) -> None:
+    async with office.api.web.installation.database.session() as session:
+        session.add(
+            CampaignSend(
+                campaign_id="c",
+                email="a@client.example",
+                tracking_id="t",
+                status=SendStatus.SENT,
+                message_id="re_1",
+            )
+        )
+    event = mail_event("email.bounced", bounce={"type": "Permanent", "message": "no such mailbox"})
+    for new in (1, 0):  # the same delivery again is once
+        answer = await office.nobody.post("/api/webhooks/resend", **resend(event))
+        assert answer.json() == {"success": True, "data": {"received": new}}
+    assert await count(office, MailEvent) == 1
+    assert await count(office, MailSuppression, MailSuppression.email == "a@client.example") == 1
+    async with office.api.web.installation.database.reading() as session:
+        send = (await session.scalars(select(CampaignSend))).one()
+    assert (send.status, send.error) == (SendStatus.FAILED, "email.bounced: no such mailbox")
+
+
+@pytest.mark.parametrize(
+    ("event", "suppressed"),
+    [
+        (mail_event("email.complained"), 1),
+        (mail_event("email.suppressed", suppressed={"message": "on the list"}), 1),
+        (mail_event("email.bounced", bounce={"type": "Transient"}), 0),
+        (mail_event("email.delivered"), 0),
+        (mail_event("email.unheard_of", to=None, email_id=None), 0),
+    ],
+)
+async def test_other_events_of_mail_are_kept(office: Office, event: dict[str, Any], suppressed: int) -> None:
+    assert (await office.nobody.post("/api/webhooks/resend", **resend(event))).status_code == 200
+    assert await count(office, MailEvent, MailEvent.type == event["type"]) == 1
+    assert await count(office, MailSuppression) == suppressed
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (resend(mail_event("email.sent"), secret="whsec_" + base64.b64encode(b"z" * 24).decode()), 403),
+        (resend(mail_event("email.sent"), age=900), 403),
+        (resend(mail_event("email.sent"), age=-900), 403),
+        ({"content": b"{}", "headers": {}}, 403),
+        (resend(b"not JSON"), 400),
+        (resend([]), 400),
+        (resend({"type": "email.sent"}), 400),
+        (resend({"type": 5, "data": {}}), 400),
+    ],
+)
+async def test_an_event_that_is_not_signed_or_no_event_is_refused(
+    office: Office, request_: dict[str, Any], status: int
+) -> None:
+    assert (await office.nobody.post("/api/webhooks/resend", **request_)).status_code == status
+    assert await count(office, MailEvent) == 0
+
+
+def meta(payload: Any, secret: str = META_SECRET) -> dict[str, Any]:
+    body = json.dumps(payload).encode()
+    digest = hmac.digest(secret.encode(), body, hashlib.sha256).hex()
+    return {"content": body, "headers": {"X-Hub-Signature-256": f"sha256={digest}"}}
+
+
+def message(number: str, text: str = "مرحبا") -> dict[str, Any]:
+    value = {
+        "messaging_product": "whatsapp",
+        "metadata": {"phone_number_id": number},
+        "messages": [
+            {
+                "from": "966500000001",
+                "id": "wamid.A",
+                "timestamp": "1772355600",
+                "type": "text",
+                "text": {"body": text},
+            }
+        ],
+    }
+    return {
+        "object": "whatsapp_business_account",
+        "entry": [{"id": "1", "changes": [{"field": "messages", "value": value}]}],
+    }
+
+
+async def test_meta_is_told_that_this_is_the_webhook_it_was_told_of(office: Office) -> None:
+    asked = {"hub.mode": "subscribe", "hub.verify_token": META_TOKEN, "hub.challenge": "1158201444"}
+    answer = await office.nobody.get("/api/webhooks/whatsapp", params=asked)
+    assert (answer.status_code, answer.text) == (200, "1158201444")
+    assert answer.headers["content-type"].startswith("text/plain")
+    for wrong in ({"hub.verify_token": "other"}, {"hub.mode": "unsubscribe"}):
+        assert (await office.nobody.get("/api/webhooks/whatsapp", params=asked | wrong)).status_code == 403
+
+
+async def test_a_message_is_stored_once_and_a_job_reads_it(office: Office) -> None:
+    number = office.records.number.phone_number_id
+    before = await count(office, WhatsAppNotification)
+    for new in (1, 0):
+        answer = await office.nobody.post("/api/webhooks/whatsapp", **meta(message(number)))
+        assert answer.json()["data"] == {"received": new}
+    another = await office.nobody.post("/api/webhooks/whatsapp", **meta(message(number, "again")))
+    assert another.json()["data"] == {"received": 1}
+    assert await count(office, WhatsAppNotification) == before + 2
+    [job] = await office.api.service.get_jobs("sync", "delayed")
+    assert job["data"] == {
+        "type": "whatsapp-messages",
+        "data": {"firmId": office.firm_id, "phoneNumberId": number},
+    }
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [{}, {"entry": 5}, {"entry": [None, {"changes": [{"value": {"metadata": 1}}]}]}, message("999")],
+)
+async def test_what_is_about_no_number_of_ours_is_taken_and_left(office: Office, payload: Any) -> None:
+    before = await count(office, WhatsAppNotification)
+    answer = await office.nobody.post("/api/webhooks/whatsapp", **meta(payload))
+    assert answer.json()["data"] == {"received": 0}
+    assert await count(office, WhatsAppNotification) == before
+
+
+async def test_a_message_that_meta_did_not_sign_is_refused(office: Office) -> None:
+    number = office.records.number.phone_number_id
+    before = await count(office, WhatsAppNotification)
+    forged = meta(message(number), secret="another")
+    assert (await office.nobody.post("/api/webhooks/whatsapp", **forged)).status_code == 403
+    bare = {"content": json.dumps(message(number))}
+    assert (await office.nobody.post("/api/webhooks/whatsapp", **bare)).status_code == 403
+    assert await count(office, WhatsAppNotification) == before
+
+
+MAIL = TrackedMail(campaign_id="c", tracking_id="t-1")
+
+
+@pytest_asyncio.fixture
+async def mailed(office: Office) -> Office:
+    async with office.api.web.installation.database.session() as session:
+        session.add(CampaignSend(campaign_id="c", email="a@client.example", tracking_id="t-1"))
+    return office
+
+
+def path_of(url: str) -> str:
+    return urlsplit(url).path
+
+
+async def test_opening_a_mail_is_counted_by_its_picture(mailed: Office) -> None:
+    path = path_of(mailed.api.web.tracker.open_url(MAIL))
+    picture = await mailed.nobody.get(path)
+    assert (picture.content, picture.headers["content-type"]) == (PIXEL, "image/gif")
+    assert picture.headers["cache-control"] == "no-store"
+    assert await count(mailed, TrackingEvent) == 1
+
+
+async def test_a_link_leads_where_it_was_signed_for_and_nowhere_else(mailed: Office) -> None:
+    tracker = mailed.api.web.tracker
+    path = path_of(tracker.click_url(MAIL, "https://firm.example/news?a=1"))
+    moved = await mailed.nobody.get(path)
+    assert (moved.status_code, moved.headers["location"]) == (302, "https://firm.example/news?a=1")
+    assert await count(mailed, TrackingEvent, TrackingEvent.url == "https://firm.example/news?a=1") == 1
+    for forged in (f"{path}x", path.replace("/t/c/", "/t/o/"), "/t/c/aHR0cHM6Ly9ldmlsLmV4YW1wbGU.x"):
+        assert (await mailed.nobody.get(forged)).status_code == 404
+    assert await count(mailed, TrackingEvent) == 1
+
+
+async def test_nobody_is_unsubscribed_by_a_program_that_looks_at_links(mailed: Office) -> None:
+    path = path_of(mailed.api.web.tracker.unsubscribe_url(MAIL))
+    page = await mailed.nobody.get(path)
+    assert "<form" in page.text
+    assert await count(mailed, MailSuppression) == 0
+    for _ in range(2):
+        assert (await mailed.nobody.post(path, data={"List-Unsubscribe": "One-Click"})).status_code == 200
+    assert await count(mailed, MailSuppression, MailSuppression.email == "a@client.example") == 1

@@ -54,6 +54,19 @@ def decode(text: bytes | str) -> Any:
             raise ValueError("it is nested too deep") from None
 
 
+def check_text(text: str, what: str) -> None:
+    """Refuse a text that cannot be sent.
+
+    Raises:
+        DataError: it holds half a surrogate pair.
+    """
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(f"{what} {text!r} cannot be sent to the server: {error}") from None
+
+
 def to_text(text: bytes | str) -> str:
     """Bytes from the server as text; bytes that are not UTF-8 are shown as escapes."""
     return text.decode("utf-8", "backslashreplace") if isinstance(text, bytes) else text

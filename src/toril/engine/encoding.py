@@ -33,7 +33,10 @@ def encode_group(bull: Mapping[str, Any]) -> Group:
         stored["timestamp"] = stamp
         if expires_in is not None:
             stored["expiresAt"] = stamp + expires_in
-    text = orjson.dumps(stored)
+    try:
+        text = orjson.dumps(stored)
+    except TypeError as error:
+        raise OptionError(f"the options are not JSON: {error}") from None
     if len(text) > MAX_OPTION_BYTES:
         raise OptionError(f"the options are {len(text)} bytes of JSON, more than {MAX_OPTION_BYTES}")
     debounce = stored.get("debounce") or {}

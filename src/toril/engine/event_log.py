@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from toril.engine.outcome import attempts_of
+from toril.engine.outcome import attempts_of, reason_of
 from toril.errors import ConfigurationError, UnrecoverableError
 
 if TYPE_CHECKING:
@@ -95,7 +95,8 @@ def _cleaned(job_ids: list[str], state: str) -> dict[str, Any]:
 
 def _error(error: object) -> dict[str, Any]:
     name = type(error).__name__
-    return {"error": str(error) or name, "error_type": name}
+    text = reason_of(error) if isinstance(error, BaseException) else str(error)
+    return {"error": text or name, "error_type": name}
 
 
 def _duration(job: Job[Any]) -> dict[str, Any]:

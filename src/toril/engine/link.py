@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import hiredis
 
-from toril.errors import QueueUnavailableError, ServerRefusedError
+from toril.errors import OptionError, QueueUnavailableError, ServerRefusedError
 
 Argument = str | bytes | int | float
 
@@ -128,13 +128,22 @@ class Link(asyncio.Protocol):
             raise kind(_refusal(address, error)) from error
 
     def send(self, *command: Argument) -> asyncio.Future[Any]:
-        """Write one command now; the future gets its reply, ``ReplyError`` or ``ConnectionLostError``."""
+        """Write one command now; the future gets its reply, ``ReplyError`` or ``ConnectionLostError``.
+
+        Raises:
+            OptionError: a text in it is not Unicode; nothing was sent.
+        """
+        try:
+            # Before anybody waits: a command that cannot be written must not take the answer of the next.
+            packed = hiredis.pack_command(command)  # type: ignore[arg-type]
+        except UnicodeEncodeError as error:
+            raise OptionError(f"a text cannot be sent to the server: {error}") from None
         future: asyncio.Future[Any] = self._loop.create_future()
         if self.lost or self._transport is None:
             future.set_exception(ConnectionLostError("the connection to the server is closed"))
             return future
         self._waiting.append(future)
-        self._transport.write(hiredis.pack_command(command))  # type: ignore[arg-type]
+        self._transport.write(packed)
         return future
 
     def post(self, *command: Argument) -> None:

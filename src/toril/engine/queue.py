@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from toril.engine.codec import encode
+from toril.engine.codec import check_text, encode
 from toril.engine.control import QueueControl
 from toril.engine.events import QueueEvent
 from toril.engine.hooks import Listener
@@ -140,6 +140,7 @@ class Queue(QueueQueries, QueueControl, QueueSchedules, QueueTasks):
     def _new_job(self, name: Any, data: Any, options: Mapping[str, Any]) -> tuple[NewJob, dict[str, Any]]:
         if not isinstance(name, str) or not name:
             raise OptionError(f"a job's name must be a text of at least one character, got {name!r}")
+        check_text(name, "a job's name")
         text = encode(data, limit=self.max_data_bytes)
         if self.limiter is not None and (path := self.limiter.get("group_key")):
             options = {**options, "job_id": grouped_id(options.get("job_id"), data, path)}

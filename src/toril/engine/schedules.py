@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from toril.engine.codec import decode, encode, to_text
+from toril.engine.codec import check_text, decode, encode, to_text
 from toril.engine.core import QueueCore
 from toril.engine.job import Job
 from toril.engine.options import JobOptions
@@ -81,6 +81,7 @@ class QueueSchedules(QueueCore):
         """
         if not isinstance(name, str) or not name:
             raise OptionError(f"a job's name must be a text of at least one character, got {name!r}")
+        check_text(name, "a job's name")
         for option in ("delay", "timestamp", "debounce", "lifo"):
             if options.get(option) is not None:
                 raise OptionError(f"{option} has no effect on a repeated job; leave it out")
@@ -131,6 +132,7 @@ class QueueSchedules(QueueCore):
         Returns:
             Whether there was one.
         """
+        check_text(key, "a schedule's key")
         prefix = None
         if repeat is not None:
             name, raw = key, repeat.to_bull()

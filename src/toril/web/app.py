@@ -56,8 +56,8 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _middleware(settings: Settings) -> list[Middleware]:
     layers = [
-        Middleware(RequestLog),
         Middleware(SecurityHeaders, tls=settings.reached_at().startswith("https:")),
+        Middleware(RequestLog),
     ]
     if settings.cors_origins:
         layers.append(

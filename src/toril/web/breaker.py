@@ -12,6 +12,10 @@ from toril.errors import QueueUnavailableError
 PAUSE: Final = 1.0
 
 
+class StillAwayError(QueueUnavailableError):
+    """The server was away a moment ago, so this request did not ask it."""
+
+
 class Breaker:
     """Refuses at once while the queue server is away, so that requests do not queue up behind attempts to connect.
 
@@ -28,7 +32,7 @@ class Breaker:
         """Let this request through, or not.
 
         Raises:
-            QueueUnavailableError: the server was away a moment ago.
+            StillAwayError: the server was away a moment ago.
         """
         if not self._away:
             return
@@ -37,7 +41,7 @@ class Breaker:
             return
         now = time.monotonic()
         if now < self._asked_at + PAUSE:
-            raise QueueUnavailableError("the queue server was away a moment ago")
+            raise StillAwayError("the queue server was away a moment ago")
         self._asked_at = now  # this request asks, the others wait for what it finds
 
     def failed(self) -> None:

@@ -45,6 +45,7 @@ from toril.errors import (
     TorilError,
 )
 from toril.web.answers import Json, failure
+from toril.web.breaker import StillAwayError
 
 log = logging.getLogger("toril.web")
 
@@ -184,7 +185,8 @@ def install(app: FastAPI) -> None:
 
     async def ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, TorilError)
-        if isinstance(error, QueueUnavailableError) and (web := getattr(request.app.state, "toril", None)):
+        web = getattr(request.app.state, "toril", None)
+        if web is not None and isinstance(error, QueueUnavailableError) and not _was_not_asked(error):
             web.breaker.failed()
         return answer_to(error)
 
@@ -203,10 +205,15 @@ def install(app: FastAPI) -> None:
 
 
 def _away(error: TorilError) -> str:
-    log.warning("service_away: %s", error, extra={"code": error.code})
+    if not _was_not_asked(error):
+        log.warning("service_away: %s", error, extra={"code": error.code})
     if isinstance(error, QueueUnavailableError):
         return _AWAY["queue"]
     return _AWAY["database" if isinstance(error, DatabaseUnavailableError) else "other"]
+
+
+def _was_not_asked(error: TorilError) -> bool:
+    return isinstance(error, StillAwayError)
 
 
 def _faulty(error: TorilError) -> str:

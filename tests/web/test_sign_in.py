@@ -1,0 +1,256 @@
+"""Signing in and out over HTTP, and what keeps others out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+from sqlalchemy import select
+from tests.support.records import NOW
+from tests.support.until import until
+from tests.support.web_site import PASSWORD, Site, code_of, open_site
+
+from toril.db.ids import new_id
+from toril.db.models import Role, Session, User
+from toril.db.repositories.access import Attempts
+from toril.settings import Settings
+from toril.web.auth import access, throttle
+from toril.web.auth.access_tokens import AccessTokens
+from toril.web.auth.throttle import PER_ACCOUNT, PER_ADDRESS, WINDOW, Throttle
+from toril.web.errors import TooManyRequests
+
+
+async def test_a_password_gives_tokens_that_say_who_one_is(site: Site) -> None:
+    user_id = await site.add_user(role=Role.LAWYER)
+    response = await site.login(" ADA@firm.example")
+    assert response.status_code == 200, response.text
+    assert response.headers["cache-control"] == "no-store"
+    tokens = response.json()["data"]
+    assert (tokens["tokenType"], tokens["expiresIn"]) == ("Bearer", 900)
+    me = await site.call("GET", "/api/auth/me", tokens["accessToken"])
+    assert me.json() == {
+        "success": True,
+        "data": {
+            "id": user_id,
+            "email": "ada@firm.example",
+            "name": "Ada",
+            "role": "lawyer",
+            "firmId": None,
+            "scopes": None,
+        },
+    }
+    async with site.web.installation.database.reading() as session:
+        kept = (await session.scalars(select(Session))).one()
+        user = (await session.scalars(select(User))).one()
+    assert kept.token_hash not in (tokens["refreshToken"], tokens["accessToken"])
+    assert user.last_login_at is not None
+    assert await site.audited() == ["auth.sign_in"]
+
+
+async def test_nobody_learns_why_a_sign_in_failed(site: Site) -> None:
+    await site.add_user()
+    await site.add_user("gone@firm.example", active=False)
+    await site.add_user("none@firm.example", password_hash=None)
+    took, answers = {}, {}
+    for email, password in (
+        ("ada@firm.example", "not the pass phrase"),
+        ("nobody@firm.example", PASSWORD),
+        ("gone@firm.example", PASSWORD),
+        ("none@firm.example", PASSWORD),
+    ):
+        times = []
+        for _ in range(4):
+            began = time.process_time()  # of the processor, as the machine may be busy
+            response = await site.login(email, password)
+            times.append(time.process_time() - began)
+            answers[email] = (response.status_code, response.text, response.headers["www-authenticate"])
+        took[email] = min(times)
+    assert len(set(answers.values())) == 1
+    assert answers["ada@firm.example"][0] == 401
+    # Without a hash of its own each would take a quarter of the time.
+    assert min(took.values()) > max(took.values()) / 2.5, took
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")  # of a forged token
+async def test_tokens_that_are_not_good_are_refused(site: Site) -> None:
+    user_id = await site.add_user()
+    good = (await site.sign_in())["accessToken"]
+    session_id = jwt.decode(good, options={"verify_signature": False})["sid"]
+    ours = site.web.access.tokens
+    now = int(time.time())
+    claims: dict[str, Any] = {
+        "iss": "toril", "aud": "toril-api", "sub": user_id, "sid": session_id, "iat": now, "exp": now + 60
+    }  # fmt: skip
+    key, typ = ours._key, {"typ": "at+jwt"}
+    head, body, signature = good.split(".")
+    bad = {
+        "expired": (ours.issue(user_id, session_id, now=now - 901), "token_expired"),
+        "bad signature": (f"{head}.{body}.{signature[:-2]}{'AA' if signature[-2:] != 'AA' else 'BB'}", "bad_token"),
+        "another key": (AccessTokens("another secret" * 3).issue(user_id, session_id), "bad_token"),
+        "alg none": (jwt.encode(claims, "", algorithm="none", headers=typ), "bad_token"),
+        "another alg": (jwt.encode(claims, key, algorithm="HS512", headers=typ), "bad_token"),
+        "another type": (jwt.encode(claims, key, algorithm="HS256"), "bad_token"),
+        "another audience": (jwt.encode(claims | {"aud": "x"}, key, algorithm="HS256", headers=typ), "bad_token"),
+        "another issuer": (jwt.encode(claims | {"iss": "x"}, key, algorithm="HS256", headers=typ), "bad_token"),
+        "no session": (ours.issue(user_id, new_id()), "session_ended"),
+        "another's session": (ours.issue(new_id(), session_id), "session_ended"),
+        "no token": ("nothing", "bad_token"),
+        "no key": ("toril_nothing", "bad_api_key"),
+    }  # fmt: skip
+    assert (await site.call("GET", "/api/auth/me", good)).status_code == 200
+    for name, (token, code) in bad.items():
+        response = await site.call("GET", "/api/auth/me", token)
+        assert code_of(response) == (401, code), name
+        assert response.headers["www-authenticate"] == "Bearer"
+    for header in ("", "Bearer", "Basic YTpi", good):
+        response = await site.client.get("/api/auth/me", headers={"Authorization": header})
+        assert code_of(response) == (401, "not_authenticated")
+
+
+async def test_a_refresh_token_is_good_once_and_its_return_ends_the_sign_in(site: Site) -> None:
+    await site.add_user()
+    first, other = await site.sign_in(), await site.sign_in()
+
+    async def refresh(token: str) -> Any:
+        return await site.client.post("/api/auth/refresh", json={"refreshToken": token})
+
+    second = (await refresh(first["refreshToken"])).json()["data"]
+    assert (await site.call("GET", "/api/auth/me", second["accessToken"])).status_code == 200
+    assert code_of(await refresh(first["refreshToken"])) == (401, "refresh_token_reused")
+    assert code_of(await refresh(second["refreshToken"])) == (401, "session_ended")
+    assert code_of(await site.call("GET", "/api/auth/me", second["accessToken"])) == (401, "session_ended")
+    assert (await site.call("GET", "/api/auth/me", other["accessToken"])).status_code == 200
+    assert (await refresh(other["refreshToken"])).status_code == 200
+    assert (await site.audited()).count("auth.refresh_token_reused") == 1
+
+
+async def test_a_forged_refresh_token_ends_nobodys_sign_in(site: Site) -> None:
+    await site.add_user()
+    tokens = await site.sign_in()
+    session_id, body, signature = tokens["refreshToken"].split(".")
+    for forged in (f"{session_id}.{body[::-1]}.{signature}", f"{session_id}.{body}.{'0' * 32}", "x", "a.b.c"):
+        response = await site.client.post("/api/auth/refresh", json={"refreshToken": forged})
+        assert code_of(response) == (401, "bad_token")
+    again = await site.client.post("/api/auth/refresh", json={"refreshToken": tokens["refreshToken"]})
+    assert again.status_code == 200
+
+
+async def test_of_two_who_refresh_at_once_one_gets_tokens(site: Site) -> None:
+    await site.add_user()
+    tokens = await site.sign_in()
+    answers = await asyncio.gather(
+        *(
+            site.client.post("/api/auth/refresh", json={"refreshToken": tokens["refreshToken"]})
+            for _ in range(2)
+        )
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 401]
+
+
+async def test_signing_out_ends_one_sign_in_or_all(site: Site) -> None:
+    await site.add_user()
+    here, there, elsewhere = [(await site.sign_in())["accessToken"] for _ in range(3)]
+    assert (await site.call("POST", "/api/auth/logout", here)).json() == {"success": True, "data": None}
+    assert code_of(await site.call("GET", "/api/auth/me", here)) == (401, "session_ended")
+    assert (await site.call("GET", "/api/auth/me", there)).status_code == 200
+    await site.call("POST", "/api/auth/logout", there, json={"everywhere": True})
+    assert code_of(await site.call("GET", "/api/auth/me", elsewhere)) == (401, "session_ended")
+
+
+async def test_what_another_process_ended_is_noticed_in_seconds(
+    site: Site, site_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.add_user()
+    token = (await site.sign_in())["accessToken"]
+    monkeypatch.setattr(access, "TRUSTED_FOR", 0.1)
+    async with open_site(site_settings) as other:
+        assert (await other.call("GET", "/api/auth/me", token)).status_code == 200
+        await site.call("POST", "/api/auth/logout", token)
+
+        async def refused() -> bool:
+            return (await other.call("GET", "/api/auth/me", token)).status_code == 401
+
+        await until(refused)
+
+
+async def test_who_tries_too_often_must_wait_whatever_the_password(
+    site: Site, site_settings: Settings
+) -> None:
+    await site.add_user()
+    await site.add_user("sara@firm.example")
+    guesses = await asyncio.gather(*(site.login(password=f"guess {n}") for n in range(PER_ACCOUNT + 4)))
+    assert sorted(guess.status_code for guess in guesses) == [401] * PER_ACCOUNT + [429] * 4
+    refused = await site.login()
+    assert code_of(refused) == (429, "too_many_requests")
+    assert WINDOW.total_seconds() - 60 < int(refused.headers["retry-after"]) <= WINDOW.total_seconds()
+    assert (await site.login("sara@firm.example")).status_code == 200
+    async with open_site(site_settings) as other:
+        assert code_of(await other.login()) == (429, "too_many_requests")
+
+
+async def test_a_success_begins_anew(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throttle, "PER_ACCOUNT", 2)
+    monkeypatch.setattr(throttle, "PER_ADDRESS", 2)
+    await site.add_user()
+    for _ in range(3):
+        assert (await site.login(password="wrong password")).status_code == 401
+        assert (await site.login()).status_code == 200
+        async with site.web.installation.database.session() as session:
+            await Attempts(session).forget(throttle._key("address", "127.0.0.1"))
+
+
+async def test_one_address_cannot_try_many_accounts(site: Site) -> None:
+    guard = Throttle(site.web.installation.database)
+    for number in range(PER_ADDRESS):
+        await guard.attempt(f"user-{number}", f"2001:db8:0:1::{number:x}")
+    with pytest.raises(TooManyRequests):
+        await guard.attempt("another", "2001:db8:0:1:ffff::1")
+    await guard.attempt("another", "2001:db8:0:2::1")
+    await guard.attempt("another", None)
+
+
+async def test_a_window_ends_and_leaves_nothing(site: Site) -> None:
+    database = site.web.installation.database
+    async with database.session() as session:
+        attempts = Attempts(session)
+        assert await attempts.count("a", now=NOW, window=WINDOW) == (1, NOW)
+        assert await attempts.count("a", now=NOW + timedelta(minutes=1), window=WINDOW) == (2, NOW)
+        assert await attempts.count("a", now=NOW + WINDOW, window=WINDOW) == (1, NOW + WINDOW)
+        await attempts.count("b", now=NOW + 3 * WINDOW, window=WINDOW)
+        assert await attempts.count("a", now=NOW + 3 * WINDOW, window=WINDOW) == (1, NOW + 3 * WINDOW)
+
+
+async def test_another_password_ends_all_other_sign_ins(site: Site) -> None:
+    await site.add_user()
+    mine, others = [(await site.sign_in())["accessToken"] for _ in range(2)]
+
+    async def change(current: str, new: str) -> Any:
+        body = {"currentPassword": current, "newPassword": new}
+        return await site.call("POST", "/api/auth/password", mine, json=body)
+
+    assert code_of(await change("not the pass phrase", "another pass phrase")) == (403, "bad_credentials")
+    assert code_of(await change(PASSWORD, "short")) == (400, "bad_option")
+    assert code_of(await change(PASSWORD, "aaaaaaaaaaaaaaaa")) == (400, "bad_option")
+    assert (await site.call("GET", "/api/auth/me", others)).status_code == 200
+    assert (await change(PASSWORD, "another pass phrase")).status_code == 200
+    assert (await site.call("GET", "/api/auth/me", mine)).status_code == 200
+    assert code_of(await site.call("GET", "/api/auth/me", others)) == (401, "session_ended")
+    assert (await site.login()).status_code == 401
+    assert (await site.login(password="another pass phrase")).status_code == 200
+
+
+async def test_a_user_who_was_disabled_is_out_at_the_next_look(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "TRUSTED_FOR", 0.0)
+    user_id = await site.add_user()
+    tokens = await site.sign_in()
+    async with site.web.installation.database.session() as session:
+        (await session.get_one(User, user_id)).active = False
+    assert code_of(await site.call("GET", "/api/auth/me", tokens["accessToken"])) == (401, "session_ended")
+    refreshed = await site.client.post("/api/auth/refresh", json={"refreshToken": tokens["refreshToken"]})
+    assert code_of(refreshed) == (401, "session_ended")

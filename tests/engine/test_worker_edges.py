@@ -277,3 +277,41 @@ async def test_a_renewal_never_comes_later_than_it_is_told(queue: Queue) -> None
     waits = [renewer._jittered() for _ in range(1000)]
     assert min(waits) > 20
     assert max(waits) <= 29
+
+
+async def test_a_listener_may_close_what_it_listens_to(server_url: str, prefix: str) -> None:
+    queue = Queue("q", url=server_url, prefix=prefix)
+    closed = asyncio.Event()
+
+    async def close(job: Job[Any], value: Any) -> None:
+        await worker.close()
+        await queue.close()
+        closed.set()
+
+    async def work(job: Job[Any]) -> None:
+        return None
+
+    queue.on("completed", close)
+    worker = Worker(queue, work, stalled_interval=0)
+    await worker.start()
+    await queue.add("n", {})
+    await asyncio.wait_for(closed.wait(), WITHIN)
+
+
+async def test_a_listener_that_never_ends_holds_no_queue_open(
+    server_url: str, prefix: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toril.engine.hooks.CLOSE_WITHIN", 0.1)
+    stopped = asyncio.Event()
+
+    async def hang(*_: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    async with Queue("q", url=server_url, prefix=prefix) as queue:
+        queue.on("removed", hang)
+        await (await queue.add("n", {})).remove()
+    assert stopped.is_set()
+    assert "listener_stopped" in caplog.text

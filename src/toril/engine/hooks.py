@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -55,6 +56,9 @@ EVENTS = (
 )
 
 Listener = Callable[..., Any]
+
+#: Seconds that listeners get to end when a queue is closed.
+CLOSE_WITHIN = 10.0
 
 
 class Listeners:
@@ -115,9 +119,20 @@ class Listeners:
                 task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Wait for async listeners that still run."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        """Let async listeners that still run end; those that take too long are cancelled.
+
+        One of them may be who closes, and is not waited for then.
+        """
+        deadline = time.monotonic() + CLOSE_WITHIN
+        while others := self._tasks - {asyncio.current_task()}:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                log.warning("listener_stopped", extra={"queue": self._queue, "count": len(others)})
+                for task in others:
+                    task.cancel()
+                await asyncio.wait(others, timeout=1)
+                return
+            await asyncio.wait(others, timeout=left)
 
     async def _await(self, event: str, outcome: Any) -> None:
         try:

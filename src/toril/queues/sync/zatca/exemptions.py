@@ -42,7 +42,7 @@ def read_exemptions(codes: Mapping[str, str]) -> Exemptions:
         known = [each for each, (of, _) in _REASONS.items() if of == category]
         if code not in known:
             raise ConfigurationError(
-                f"ZATCA: {code!r} is no reason for the VAT category {category!r}"
+                f"ZATCA_EXEMPTIONS: {code!r} is no reason for the VAT category {category!r}"
                 + (f"; there are {', '.join(known)}" if known else ", which must be Z, E or O")
             )
         found[VatCategory(category)] = code

@@ -17,7 +17,6 @@ from tests.support.web_site import Site, code_of, open_site
 from toril.settings import Settings
 from toril.web.middleware.deadline import Deadline
 
-
 #: Nothing here asks much of the database.
 pytestmark = pytest.mark.parametrize("site_settings", ["sqlite"], indirect=True)
 

@@ -63,6 +63,8 @@ async def test_jobs_of_several_queues_are_worked_until_ctrl_c(
         (["--concurrency", "email"], "is not QUEUE=N"),
         (["--concurrency", "email=0"], "is not QUEUE=N"),
         (["--only", "emial"], "did you mean 'email'"),
+        (["--skip", "emial"], "did you mean 'email'"),
+        (["--processes", "emial=2", "--only", "emial", "--no-web"], "did you mean 'email'"),
         (["--no-web", "--no-workers"], "leave nothing"),
     ],
 )
@@ -162,6 +164,19 @@ async def test_with_several_processes_http_has_one_of_its_own(toril: Toril) -> N
         async with httpx.AsyncClient(base_url=url) as client:
             assert (await client.get("/health/live")).status_code == 200
         assert sum("serving cleanup" in line for line in serving.lines) == 2
+        serving.send(signal.SIGTERM)
+        assert await serving.end() == 0
+
+
+async def test_a_queue_may_have_processes_of_its_own(toril: Toril) -> None:
+    options = ("--processes", "pdf=2", "--processes", "1", "--no-web", "--skip", "sync")
+    async with toril.running("serve", *options) as serving:
+        await serving.lines_with("Ctrl-C", 3)
+        served = sorted(line for line in serving.lines if line.startswith("serving "))
+        assert [line.startswith("serving pdf (") for line in served] == [False, True, True]
+        assert "pdf" not in served[0]
+        assert "sync" not in served[0]
+        assert "cleanup" in served[0]
         serving.send(signal.SIGTERM)
         assert await serving.end() == 0
 

@@ -13,6 +13,7 @@ import typer
 from toril.cli.command import Call, command
 from toril.cli.exits import CommandError, ExitCode
 from toril.cli.group import Parent, Part, Together, WorkerGroup, work
+from toril.cli.serve_plan import plan_processes, read_numbers
 from toril.errors import ConfigurationError
 from toril.installation import Installation, open_installation
 from toril.observability import logging as log_lines
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     toril serve --only pdf --no-web                    one queue, say on a machine of its own
     toril serve --concurrency email=20 --only email    up to 20 mails at once
     toril serve --processes 4                          HTTP in one process, the queues in four others, all watched
+    toril serve --processes pdf=3                      three processes for PDFs, one for the other queues, one for HTTP
     toril serve --no-workers --host 0.0.0.0            only HTTP, for other machines too
     """
 )
@@ -38,19 +40,22 @@ def serve(
     only: Annotated[
         list[str] | None, typer.Option(metavar="QUEUE", help="Only this queue; may be given again.")
     ] = None,
+    skip: Annotated[
+        list[str] | None, typer.Option(metavar="QUEUE", help="All but this queue; may be given again.")
+    ] = None,
     concurrency: Annotated[
         list[str] | None,
         typer.Option(metavar="QUEUE=N", help="Jobs of a queue at once, per process; may be given again."),
     ] = None,
     processes: Annotated[
-        int,
+        list[str] | None,
         typer.Option(
-            metavar="N",
-            min=1,
-            help="Processes for the queues (1); from 2 on HTTP has another of its own.",
+            metavar="N|QUEUE=N",
+            help="Processes for the queues (1), or for one of them alone; may be given again. From 2 on HTTP has "
+            "another of its own.",
             show_default=False,
         ),
-    ] = 1,
+    ] = None,
     grace: Annotated[
         float,
         typer.Option(
@@ -93,27 +98,30 @@ def serve(
     log_lines.configure(call.settings.log_level, call.settings.log_format)
     if no_web and no_workers:
         raise CommandError("--no-web and --no-workers leave nothing", exit=ExitCode.USAGE, code="usage")
-    numbers = _numbers(concurrency or [])
+    numbers = read_numbers("--concurrency", concurrency or [])
+    plan = plan_processes(processes or [], only or [], skip or [])
     settings = replace(
         call.settings, host=host or call.settings.host, port=call.settings.port if port is None else port
     )
-    if processes > 1 and not no_workers:
+    if len(plan) > 1 and not no_workers:
         from toril.cli.supervisor import Supervisor
 
         common = ["--url", call.given.url] if call.given.url else []
         common += ["--prefix", call.given.prefix] if call.given.prefix else []
         options = ["--no-web", "--grace", str(grace), *common]
-        options += [part for name in only or [] for part in ("--only", name)]
         options += [part for row in concurrency or [] for part in ("--concurrency", row)]
+        queues = [[*options, *each] for each in plan]
         web = ["--no-workers", "--host", settings.host, "--port", str(settings.port), *common]
-        children = [options] * processes if no_web else [web, *[options] * processes]
+        children = queues if no_web else [web, *queues]
         return asyncio.run(Supervisor(children, command="serve").run())
     web_server = None if no_web else _web_server(settings)
     with Parent(supervisor) as parent:
         if no_workers:
             with asyncio.Runner(loop_factory=_fast_loop) as runner:
                 return runner.run(_serve(settings, parent, web_server, None))
-        return asyncio.run(_serve(settings, parent, web_server, Wanted(only or [], numbers, grace)))
+        return asyncio.run(
+            _serve(settings, parent, web_server, Wanted(only or [], skip or [], numbers, grace))
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +129,7 @@ class Wanted:
     """Which queues to work, and how."""
 
     only: list[str]
+    skip: list[str]
     concurrency: dict[str, int]
     grace: float
 
@@ -172,9 +181,9 @@ def _fast_loop() -> asyncio.AbstractEventLoop:
 
 def _workers(installation: Installation, wanted: Wanted) -> WorkerGroup:
     service = installation.service
-    for name in (*wanted.only, *wanted.concurrency):
+    for name in (*wanted.only, *wanted.skip, *wanted.concurrency):
         service.queue(name)  # names the nearest one if there is none
-    return WorkerGroup(
+    group = WorkerGroup(
         [
             make_worker(
                 definition,
@@ -183,20 +192,9 @@ def _workers(installation: Installation, wanted: Wanted) -> WorkerGroup:
                 concurrency=wanted.concurrency.get(name),
             )
             for name, definition in service.definitions.items()
-            if not wanted.only or name in wanted.only
+            if (not wanted.only or name in wanted.only) and name not in wanted.skip
         ]
     )
-
-
-def _numbers(rows: list[str]) -> dict[str, int]:
-    numbers = {}
-    for row in rows:
-        name, _, number = row.partition("=")
-        if not name or not number.isdigit() or int(number) < 1:
-            raise CommandError(
-                f"--concurrency {row!r} is not QUEUE=N with N of at least 1",
-                exit=ExitCode.USAGE,
-                code="usage",
-            )
-        numbers[name] = int(number)
-    return numbers
+    if not group.workers:
+        raise CommandError("--skip leaves no queue to work", exit=ExitCode.USAGE, code="usage")
+    return group

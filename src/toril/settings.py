@@ -50,7 +50,8 @@ class Settings:
             "REDIS_URL",
             "URL",
             kinds.server_url,
-            "Redis or Valkey: redis://[user:password@]host:port/db, rediss:// for TLS, or unix:///path.",
+            "Redis or Valkey: redis://[user:password@]host:port/db, rediss:// for TLS, unix:///path, or "
+            "redis+sentinel://host:port,host:port/service/db.",
             unset="the embedded server",
         ),
     )

@@ -85,3 +85,33 @@ def test_the_environment_names_the_server(monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_the_kind_of_an_error_is_what_the_command_answered(text: str, kind: str) -> None:
     assert ReplyError(text).kind == kind
+
+
+def test_a_sentinel_url_names_the_sentinels_and_the_service() -> None:
+    address = parse_address(
+        "redis+sentinel://me:p%40ss@one:26380,two,[::1]:26381/my%20master/3?sentinel_password=other"
+    )
+    assert address.sentinels == (("one", 26380), ("two", 26379), ("::1", 26381))
+    assert (address.service, address.db) == ("my master", 3)
+    assert (address.username, address.password) == ("me", "p@ss")
+    assert address.sentinel_account == (None, "other")
+    assert str(address) == "redis+sentinel://one:26380,two:26379,::1:26381/my master/3"
+    assert address.tls is None
+    assert parse_address("rediss+sentinel://one/m").tls is not None
+    assert parse_address("redis+sentinel://one/m", "from outside").password == "from outside"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+sentinel://one:26379",
+        "redis+sentinel://:secret@one:26379/m/db",
+        "redis+sentinel://one:port/m?sentinel_password=secret",
+        "redis+sentinel:///m",
+        "redis-sentinel://one/m",
+    ],
+)
+def test_a_bad_sentinel_url_is_refused_without_its_passwords(url: str) -> None:
+    with pytest.raises(OptionError, match=r"redis\+sentinel://host:port") as caught:
+        parse_address(url)
+    assert "secret" not in str(caught.value)

@@ -14,12 +14,14 @@ import re
 import ssl
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from toril.engine.embedded import EmbeddedServer
 from toril.engine.link import PASSING_ERRORS, Address, Argument, ConnectionLostError, Link, ReplyError
+from toril.engine.sentinel import SCHEMES, find_primary, read_sentinel_url
 from toril.errors import (
     OptionError,
     QueueStateError,
@@ -42,11 +44,13 @@ _VERIFY = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl
 
 
 def parse_address(url: str, password: str | None = None) -> Address:
-    """Read ``redis://``, ``rediss://`` (TLS) or ``unix://`` URLs.
+    """Read ``redis://``, ``rediss://`` (TLS), ``unix://`` or ``redis+sentinel://`` URLs.
 
     Args:
         url: as redis-py reads it: user, password, host, port and database; for TLS also the query parameters
             ``ssl_cert_reqs`` (none, optional, required), ``ssl_ca_certs``, ``ssl_certfile``, ``ssl_keyfile``.
+            With ``redis+sentinel://`` (``rediss+sentinel://`` for TLS) the hosts of one or more sentinels with
+            commas between, and the service's name before the database; see ``sentinel``.
         password: used when the URL has none.
 
     Raises:
@@ -55,8 +59,11 @@ def parse_address(url: str, password: str | None = None) -> Address:
     from redis.asyncio.connection import parse_url  # here: it takes most of what importing Toril would take
 
     try:
+        split = urlsplit(url)
+        if split.scheme in SCHEMES:
+            return _sentinel_address(split, password)
         parts: dict[str, Any] = dict(parse_url(url))
-        database = urlsplit(url).path.strip("/")
+        database = split.path.strip("/")
         if database and not database.isdigit() and not parts.get("path"):  # redis-py would take it for 0
             raise ValueError(f"database {database!r} is not a number")
         tls = _tls_context(parts) if url.startswith("rediss://") else None
@@ -71,11 +78,21 @@ def parse_address(url: str, password: str | None = None) -> Address:
             connect_timeout=float(parts.get("socket_connect_timeout") or 5.0),
         )
     except (ValueError, TypeError, OSError, KeyError) as error:
-        shown = re.sub(r"//[^@/]*@", "//***@", url)
+        shown = re.sub(r"password=[^&]*", "password=***", re.sub(r"//[^@/]*@", "//***@", url))
         raise OptionError(
             f"server URL {shown!r} cannot be used ({error}); write redis://[user:password@]host:port/db, "
-            "rediss://… for TLS, or unix:///path/to/socket?db=0"
+            "rediss://… for TLS, unix:///path/to/socket?db=0, or redis+sentinel://host:port,host:port/service/db"
         ) from error
+
+
+def _sentinel_address(url: SplitResult, password: str | None) -> Address:
+    query: dict[str, Any] = dict(parse_qsl(url.query))
+    found = read_sentinel_url(url, query)
+    return Address(
+        **{**found, "password": found["password"] or password},
+        tls=_tls_context(query) if url.scheme.startswith("rediss") else None,
+        connect_timeout=float(query.get("socket_connect_timeout") or 5.0),
+    )
 
 
 def _tls_context(parts: dict[str, Any]) -> ssl.SSLContext:
@@ -102,6 +119,7 @@ class Server:
         self._home = home
         self._embedded: EmbeddedServer | None = None
         self._address: Address | None = None
+        self._moved: Address | None = None  #: the node of a cluster that has the queue
         self._starting = asyncio.Lock()
         self._checked = False
         self.version = ""  #: as the server tells it, once connected
@@ -124,8 +142,9 @@ class Server:
                     self._embedded = await EmbeddedServer.acquire(self._home)
                 self._address = parse_address(self._embedded.url)
         try:
-            link = await Link.open(self._address, on_message=on_message)
+            link = await Link.open(await self._present(self._address), on_message=on_message)
         except QueueUnavailableError:
+            self._moved = None
             if self._embedded is None:
                 raise
             await self._embedded.ensure_running()
@@ -135,6 +154,18 @@ class Server:
             await self._check(link)
             self._checked = True
         return link
+
+    def follow(self, moved: ReplyError) -> None:
+        """Connect from now on to the node of a cluster that has our keys, as ``MOVED slot host:port`` tells."""
+        host, _, port = str(moved).split()[2].rpartition(":")
+        if self._address is not None:
+            now = self._moved or self._address
+            self._moved = replace(now, host=host or now.host, port=int(port), sentinels=())
+
+    async def _present(self, address: Address) -> Address:
+        if self._moved is not None:
+            return self._moved
+        return await find_primary(address) if address.sentinels else address
 
     async def close(self) -> None:
         """Let the embedded server go; it stops when nobody else uses it."""
@@ -239,7 +270,9 @@ class Connection:
             except ReplyError as error:
                 if error.kind not in PASSING_ERRORS:
                     raise
-                if error.kind == "READONLY":  # a fail-over: the address may lead elsewhere now
+                if error.kind == "MOVED":
+                    self.server.follow(error)
+                if error.kind in ("READONLY", "MOVED"):  # a fail-over: the address may lead elsewhere now
                     link.close()
                 if time.monotonic() + pause >= deadline:
                     raise QueueUnavailableError(f"{self.server} cannot serve now: {error}") from error

@@ -24,7 +24,8 @@ Argument = str | bytes | int | float
 #: Errors that pass: a server that starts, fails over, runs somebody's long script, has a full disk (MISCONF) or
 #: too few replicas.
 PASSING_ERRORS = frozenset(
-    {"LOADING", "BUSY", "READONLY", "MASTERDOWN", "TRYAGAIN", "CLUSTERDOWN", "MISCONF", "NOREPLICAS"}
+    {"LOADING", "BUSY", "READONLY", "MASTERDOWN", "MISCONF", "NOREPLICAS"}
+    | {"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"}  # a cluster: the queue is elsewhere, or on its way there
 )
 
 #: How servers before Redis 7 tell what a command inside a script answered.
@@ -60,11 +61,17 @@ class Address:
     password: str | None = None
     tls: ssl_module.SSLContext | None = None
     connect_timeout: float = 5.0  #: seconds
+    sentinels: tuple[tuple[str, int], ...] = ()  #: who to ask for host and port, if they are not known
+    sentinel_account: tuple[str | None, str | None] = (None, None)  #: user and password there
+    service: str = ""  #: what the sentinels call the server
 
     def __str__(self) -> str:
         """The address for people: without the password."""
         if self.path:
             return f"unix://{self.path}?db={self.db}"
+        if self.sentinels:
+            hosts = ",".join(f"{host}:{port}" for host, port in self.sentinels)
+            return f"{'rediss' if self.tls else 'redis'}+sentinel://{hosts}/{self.service}/{self.db}"
         return f"{'rediss' if self.tls else 'redis'}://{self.host}:{self.port}/{self.db}"
 
 

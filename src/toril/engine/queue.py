@@ -37,7 +37,8 @@ class Queue(QueueQueries, QueueControl, QueueSchedules, QueueTasks):
 
     Args:
         name: the queue's name, shared with everybody who works on it.
-        url: ``redis://…``, ``rediss://…`` or ``unix://…``; else ``REDIS_URL``; else the embedded server.
+        url: ``redis://…``, ``rediss://…``, ``unix://…`` or ``redis+sentinel://host:port,host:port/service/db``; of a
+            cluster any node. Else ``REDIS_URL``; else the embedded server.
         prefix: start of all keys, as Bull's option of this name.
         default_job_options: options of every job, each of which a job can override.
         limiter: at most ``max`` starts in ``duration`` seconds over all workers: {"max": 10, "duration": 1}; with

@@ -1,4 +1,7 @@
-"""The endpoints, a module for each kind. ``ROUTERS`` are those of the application, in the order of its description."""
+"""The endpoints, a module for each kind. ``ROUTERS`` are those of the application.
+
+The framework tries routes in this order, so those that are asked most come first.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,9 @@ from toril.web.routes import (
 )
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
+    queues_admin.router,
     auth.router,
     api_keys.router,
-    queues_admin.router,
     invoices.router,
     reports.router,
     files.router,

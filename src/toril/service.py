@@ -203,7 +203,10 @@ class QueueService(ServiceQueues):
 
 def new_job_id(queue_name: str) -> str:
     """``<queue>-<ms>-<9 base-36 characters>``, unique without asking the server."""
-    tail = "".join(secrets.choice(_BASE_36) for _ in range(9))
+    number, tail = secrets.randbelow(36**9), ""
+    for _ in range(9):
+        number, digit = divmod(number, 36)
+        tail += _BASE_36[digit]
     return f"{queue_name}-{time.time_ns() // 1_000_000}-{tail}"
 
 

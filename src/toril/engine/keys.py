@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from toril.errors import OptionError
@@ -38,6 +39,7 @@ SCRIPT_KEYS = (
 RESERVED_IDS = frozenset({key.split(":", 1)[0] for key in SCRIPT_KEYS} | {"de", "waiting", "toril", "repeat"})
 
 _GLOB = frozenset("*?[]\\")
+_NOT_IN_IDS = re.compile("[\x00-\x1f\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ def check_job_id(job_id: str) -> str:
         raise OptionError("job_id must not be empty; leave it out to have one made")
     if len(job_id) > 512:
         raise OptionError(f"job_id is {len(job_id)} characters long; 512 is the most")
-    if any(ord(c) < 32 or 0xD800 <= ord(c) <= 0xDFFF for c in job_id):
+    if _NOT_IN_IDS.search(job_id):
         raise OptionError(f"job_id {job_id!r} has a control character or half a surrogate pair")
     if job_id.split(":", 1)[0] in RESERVED_IDS and not job_id.startswith("repeat:"):
         raise OptionError(f"job_id {job_id!r} is reserved: a key of the queue has this name; choose another")

@@ -7,7 +7,9 @@ API by how fast the disk confirms them; so those that come while one is written 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import Any, Final
+
+from sqlalchemy import insert
 
 from toril.db.models import AuditEntry
 from toril.db.session import Database
@@ -21,17 +23,20 @@ class AuditBatches:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: list[tuple[AuditEntry, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[dict[str, Any], asyncio.Future[None]]] = []
         self._writer: asyncio.Task[None] | None = None
 
-    async def write(self, entry: AuditEntry) -> None:
+    async def write(self, row: dict[str, Any]) -> None:
         """Return when the entry is stored.
+
+        Args:
+            row: its values, as ``Audit.row`` gives them.
 
         Raises:
             DatabaseUnavailableError: it was not.
         """
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((entry, stored))
+        self._waiting.append((row, stored))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_all(), name="toril-audit")
         await stored
@@ -42,7 +47,7 @@ class AuditBatches:
             error: Exception | None = None
             try:
                 async with self._database.session() as session:
-                    session.add_all([entry for entry, _ in batch])
+                    await session.execute(insert(AuditEntry), [row for row, _ in batch])
             except Exception as failure:
                 error = failure
             for _, stored in batch:

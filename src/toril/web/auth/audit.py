@@ -32,13 +32,17 @@ class Audit:
 
     def entry(self, action: str, target: str | None = None, **details: Any) -> AuditEntry:
         """The row, for a transaction that the caller opened: ``session.add(audit.entry(…))``."""
+        return AuditEntry(**self.row(action, target, **details))
+
+    def row(self, action: str, target: str | None = None, **details: Any) -> dict[str, Any]:
+        """The row's values, for many rows at once."""
         if self._user.key_id is not None:
             details["apiKey"] = self._user.key_id
-        return AuditEntry(
-            firm_id=self._user.firm_id,
-            user_id=self._user.user_id,
-            action=action,
-            target=target,
-            details=details,
-            address=self._address,
-        )
+        return {
+            "firm_id": self._user.firm_id,
+            "user_id": self._user.user_id,
+            "action": action,
+            "target": target,
+            "details": details,
+            "address": self._address,
+        }

@@ -105,7 +105,8 @@ def options_of(queue_name: str, data: Mapping[str, Any], raw: Mapping[str, Any] 
             f"queue {queue_name!r}: a job's data must be an object with type and data", field="type"
         )
     given = raw or {}
-    _within_limits(given)
+    if given:
+        _within_limits(given)
     try:
         return named(queue_name, data, JobOptions.from_bull(given))
     except PayloadError:

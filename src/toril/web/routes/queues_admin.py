@@ -64,7 +64,7 @@ async def _open(connection: HTTPConnection, web: Web, *, writes: Principal | Non
         assert writes is not None
         client = await get_client(connection)
         audit = Audit(web.installation.database, writes, client.address)
-        await desk.audit.write(audit.entry(action, target, **details))
+        await desk.audit.write(audit.row(action, target, **details))
 
     connection.scope[SCOPE_KEY] = Panel(
         service=await get_service(web),

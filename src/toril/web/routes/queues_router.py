@@ -22,10 +22,11 @@ from toril.web.routes import (
     queues_schedules,
 )
 
-#: Fixed names come before parameters in their place: ``dead-letters`` before a queue's, ``search`` before a job's.
+#: Fixed names come before parameters in their place: ``dead-letters`` before a queue's, ``search`` before a job's. Else
+#: what is called most comes first, since the framework tries one route after the other.
 _PARTS: Final = (
-    queues_dead_letters, queues, jobs_search, jobs_export, jobs_add, jobs_actions, jobs, queues_control,
-    queues_schedules, queues_metrics, queues_events,
+    jobs_add, queues_dead_letters, jobs_search, jobs_export, queues, jobs, jobs_actions, queues_control,
+    queues_metrics, queues_events, queues_schedules,
 )  # fmt: skip
 
 
@@ -45,7 +46,17 @@ def build_router(
             asked = writing if route.methods != {"GET"} else reading
             if route.name == "read_job" and one_job is not None:
                 asked = one_job
-            single = APIRouter(route_class=QueueRoute)
-            single.routes.append(route)
-            router.include_router(single, prefix=prefix, dependencies=asked)
+            # Not included one in another, since the framework then looks through all routes again at each level.
+            router.add_api_route(
+                prefix + route.path,
+                route.endpoint,
+                methods=list(route.methods or ()),
+                name=route.name,
+                dependencies=asked,
+                response_model=route.response_model,
+                response_class=route.response_class,
+                status_code=route.status_code,
+                responses=route.responses,
+                openapi_extra=route.openapi_extra,
+            )
     return router

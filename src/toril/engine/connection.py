@@ -22,6 +22,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 from toril.engine.embedded import EmbeddedServer
 from toril.engine.link import PASSING_ERRORS, Address, Argument, ConnectionLostError, Link, ReplyError
 from toril.engine.sentinel import SCHEMES, find_primary, read_sentinel_url
+from toril.engine.waiting import comes_within
 from toril.errors import (
     OptionError,
     QueueStateError,
@@ -304,10 +305,7 @@ class Connection:
                         raise
                     wait = min(pause * random.uniform(0.5, 1), left)  # noqa: S311 - jitter
                     pause = min(pause * 2, _LONGEST_PAUSE)
-                try:
-                    await asyncio.wait_for(self._closed.wait(), wait)
-                except TimeoutError:
-                    continue
+                await comes_within(self._closed.wait(), wait)
 
     @property
     def live(self) -> Link | None:

@@ -23,6 +23,7 @@ from toril.engine.outcome import (
 from toril.engine.processors import Processor, ProcessorTable
 from toril.engine.queue import Queue
 from toril.engine.runners import ProcessRunner, ThreadRunner
+from toril.engine.waiting import comes_within
 from toril.errors import DataError, JobTimeoutError, TorilError, UnrecoverableError
 
 log = logging.getLogger("toril.worker")
@@ -115,11 +116,7 @@ class Executor:
 
     async def wait_idle(self, timeout: float | None) -> bool:
         """Wait until nothing runs; whether that came in time."""
-        try:
-            await asyncio.wait_for(self._idle.wait(), timeout)
-        except TimeoutError:
-            return False
-        return True
+        return await comes_within(self._idle.wait(), timeout)
 
     async def stop_all(self, reason: StopReason) -> None:
         """Stop every job and wait for their tasks; jobs in threads go on without us."""

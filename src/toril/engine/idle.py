@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from toril.engine.connection import Connection, Server
 from toril.engine.keys import QueueKeys
 from toril.engine.link import ConnectionLostError, Link, ReplyError
+from toril.engine.waiting import comes_within
 from toril.errors import QueueUnavailableError, ServerRefusedError, ServerVersionError
 
 log = logging.getLogger("toril.worker")
@@ -152,5 +152,4 @@ class IdleWait:
             arrived()
 
     async def _pause(self) -> None:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), _ERROR_PAUSE)
+        await comes_within(self._stopping.wait(), _ERROR_PAUSE)

@@ -7,6 +7,7 @@ import logging
 import random
 from abc import ABC, abstractmethod
 
+from toril.engine.waiting import comes_within
 from toril.errors import QueueUnavailableError
 
 log = logging.getLogger("toril.worker")
@@ -50,10 +51,7 @@ class Service(ABC):
         wait = 0.0 if self._at_once else self._jittered()
         while True:
             if wait > 0:
-                try:
-                    await asyncio.wait_for(self._poked.wait(), wait)
-                except TimeoutError:
-                    pass
+                await comes_within(self._poked.wait(), wait)
             self._poked.clear()
             try:
                 wanted = await self.run_once()

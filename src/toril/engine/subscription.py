@@ -11,6 +11,7 @@ from typing import Any
 from toril.engine.connection import Connection, Server
 from toril.engine.link import PASSING_ERRORS, Link, ReplyError
 from toril.engine.scripts.runner import PATIENCE
+from toril.engine.waiting import comes_within
 from toril.errors import QueueUnavailableError, ServerRefusedError
 
 log = logging.getLogger("toril.connection")
@@ -136,7 +137,7 @@ class Subscription:
 
     async def _attend(self, link: Link) -> None:
         """Return when the link is gone, which may be our own doing."""
-        while not await _ends_within(link, self._ping_every):
+        while not await comes_within(link.wait_closed(), self._ping_every):
             unwanted = self._asked - set(self._wanted())
             self._asked -= unwanted
             self._confirmed -= unwanted
@@ -144,7 +145,7 @@ class Subscription:
                 link.post("PUNSUBSCRIBE" if channel.endswith(b"*") else "UNSUBSCRIBE", channel)
             if not self._heard:
                 link.post("PING")
-                if not await _ends_within(link, self._answer_within) and not self._heard:
+                if not await comes_within(link.wait_closed(), self._answer_within) and not self._heard:
                     log.warning(
                         "subscriber_silent: no answer from %s within %g s, connecting again",
                         self._connection.server,
@@ -206,11 +207,3 @@ class Subscription:
             log.error("subscriber_refused: %s", reason, extra={"server": str(self._connection.server)})
         self._refusal = reason
         self._settled.set()
-
-
-async def _ends_within(link: Link, seconds: float) -> bool:
-    try:
-        await asyncio.wait_for(link.wait_closed(), seconds)
-    except TimeoutError:
-        return False
-    return True

@@ -188,3 +188,16 @@ async def test_a_secret_that_was_made_up_is_warned_of_when_others_can_come(toril
             assert any("secret_was_made_up" in line for line in serving.lines) == warned
             serving.send(signal.SIGTERM)
             assert await serving.end() == 0
+
+
+@pytest.mark.parametrize(("trusted", "address"), [("127.0.0.1", "192.0.2.7"), ("10.0.0.0/8", "127.0.0.1")])
+async def test_only_a_trusted_proxy_says_where_a_request_comes_from(
+    toril: Toril, trusted: str, address: str
+) -> None:
+    async with toril.running("serve", "--no-workers", TORIL_TRUSTED_PROXIES=trusted) as serving:
+        url = (await serving.line("HTTP on ")).removeprefix("HTTP on ")
+        async with httpx.AsyncClient(base_url=url, headers={"X-Forwarded-For": "192.0.2.7"}) as client:
+            await client.post("/api/auth/login", json={"email": "x@y.z", "password": "wrong"})
+        assert f"address={address}" in await serving.line("sign_in_failed")
+        serving.send(signal.SIGTERM)
+        assert await serving.end() == 0

@@ -94,3 +94,17 @@ async def test_a_claim_whose_answer_got_lost_can_be_made_again(
     assert await claim(queue, job.id) == [job.id]
     assert await claim(queue, job.id) == [job.id]
     assert await complete(queue, job.id) == 0
+
+
+async def test_a_wish_to_cancel_outlives_a_lost_answer(queue: Queue, redis: redis_asyncio.Redis) -> None:
+    job = await queue.add("n", {})
+    await moved(queue, redis)
+    await job.cancel()
+    for _ in range(2):  # the first answer got lost
+        _, jobs, *_ = await queue.scripts.run("advance", LOCK_MS, 1, "", 0, 0, 1, job.id)
+        assert [(taken[11].decode(), taken[13]) for taken in jobs] == [(job.id, b"1")]
+    # Or it is taken up again by its lock, and its worker told at the next renewal.
+    assert [taken[11].decode() for taken in await queue.scripts.run("reclaim")] == [job.id]
+    assert await queue.scripts.run("renew_locks", LOCK_MS, job.id) == [[], [job.id.encode()]]
+    assert await complete(queue, job.id) == 0
+    assert not await redis.exists(queue.keys.of("toril:cancelled"))

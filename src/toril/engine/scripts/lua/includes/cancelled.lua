@@ -6,10 +6,17 @@
   needs keys
 ]]
 local marks_there = call('EXISTS', k_cancelled) == 1
-local function take_cancel_mark(id, timestamp)
+local function cancel_wanted(id, timestamp)
   if not marks_there then return false end
   local marked = call('HGET', k_cancelled, id)
   if not marked then return false end
+  if tonumber(marked) >= (tonumber(timestamp or 0) or 0) then return true end
   call('HDEL', k_cancelled, id)
-  return tonumber(marked) >= (tonumber(timestamp or 0) or 0)
+  return false
+end
+-- When the job ends; a mark that went when it was taken would be forgotten with a lost answer.
+local function take_cancel_mark(id, timestamp)
+  local wanted = cancel_wanted(id, timestamp)
+  if wanted then call('HDEL', k_cancelled, id) end
+  return wanted
 end

@@ -28,7 +28,7 @@ local function take(ids, lock_ms, jobs, ghosts)
       call('PUBLISH', channel, id)
       fields[12] = id
       fields[13] = text_of(now)
-      fields[14] = take_cancel_mark(id, fields[4]) and '1' or false
+      fields[14] = cancel_wanted(id, fields[4]) and '1' or false
       jobs[#jobs + 1] = fields
     end
   end

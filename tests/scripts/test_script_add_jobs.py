@@ -141,6 +141,16 @@ async def test_a_call_that_comes_twice_is_answered_and_not_done_again(
     assert (await add(queue, ("n", "3", ""), request=8))[2:] == ["3"]
 
 
+async def test_room_for_a_new_producer_costs_few_others_their_memory(
+    queue: Queue, redis: redis_asyncio.Redis
+) -> None:
+    key = queue.keys.of("toril:producers")
+    await redis.hset(key, mapping={f"producer-{number}": "1 []" for number in range(1001)})
+    await add(queue, ("n", "1", ""), request=1)
+    assert await redis.hlen(key) == 902
+    assert await redis.hexists(key, queue.token)
+
+
 async def test_expiry_is_counted_from_the_servers_time(queue: Queue, redis: redis_asyncio.Redis) -> None:
     _, now, job_id = await add(queue, ("n", "{}", ""), expiresIn=5000)
     opts = json.loads(await redis.hget(queue.keys.job(job_id), "opts") or "")

@@ -122,7 +122,8 @@ end
 flush()
 if call('EXISTS', k_overflow) == 1 and not worker_alive() then reply[1] = restore(list, 500) end
 if request ~= '0' then
-  if call('HLEN', k_producers) > 1000 then call('DEL', k_producers) end
+  -- Some make room, and not all: one of them may be about to ask again.
+  if call('HLEN', k_producers) > 1000 then call('HDEL', k_producers, unpack(call('HRANDFIELD', k_producers, 100))) end
   call('HSET', k_producers, token, request .. ' ' .. cjson.encode(reply))
 end
 return reply

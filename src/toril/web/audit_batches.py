@@ -13,6 +13,7 @@ from sqlalchemy import insert
 
 from toril.db.models import AuditEntry
 from toril.db.session import Database
+from toril.errors import TorilError
 
 #: Entries in one transaction.
 _MOST: Final = 200
@@ -44,16 +45,23 @@ class AuditBatches:
     async def _write_all(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
-            error: Exception | None = None
-            try:
-                async with self._database.session() as session:
-                    await session.execute(insert(AuditEntry), [row for row, _ in batch])
-            except Exception as failure:
-                error = failure
-            for _, stored in batch:
+            error = await self._store([row for row, _ in batch])
+            for row, stored in batch:
+                if error is not None and len(batch) > 1 and not isinstance(error, TorilError):
+                    own = await self._store([row])  # one that cannot be stored is not to take others with it
+                else:
+                    own = error
                 if stored.done():  # whoever waited has gone
                     continue
-                if error is None:
+                if own is None:
                     stored.set_result(None)
                 else:
-                    stored.set_exception(error)
+                    stored.set_exception(own)
+
+    async def _store(self, rows: list[dict[str, Any]]) -> Exception | None:
+        try:
+            async with self._database.session() as session:
+                await session.execute(insert(AuditEntry), rows)
+        except Exception as error:
+            return error
+        return None

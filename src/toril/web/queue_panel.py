@@ -28,6 +28,9 @@ WORKS_FOR: Final = 8.0
 #: Jobs on one page.
 MOST_JOBS: Final = 200
 
+#: Characters of a text that the audit log keeps; an id of a job has at most 512.
+_LONGEST_TEXT: Final = 600
+
 #: Writes down what is done, before it is done: action, target, details.
 Record = Callable[[str, str, Mapping[str, Any]], Awaitable[None]]
 
@@ -58,9 +61,10 @@ class Panel:
         return queue
 
     async def audit(self, action: str, target: str, **details: Any) -> None:
-        """Write down what is about to be done."""
+        """Write down what is about to be done. What no database takes in a text is shown as a question mark."""
         if self.record is not None:
-            await self.record(action, target, details)
+            harmless = {name: _harmless(value) for name, value in details.items()}
+            await self.record(action, _harmless(target), harmless)
 
 
 async def get_panel(connection: HTTPConnection) -> Panel:
@@ -104,3 +108,11 @@ async def in_time(act: Awaitable[T]) -> tuple[T | None, bool]:
         if not limit.expired():
             raise
         return None, False
+
+
+def _harmless(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_harmless(item) for item in value]
+    if isinstance(value, str):
+        return value[:_LONGEST_TEXT].replace("\0", "?").encode("utf-8", "replace").decode()
+    return value

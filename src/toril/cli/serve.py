@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -96,6 +97,9 @@ def serve(
     When nobody can sign in yet, an administrator is made, and the password shown this once.
     """
     log_lines.configure(call.settings.log_level, call.settings.log_format)
+    if call.settings.log_level != "debug":
+        for chatty in ("alembic", "uvicorn"):  # several lines at each start, and nothing that we do not tell
+            logging.getLogger(chatty).setLevel(logging.WARNING)
     if no_web and no_workers:
         raise CommandError("--no-web and --no-workers leave nothing", exit=ExitCode.USAGE, code="usage")
     numbers = read_numbers("--concurrency", concurrency or [])

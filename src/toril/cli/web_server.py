@@ -84,7 +84,6 @@ class WebServer:
         Raises:
             TorilError: the installation cannot be opened.
         """
-        logging.getLogger("uvicorn").setLevel(logging.WARNING)  # we tell when it starts and ends
         await self._open.enter_async_context(self._app.router.lifespan_context(self._app))
         web: Web = self._app.state.toril
         self.first_password = await make_first_admin(web.installation.database)
@@ -109,7 +108,7 @@ class WebServer:
         if self.first_password is not None:
             lines.append(
                 f"First administrator: {FIRST_ADMIN}, password {self.first_password} (shown this once; "
-                "change it with: toril users reset-password)"
+                f"change it with: toril users reset-password {FIRST_ADMIN})"
             )
         return lines
 

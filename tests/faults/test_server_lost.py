@@ -80,6 +80,15 @@ async def test_an_idle_worker_hears_again_after_the_server_was_away(own_server: 
             assert await (await queue.add("n", {}, delay=0.05)).result(20) == "heard"
 
 
+async def test_an_idle_worker_does_not_wait_for_a_lost_server_to_close(own_server: RedisServer) -> None:
+    async with Queue("q", url=own_server.url) as queue:
+        worker = Worker(queue, print)
+        await worker.start()
+        await asyncio.to_thread(own_server.kill)
+        async with asyncio.timeout(8):
+            await worker.close()
+
+
 async def test_an_outcome_is_stored_although_the_server_was_away_at_the_end(own_server: RedisServer) -> None:
     started, finish = asyncio.Event(), asyncio.Event()
     runs = 0

@@ -14,6 +14,9 @@ log = logging.getLogger("toril.worker")
 #: Seconds between heartbeats, and how long one counts.
 PERIOD, LIFE = 10.0, 45.0
 
+#: Seconds for taking leave of a server that is away: the heartbeat runs out by itself.
+_LEAVE_WITHIN = 2.0
+
 #: Schedules are looked after each so many heartbeats.
 _HEAL_EVERY = 3
 
@@ -36,7 +39,7 @@ class Housekeeping(Service):
     async def leave(self) -> None:
         """Take the worker off the list; the last one puts the overflow back where Node sees it."""
         try:
-            while int(await self._scripts.run("register_worker", 0)) > 0:
+            while int(await self._scripts.run("register_worker", 0, patience=_LEAVE_WITHIN)) > 0:
                 pass
         except TorilError as error:
             log.warning("worker_not_signed_off", extra={"queue": self._queue.name, "reason": str(error)})

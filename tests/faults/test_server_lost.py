@@ -80,6 +80,17 @@ async def test_an_idle_worker_hears_again_after_the_server_was_away(own_server: 
             assert await (await queue.add("n", {}, delay=0.05)).result(20) == "heard"
 
 
+async def test_an_add_beside_a_worker_waits_only_as_long_as_it_is_told(own_server: RedisServer) -> None:
+    async with Queue("q", url=own_server.url, patience=0.3) as queue, Worker(queue, print, concurrency=2):
+        await (await queue.add("n", {})).result(20)
+        await asyncio.to_thread(own_server.kill)
+        for _ in range(3):
+            async with asyncio.timeout(5):
+                with pytest.raises(QueueUnavailableError, match="cannot connect"):
+                    await queue.add("n", {})
+        await asyncio.to_thread(own_server.start)
+
+
 async def test_an_idle_worker_does_not_wait_for_a_lost_server_to_close(own_server: RedisServer) -> None:
     async with Queue("q", url=own_server.url) as queue:
         worker = Worker(queue, print)

@@ -74,6 +74,7 @@ class Committer:
         self._fixed = (lock_ms, limiter, metrics)
         self._letter_box = letter_box
         self._outcomes: list[Outcome] = []
+        self._sent: list[Outcome] = []
         self._wake = asyncio.Event()
         self._taking = True
         self._dry = False  # the last call found nothing more to take
@@ -96,6 +97,11 @@ class Committer:
         self._dry = False
         self._wake.set()
 
+    @property
+    def unrecorded(self) -> bool:
+        """Whether there are outcomes that the server has not confirmed."""
+        return bool(self._outcomes or self._sent)
+
     def finish(self) -> None:
         """Take no more, and let ``run`` return once nothing runs and all is recorded."""
         self.take(False)
@@ -110,6 +116,7 @@ class Committer:
                 self._dry = False
             want = self._free() if self._taking and not self._dry else 0
             if outcomes or claims or want > 0:
+                self._sent = outcomes
                 try:
                     await self._advance(outcomes, claims, want)
                 except Exception as error:
@@ -120,6 +127,7 @@ class Committer:
                         outcome.resent = True
                     self._outcomes = outcomes + self._outcomes
                     await asyncio.sleep(_ERROR_PAUSE)
+                self._sent = []
                 continue
             if self._closing and not self._running() and not self._idle.waiting:
                 return

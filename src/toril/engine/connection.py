@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import random
 import re
@@ -230,6 +231,7 @@ class Connection:
         self._connecting = asyncio.Lock()
         self._closed = asyncio.Event()
         self._lost_since: float | None = None
+        self._away = ""  #: why the server cannot be reached
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def execute(
@@ -286,7 +288,11 @@ class Connection:
         """A live link, made if need be; keeps trying until ``deadline`` (monotonic seconds)."""
         if (loop := asyncio.get_running_loop()) is not self._loop:
             self._enter(loop)
-        async with self._connecting:
+        left = deadline - time.monotonic()
+        # Whoever tries to connect may have all the time in the world; we do not.
+        if not await comes_within(self._connecting.acquire(), None if left == math.inf else max(left, 0)):
+            raise QueueUnavailableError(self._away or f"{self.server} cannot be reached")
+        try:
             pause = _FIRST_PAUSE
             while True:
                 if self._closed.is_set():
@@ -306,6 +312,8 @@ class Connection:
                     wait = min(pause * random.uniform(0.5, 1), left)  # noqa: S311 - jitter
                     pause = min(pause * 2, _LONGEST_PAUSE)
                 await comes_within(self._closed.wait(), wait)
+        finally:
+            self._connecting.release()
 
     @property
     def live(self) -> Link | None:
@@ -353,6 +361,7 @@ class Connection:
         return link
 
     def _note_lost(self, error: Exception) -> None:
+        self._away = str(error)
         if self._lost_since is None:  # once for each outage
             self._lost_since = time.monotonic()
             log.warning("server_away: %s", error, extra={"server": str(self.server), "reason": str(error)})

@@ -277,9 +277,12 @@ class Worker:
                 await self._executor.stop_all("shutdown")
             self._committer.limit_s = 10.0
             self._committer.wake()
-            done, _ = await asyncio.wait([self._committing], timeout=15)
+            # With the server away and nothing to record there is nothing to wait for.
+            idle = self.queue.connection.live is None and not self._committer.unrecorded
+            done, _ = await asyncio.wait([self._committing], timeout=0.2 if idle else 15)
             if not done:
-                log.error("worker_close_incomplete", extra={"queue": self.queue.name})
+                if not idle:
+                    log.error("worker_close_incomplete", extra={"queue": self.queue.name})
                 self._committing.cancel()
             elif (error := self._committing.exception()) is not None:
                 log.error("committer_failed", exc_info=error, extra={"queue": self.queue.name})

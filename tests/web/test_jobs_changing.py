@@ -10,6 +10,8 @@ import pytest_asyncio
 from tests.support.queue_api import DATA, Api, module_api
 
 from toril.engine.worker import Worker
+from toril.web import queue_panel
+from toril.web.routes import queues_control
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 queue_api = module_api
@@ -197,3 +199,32 @@ async def test_obliterate_wants_the_name_and_deletes_everything(queue_api: Api) 
     answer = await queue_api.call("POST", f"{QUEUE}/obliterate", json={"confirm": "cleanup"})
     assert answer["data"] == {"count": 5, "finished": True}
     assert sum((await queue_api.service.get_job_counts("cleanup")).values()) == 0
+
+
+async def test_what_takes_too_long_says_so_and_goes_on_with_the_next_call(
+    queue_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await queue_api.add(40)
+    await queue_api.fail(*ids[:20])
+    calls: list[tuple[str, Any]] = [
+        ("retry-all", None),
+        ("clean", {"gracePeriod": 0, "type": "waiting"}),
+        ("empty", None),
+        ("obliterate", {"confirm": "cleanup"}),
+    ]
+    with monkeypatch.context() as no_time:
+        no_time.setattr(queue_panel, "WORKS_FOR", 0.0)
+        no_time.setattr(queues_control, "WORKS_FOR", 0.0)
+        for path, body in calls:
+            answer = await queue_api.call("POST", f"{QUEUE}/{path}", json=body)
+            assert answer["data"]["finished"] is False, path
+    for path, body in calls[:2]:
+        answer = await queue_api.call("POST", f"{QUEUE}/{path}", json=body)
+        assert answer["data"]["finished"] is True
+    assert sum((await queue_api.service.get_job_counts("cleanup")).values()) in (0, 40)
+
+
+async def test_a_queue_that_is_empty_tells_that_it_is_paused(queue_api: Api) -> None:
+    for verb, paused in (("pause", True), ("resume", False)):
+        await queue_api.call("POST", f"{QUEUE}/{verb}")
+        assert (await queue_api.call("GET", QUEUE))["isPaused"] is paused

@@ -14,6 +14,10 @@ import pytest_asyncio
 from tests.support.queue_api import DATA, Api, client_of, escaped, module_api
 from tests.web.endpoints import QUEUE
 
+from toril.web.event_feed import EventFeeds
+from toril.web.queue_panel import Panel
+from toril.web.routes import jobs_export
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 queue_api = module_api
 
@@ -175,6 +179,18 @@ async def test_a_list_is_exported_as_json_up_to_a_limit(queue_api: Api) -> None:
         assert [job["jobId"] for job in body["data"]] == expected
     assert body["data"][0] == (await queue_api.call("GET", f"{JOBS}/{escaped(ids[0])}"))["data"]
     assert (await queue_api.client.get(f"{JOBS}/export?status=failed&format=json")).json()["data"] == []
+
+
+async def test_no_job_is_exported_twice_though_others_come_meanwhile(queue_api: Api) -> None:
+    ids = await queue_api.add(450)
+    await queue_api.fail(*ids)
+    panel = Panel(service=queue_api.service, feeds=EventFeeds())
+    exported: list[str] = []
+    async for page in jobs_export.read_pages(panel, QUEUE, "failed", 10_000):
+        exported += [job["jobId"] for job in page]
+        await queue_api.fail(*await queue_api.add(30))  # they come first, and push the others on
+    assert len(exported) == len(set(exported))
+    assert set(ids) <= set(exported)
 
 
 async def test_an_export_needs_a_token_like_everything_else(queue_api: Api) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import orjson
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
@@ -19,9 +19,9 @@ from starlette.types import Scope
 
 from toril.errors import TorilError
 from toril.web.errors import answer_to, answer_to_bad_request
-from toril.web.schemas import Model, errors
+from toril.web.schemas import errors
 
-B = TypeVar("B", bound=Model)
+B = TypeVar("B", bound=BaseModel)
 
 #: Stands for an encoded slash while a path is matched; no id of a job has it.
 _SLASH: Final = "\0"
@@ -106,7 +106,7 @@ def described(
     }
 
 
-def takes(model: type[Model], example: Mapping[str, Any], *, optional: bool = False) -> dict[str, Any]:
+def takes(model: type[BaseModel], example: Mapping[str, Any], *, optional: bool = False) -> dict[str, Any]:
     """The ``openapi_extra=`` of an endpoint that uses ``read_body``."""
     schema = model.model_json_schema(by_alias=True)
     known = schema.pop("$defs", {})

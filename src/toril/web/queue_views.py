@@ -34,6 +34,14 @@ class QueueStats(Model):
     paused: int
 
 
+class QueueAnswer(Model):
+    """One queue, and whether it is paused."""
+
+    success: Literal[True] = True
+    is_paused: bool
+    data: QueueStats
+
+
 class Counts(Model):
     """How many jobs are in each state, at one moment."""
 

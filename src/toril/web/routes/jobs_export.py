@@ -52,7 +52,7 @@ async def export_jobs(
     """The jobs in one state as a file, in the order of the list. No job is in it twice."""
     panel.queue(name)
     state = check_state(status)
-    pages = _pages(panel, name, state, limit)
+    pages = read_pages(panel, name, state, limit)
     first = await anext(pages)  # what goes wrong until here has a status of its own
     body, kind = (
         (_csv(first, pages), "text/csv") if format == "csv" else (_json(first, pages), "application/json")
@@ -67,7 +67,7 @@ async def export_jobs(
     )
 
 
-async def _pages(panel: Panel, name: str, state: str, limit: int) -> AsyncIterator[list[dict[str, Any]]]:
+async def read_pages(panel: Panel, name: str, state: str, limit: int) -> AsyncIterator[list[dict[str, Any]]]:
     """The jobs, in pages; at least one, which may be empty."""
     seen: set[str] = set()
     start = 0

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Final
 
 from fastapi import APIRouter
 
 from toril.web.answers import Json, ok
 from toril.web.queue_panel import Panelled, QueueName
 from toril.web.queue_route import QueueRoute, described
-from toril.web.queue_views import Counts, ListAnswer, QueueStats
+from toril.web.queue_views import Counts, ListAnswer, QueueAnswer, QueueStats
 from toril.web.schemas import Answer
 
 router = APIRouter(route_class=QueueRoute)
@@ -33,13 +33,14 @@ async def list_queues(panel: Panelled) -> Json:
 
 @router.get(
     "/{name}",
-    response_model=Answer[QueueStats],
-    responses=described({"success": True, "data": _STATS}, 401, 403, 404, 503),
+    response_model=QueueAnswer,
+    responses=described({"success": True, "isPaused": False, "data": _STATS}, 401, 403, 404, 503),
 )
 async def read_queue(name: QueueName, panel: Panelled) -> Json:
-    """One queue, and how many of its jobs are in each state."""
-    panel.queue(name)
-    return ok(await panel.service.get_queue_stats(name))
+    """One queue, and how many of its jobs are in each state. `isPaused` tells what no number does while it is empty."""
+    queue = panel.queue(name)
+    stats, paused = await asyncio.gather(panel.service.get_queue_stats(name), queue.is_paused())
+    return ok(stats, isPaused=paused)
 
 
 @router.get(
@@ -60,6 +61,5 @@ async def read_counts(name: QueueName, panel: Panelled) -> Json:
 )
 async def list_workers(name: QueueName, panel: Panelled) -> Json:
     """The workers that are connected, Python's and Node's, as the server lists its clients."""
-    found, paused = await asyncio.gather(panel.queue(name).workers(), panel.queue(name).is_paused())
-    data: list[dict[str, Any]] = list(found)
-    return ok(data, count=len(data), total=len(data), paused=paused)
+    found = await panel.queue(name).workers()
+    return ok(found, count=len(found), total=len(found))

@@ -69,12 +69,17 @@ async def retry_all_letters(request: Request, panel: Panelled) -> Json:
     if body.queue is not None:
         panel.queue(body.queue)
     await panel.audit("dead_letter.retry_all", body.queue or "*")
-    retried, finished = await in_time(panel.service.dead_letters.retry_all(body.queue))
-    refused = [] if retried is None else [
-        {"jobId": error.job_id, "error": {"code": error.code, "message": str(error)}} for error in retried.refused
-    ]  # fmt: skip
-    count = 0 if retried is None else len(retried.done)
-    return ok({"count": count, "finished": finished}, refused=refused)
+    letters = panel.service.dead_letters
+    _, before = await letters.list(0, 0)
+    retried, finished = await in_time(letters.retry_all(body.queue))
+    if retried is None:
+        _, after = await letters.list(0, 0)
+        return ok({"count": max(0, before - after), "finished": finished}, refused=[])
+    refused = [
+        {"jobId": error.job_id, "error": {"code": error.code, "message": str(error)}}
+        for error in retried.refused
+    ]
+    return ok({"count": len(retried.done), "finished": finished}, refused=refused)
 
 
 @router.get(

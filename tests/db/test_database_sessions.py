@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 from pathlib import Path
 
@@ -86,6 +87,34 @@ async def test_a_statement_that_is_cancelled_leaves_the_database_usable(database
     async with asyncio.timeout(10), database.session() as session:
         await add_firm(session)
     assert await count_firms(database) == 1
+
+
+async def test_closing_waits_for_a_transaction_that_is_under_way(databases: Databases) -> None:
+    url = await databases.fresh("sqlite")
+
+    async def close_while_reading() -> None:
+        database = Database(url)
+        inside, on = asyncio.Event(), asyncio.Event()
+
+        async def read() -> None:
+            async with database.reading() as session:
+                inside.set()
+                await on.wait()
+                await session.execute(text("SELECT 1"))
+
+        reading = asyncio.create_task(read())
+        await inside.wait()
+        closing = asyncio.create_task(database.close())
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert not closing.done()
+        on.set()
+        await asyncio.gather(reading, closing)
+        async with database.reading() as session:  # closed, and used once more
+            await session.execute(text("SELECT 1"))
+
+    await close_while_reading()
+    gc.collect()  # a connection that nobody closed complains when it is collected, and that fails a test
 
 
 async def test_reading_sees_one_moment_however_long_it_takes(database: Database) -> None:

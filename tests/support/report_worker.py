@@ -21,7 +21,6 @@ async def main(url: str, prefix: str, home: str, stalls: str = "10") -> None:
     async with Database(home=Path(home)) as database:
         definition = report_queue(database=database, files=LocalFileStore(Path(home) / "files"))
         async with open_queue(definition, url=url, prefix=prefix) as queue:
-            queue.on("failed", definition.on_failed)
             # A short lock, so that the job of a killed worker is soon found.
             worker = make_worker(
                 definition, queue, lock_duration=3.0, stalled_interval=0.5, max_stalled_count=int(stalls)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
@@ -14,6 +15,9 @@ from toril.db.engines import reading_engine, writing_engine
 from toril.db.failures import asking, connecting
 from toril.db.migrate import SchemaVersion, downgrade, look, upgrade
 from toril.db.url import database_url
+
+#: Seconds that closing waits for transactions that are under way; they are short.
+_ENDS_WITHIN: Final = 5.0
 
 
 class Database:
@@ -35,6 +39,9 @@ class Database:
         self._reading = reading_engine(self._url, self._writing)
         self._write = async_sessionmaker(self._writing, expire_on_commit=False)
         self._read = async_sessionmaker(self._reading, expire_on_commit=False)
+        self._transactions = 0
+        self._idle = asyncio.Event()
+        self._closed = False
 
     def __str__(self) -> str:
         """Its address for people, without the password."""
@@ -84,9 +91,14 @@ class Database:
             return await (await session.connection()).run_sync(look)
 
     async def close(self) -> None:
-        """Close all connections. May be called twice."""
-        await self._reading.dispose()
-        await self._writing.dispose()
+        """Close all connections, once transactions that are under way have ended. May be called twice."""
+        self._closed = True
+        if self._transactions:
+            # A connection that comes back after its pool was disposed of would be closed by nobody.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_ENDS_WITHIN):
+                    await self._idle.wait()
+        await self._dispose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -98,8 +110,21 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, sessions: async_sessionmaker[AsyncSession]) -> AsyncIterator[AsyncSession]:
-        with asking(str(self)):
-            async with sessions.begin() as session:
-                with connecting(str(self)):
-                    await session.connection()
-                yield session
+        self._transactions += 1
+        self._idle.clear()
+        try:
+            with asking(str(self)):
+                async with sessions.begin() as session:
+                    with connecting(str(self)):
+                        await session.connection()
+                    yield session
+        finally:
+            self._transactions -= 1
+            if not self._transactions:
+                self._idle.set()
+                if self._closed:  # it was used once more
+                    await self._dispose()
+
+    async def _dispose(self) -> None:
+        await self._reading.dispose()
+        await self._writing.dispose()

@@ -97,6 +97,9 @@ class QueueDefinition:
         except PayloadError as error:
             raise UnrecoverableError(str(error)) from error
 
+    async def on_failed(self, job: RunningJob | None, error: BaseException) -> None:
+        """Told of each attempt that failed, also by stalling; a queue that keeps records of its jobs overrides it."""
+
     async def close(self) -> None:
         """Give back what the processors hold open; call it when the queue's workers are done."""
         if self.on_close is not None:

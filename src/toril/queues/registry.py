@@ -150,6 +150,7 @@ def open_queue(definition: QueueDefinition, **queue_options: Any) -> Queue:
         definition.name, default_job_options=options, **{"dead_letter": DEAD_LETTER, **queue_options}
     )
     queue.process(concurrency=definition.concurrency)(definition.process)
+    queue.on("failed", definition.on_failed)
     return queue
 
 

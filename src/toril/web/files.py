@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import orjson
@@ -24,6 +24,14 @@ from toril.queues.storage import FileStore
 LINK_LASTS: Final = 15 * 60
 #: Bytes that are read, and held in memory, at a time.
 CHUNK: Final = 256 * 1024
+
+#: What ``send_file`` may answer, for the API's description. A file is sent as its own kind.
+FILE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"description": "The file.", "content": {"application/octet-stream": {}}},
+    206: {"description": "The range asked for.", "content": {"application/octet-stream": {}}},
+    304: {"description": "It has not changed; it never does."},
+    416: {"description": "The file has no such range."},
+}
 
 _RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 

@@ -13,7 +13,7 @@ from toril.db.repositories.reports import Files
 from toril.web.answers import Json, ok
 from toril.web.deps import CurrentUser, Installed, Limits, Reading, Records, Service, Shared
 from toril.web.errors import NotFound
-from toril.web.files import LINK_LASTS, FileLinks, LinkedFile, send_file
+from toril.web.files import FILE_ANSWERS, LINK_LASTS, FileLinks, LinkedFile, send_file
 from toril.web.firms import ReadFirm
 from toril.web.job_files import find_job_file
 from toril.web.owners import require_job_reader
@@ -106,13 +106,7 @@ async def read_file(
 @router.get(
     "/files/{token}",
     response_class=Response,
-    responses=errors(404, 503)
-    | {
-        200: {"content": {"application/octet-stream": {}}},
-        206: {"description": "The range asked for."},
-        304: {"description": "It has not changed; it never does."},
-        416: {"description": "The file has no such range."},
-    },
+    responses=errors(400, 404, 503) | FILE_ANSWERS,
 )
 async def fetch_file(request: Request, token: str, web: Shared, installation: Installed) -> Response:
     """A file by its link; ranges of it too. 404 when the link has expired."""

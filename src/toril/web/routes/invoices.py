@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from toril.db.models import Client, Invoice, InvoiceLine, InvoiceStatus
 from toril.db.repositories.invoices import Invoices
@@ -21,6 +21,14 @@ from toril.web.schemas import Answer, Model, errors
 
 router = APIRouter(prefix="/api/invoices", tags=["invoices"])
 
+
+def _no_number(text: Any) -> Any:
+    if isinstance(text, str) and "-" not in text:
+        raise ValueError("a date is written as 2026-03-31")  # else a number is taken for seconds since 1970
+    return text
+
+
+Day = Annotated[date, BeforeValidator(_no_number)]
 Amount = Annotated[Decimal, Field(examples=["1150.00"], description="A decimal number as text.")]
 
 
@@ -103,8 +111,8 @@ async def list_invoices(
         list[InvoiceStatus] | None, Query(description="Only these; may be given again.")
     ] = None,
     client_id: Annotated[str | None, Query(alias="clientId", max_length=64)] = None,
-    issued_from: Annotated[date | None, Query(alias="from")] = None,
-    issued_until: Annotated[date | None, Query(alias="until")] = None,
+    issued_from: Annotated[Day | None, Query(alias="from")] = None,
+    issued_until: Annotated[Day | None, Query(alias="until")] = None,
 ) -> Json:
     """The firm's invoices, the newest first."""
     found = await Invoices(session).list(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import Field
 
 from toril.db.models import Notification
@@ -16,12 +16,22 @@ from toril.web.answers import Json, ok
 from toril.web.deps import Limits, Reading, Shared, Writing
 from toril.web.errors import Conflict, NotFound
 from toril.web.firms import ReadRecords, WriteRecords
+from toril.web.queue_route import read_body, takes
 from toril.web.schemas import Answer, Model, errors
 
 router = APIRouter(prefix="/api", tags=["notifications"])
 
 #: Browsers of one user.
 MAX_BROWSERS = 50
+
+_SUBSCRIPTION: Final = {
+    "endpoint": "https://updates.push.services.example/wpush/v2/gAAAAABh",
+    "expirationTime": None,
+    "keys": {
+        "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+        "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+    },
+}
 
 
 class NotificationView(Model):
@@ -71,6 +81,12 @@ class SubscriptionView(Model):
     created_at: datetime
 
 
+class SubscriptionList(Answer[list[SubscriptionView]]):
+    """All of a user's browsers."""
+
+    count: int
+
+
 @router.get("/notifications", response_model=NotificationList, responses=errors(400, 401, 403, 503))
 async def list_notifications(
     user: ReadRecords,
@@ -92,19 +108,22 @@ async def list_notifications(
 
 
 @router.post(
-    "/notifications/read", response_model=Answer[Marked], responses=errors(400, 401, 403, 413, 415, 503)
+    "/notifications/read",
+    response_model=Answer[Marked],
+    responses=errors(400, 401, 403, 413, 415, 503),
+    openapi_extra=takes(ToRead, {"ids": ["507f1f77bcf86cd799439011"]}, optional=True),
 )
-async def mark_read(user: WriteRecords, session: Writing, body: ToRead | None = None) -> Json:
+async def mark_read(request: Request, user: WriteRecords, session: Writing) -> Json:
     """Mark one's own notifications as read."""
-    ids = body.ids if body else None
-    marked = await Notifications(session).mark_read(user_id=user.user_id, now=utc_now(), ids=ids)
+    body = await read_body(request, ToRead, optional=True)
+    marked = await Notifications(session).mark_read(user_id=user.user_id, now=utc_now(), ids=body.ids)
     return ok({"marked": marked})
 
 
 @router.post(
     "/notifications/{notification_id}/read",
     response_model=Answer[Marked],
-    responses=errors(401, 403, 503),
+    responses=errors(400, 401, 403, 503),
 )
 async def mark_one_read(notification_id: str, user: WriteRecords, session: Writing) -> Json:
     """Mark one as read; nothing happens to one that is read already, or is somebody else's."""
@@ -123,9 +142,7 @@ async def read_push_key(user: ReadRecords, web: Shared) -> Json:
     return ok({"publicKey": key})
 
 
-@router.get(
-    "/push/subscriptions", response_model=Answer[list[SubscriptionView]], responses=errors(401, 403, 503)
-)
+@router.get("/push/subscriptions", response_model=SubscriptionList, responses=errors(401, 403, 503))
 async def list_subscriptions(user: ReadRecords, session: Reading) -> Json:
     """One's own browsers."""
     found = await PushSubscriptions(session).list(user_id=user.user_id)
@@ -143,14 +160,16 @@ async def list_subscriptions(user: ReadRecords, session: Reading) -> Json:
     status_code=201,
     response_model=Answer[None],
     responses=errors(400, 401, 403, 409, 413, 415, 503),
+    openapi_extra=takes(Subscription, _SUBSCRIPTION),
 )
 async def subscribe(
-    body: Subscription,
+    request: Request,
     user: WriteRecords,
     session: Writing,
     user_agent: Annotated[str | None, Query(alias="userAgent", max_length=300)] = None,
 ) -> Json:
     """Take pushes in this browser: the body is its ``PushSubscription`` as JSON. Subscribing again is once."""
+    body = await read_body(request, Subscription)
     subscriptions = PushSubscriptions(session)
     there = await subscriptions.list(user_id=user.user_id)
     if len(there) >= MAX_BROWSERS and body.endpoint not in {each.endpoint for each in there}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 from pydantic import ConfigDict, Field
@@ -13,29 +13,22 @@ from toril.db.models import Report, ReportStatus
 from toril.db.repositories.reports import Files, Reports
 from toril.web.answers import Json, ok
 from toril.web.deps import Installed, Limits, Reading, Records, Service
-from toril.web.files import LinkedFile, send_file
+from toril.web.files import FILE_ANSWERS, LinkedFile, send_file
 from toril.web.firms import ReadFirm, WriteFirm, WriteRecords
 from toril.web.job_files import NoFile, NotReady, find_job_file
 from toril.web.owners import note_owner
+from toril.web.queue_route import read_body, takes
 from toril.web.schemas import Answer, Model, errors
 
 router = APIRouter(prefix="/api/reports", tags=["reports"])
+
+_NEW: Final = {"type": "financial", "startDate": "2026-01-01", "endDate": "2026-03-31", "format": "pdf"}
 
 
 class NewReport(Model):
     """A report's type, and beside it what the type takes; see the reference of payloads."""
 
-    model_config = ConfigDict(
-        extra="allow",
-        json_schema_extra={
-            "example": {
-                "type": "financial",
-                "startDate": "2026-01-01",
-                "endDate": "2026-03-31",
-                "format": "pdf",
-            }
-        },
-    )
+    model_config = ConfigDict(extra="allow")
 
     type: Annotated[str, Field(max_length=64)]
 
@@ -83,12 +76,16 @@ class ReportList(Answer[list[ReportView]]):
 
 
 @router.post(
-    "/generate", response_model=QueuedReportAnswer, responses=errors(400, 401, 403, 404, 409, 413, 415, 503)
+    "/generate",
+    response_model=QueuedReportAnswer,
+    responses=errors(400, 401, 403, 404, 409, 413, 415, 503),
+    openapi_extra=takes(NewReport, _NEW),
 )
 async def generate_report(
-    body: NewReport, user: WriteRecords, firm_id: WriteFirm, database: Records, service: Service
+    request: Request, user: WriteRecords, firm_id: WriteFirm, database: Records, service: Service
 ) -> Json:
     """Ask for a report: it is saved as queued, and a job makes it. Whoever asks may see how the job is."""
+    body = await read_body(request, NewReport)
     data = {**(body.model_extra or {}), "firmId": firm_id}
     data.pop("reportId", None)  # one that is saved already is not asked for here
     added = await service.generate_report(data, body.type, requested_by=user.user_id)
@@ -113,8 +110,7 @@ async def read_report(report_id: str, firm_id: ReadFirm, session: Reading) -> Js
 @router.get(
     "/{report_id}/download",
     response_class=Response,
-    responses=errors(400, 401, 403, 404, 409, 503)
-    | {200: {"content": {"application/octet-stream": {}}}, 206: {"description": "The range asked for."}},
+    responses=errors(400, 401, 403, 404, 409, 503) | FILE_ANSWERS,
 )
 async def download_report(
     request: Request,
@@ -138,7 +134,9 @@ async def download_report(
         raise NoFile(f"report {report_id} has no file")
     else:
         file = LinkedFile(path=stored.path, name=stored.name)
-    return await send_file(request, installation.files, file)
+    response = await send_file(request, installation.files, file)
+    del response.headers["cache-control"]  # for the API's own, as a report is not for a browser's store
+    return response
 
 
 def _require_ready(report: Report) -> None:

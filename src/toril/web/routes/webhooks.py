@@ -66,7 +66,7 @@ async def receive_mail_events(request: Request, web: Shared, database: Records) 
     return ok({"received": int(new)})
 
 
-@router.get("/whatsapp", response_class=PlainTextResponse, responses=errors(403, 404))
+@router.get("/whatsapp", response_class=PlainTextResponse, responses=errors(400, 403, 404))
 async def confirm_whatsapp(
     web: Shared,
     mode: Annotated[str, Query(alias="hub.mode", max_length=64)] = "",

@@ -36,6 +36,11 @@ async def test_every_child_of_a_fork_adds_a_job_of_its_own(queue: Queue, server_
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # of the first loop's connections, which nobody closed
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_queue_can_be_used_in_one_event_loop_after_another(server_url: str, prefix: str) -> None:
+    _use_in_three_loops(server_url, prefix)
+    gc.collect()  # here, where the warnings are expected
+
+
+def _use_in_three_loops(server_url: str, prefix: str) -> None:
     queue = Queue("q", url=server_url, prefix=prefix)
 
     async def work(job: Job[int]) -> Any:
@@ -49,7 +54,6 @@ def test_a_queue_can_be_used_in_one_event_loop_after_another(server_url: str, pr
 
     assert [asyncio.run(once(number)) for number in range(3)] == [1, 2, 3]
     asyncio.run(queue.close())
-    gc.collect()  # here, where the warnings are expected
 
 
 def test_a_queue_in_two_event_loops_at_once_is_refused(server_url: str, prefix: str) -> None:

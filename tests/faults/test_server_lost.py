@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -80,15 +81,20 @@ async def test_an_idle_worker_hears_again_after_the_server_was_away(own_server: 
             assert await (await queue.add("n", {}, delay=0.05)).result(20) == "heard"
 
 
-async def test_an_add_beside_a_worker_waits_only_as_long_as_it_is_told(own_server: RedisServer) -> None:
-    async with Queue("q", url=own_server.url, patience=0.3) as queue, Worker(queue, print, concurrency=2):
-        await (await queue.add("n", {})).result(20)
+async def test_an_add_beside_one_who_waits_for_ever_waits_only_as_long_as_it_is_told(
+    own_server: RedisServer,
+) -> None:
+    async with Queue("q", url=own_server.url, patience=0.3) as queue:
+        await queue.add("n", {})
         await asyncio.to_thread(own_server.kill)
-        for _ in range(3):
+        # As a worker does.
+        endless = asyncio.create_task(queue.connection.execute("PING", patience=math.inf, repeat=True))
+        for _ in range(2):
             async with asyncio.timeout(5):
                 with pytest.raises(QueueUnavailableError, match="cannot connect"):
                     await queue.add("n", {})
         await asyncio.to_thread(own_server.start)
+        assert await endless == b"PONG"
 
 
 async def test_an_idle_worker_does_not_wait_for_a_lost_server_to_close(own_server: RedisServer) -> None:

@@ -56,8 +56,14 @@ MORE = [
 ]  # fmt: skip
 
 
+#: What one of many is, which a job that has it counts as failed when its turn comes, and does for the others.
+ONE_OF_MANY = (("bulk-push", "users.0.subscription."),)
+
+
 def cases(definitions: Mapping[str, QueueDefinition]) -> Iterator[BadCase]:
-    yield from bad_cases(definitions)
+    for case in bad_cases(definitions):
+        if not any(case.type == type and case.path.startswith(path) for type, path in ONE_OF_MANY):
+            yield case
     for queue, type, path, data in MORE:
         yield BadCase(queue=queue, type=type, what="meaningless", path=path, data=data)
 

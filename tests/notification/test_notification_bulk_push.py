@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from tests.support.notification_jobs import PlainJob, notification
+from tests.support.notification_jobs import KEYS, PlainJob, notification
 from tests.support.notification_push_service import Browser, PushService
 from tests.support.until import until
 
@@ -48,6 +48,33 @@ async def test_each_user_has_a_result_in_the_order_given(
     assert job.progress[0] == 1
     assert job.progress[-1] == 100
     assert job.progress == sorted(set(job.progress))
+
+
+@pytest.mark.parametrize(
+    ("subscription", "reason"),
+    [
+        ({}, "subscription.endpoint: Field required; subscription.keys: Field required"),
+        (
+            {"endpoint": "http://[", "keys": KEYS},
+            "subscription.endpoint: the address cannot be read as a URL",
+        ),
+        (
+            {"endpoint": "https://p.example/1", "keys": KEYS | {"auth": "?"}},
+            "subscription.keys.auth: is not base64url",
+        ),
+    ],
+    ids=["empty", "no URL", "no secret"],
+)
+async def test_a_subscription_that_is_none_does_not_stop_the_others(
+    queue: QueueDefinition, service: PushService, subscription: Any, reason: str
+) -> None:
+    good = service.subscribe()
+    result = await queue.process(bulk_to({"userId": "1", "subscription": subscription}, user("2", good)))
+    bad, sent = result["results"]
+    assert (bad["userId"], bad["success"]) == ("1", False)
+    assert bad["error"].startswith(reason)
+    assert sent == {"userId": "2", "success": True}
+    assert good.received == 1
 
 
 async def test_nobody_reached_is_no_success(queue: QueueDefinition, service: PushService) -> None:

@@ -172,7 +172,7 @@ class _Run:
     def _result_of(self, user: PushUser) -> BulkPushRow:
         failed: BulkPushRow = {"userId": user.user_id, "success": False}
         if user.subscription is None:
-            return {**failed, "error": "No subscription"}
+            return {**failed, "error": user.problem[:500]}
         recipient = recipient_of(user.user_id, user.subscription)
         note = self.ledger.notes.get(recipient)
         if note is None:

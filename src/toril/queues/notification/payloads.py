@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import orjson
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from toril.queues.base import Payload
 from toril.queues.notification.fields import (
@@ -101,10 +108,31 @@ class Push(PushMessage):
 
 
 class PushUser(Payload):
-    """One browser of a ``bulk-push``; a user without a subscription is counted as failed."""
+    """One browser of a ``bulk-push``; a user without a subscription, or with one that is none, is counted as failed."""
 
     user_id: UserId
     subscription: Subscription | None = None
+    _problem: str = PrivateAttr(default="No subscription")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _one_bad_does_not_stop_the_others(
+        cls, value: Any, handler: ModelWrapValidatorHandler[PushUser]
+    ) -> PushUser:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_context=False, include_input=False)
+            if any(one["loc"][:1] != ("subscription",) or len(one["loc"]) == 1 for one in found):
+                raise  # wrong in itself, and not for what some browser once gave
+        user = handler({**value, "subscription": None})
+        user._problem = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found)
+        return user
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be sent, when there is no subscription."""
+        return self._problem
 
 
 class BulkPush(PushMessage):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from toril.errors import OptionError
 from toril.queues.storage import LocalFileStore, safe_name
 
 
@@ -14,6 +15,9 @@ from toril.queues.storage import LocalFileStore, safe_name
     [
         ("invoice 42.pdf", "invoice-42.pdf"),
         ("فاتورة ٤٢.pdf", "فاتورة-٤٢.pdf"),
+        ("عُقدٌ مُوَثَّق.pdf", "عُقدٌ-مُوَثَّق.pdf"),
+        ("हिन्दी.pdf", "हिन्दी.pdf"),
+        ("a\u202efdp.exe", "a-fdp.exe"),
         ("../../etc/passwd", "etc-passwd"),
         ("..\\..\\boot.ini", "boot.ini"),
         (".hidden", "hidden"),
@@ -36,3 +40,25 @@ async def test_a_long_name_fits_into_a_file_system(letter: str, tmp_path: Path) 
     assert await store.read(first.path) == b"1"
     assert await store.read(second.path) == b"2"
     assert first.name.endswith(".pdf")
+
+
+async def test_names_that_leave_nothing_are_told_apart(tmp_path: Path) -> None:
+    store = LocalFileStore(tmp_path)
+
+    names = [(await store.save(firm_id="f", folder="pdf", name="///", content=b"1")).name for _ in range(2)]
+
+    assert names[0] == "file"
+    assert names[1].startswith("file-")
+
+
+@pytest.mark.parametrize(
+    "path", ["x" * 5000, "a\0b", "loop/x", "f/pdf/a.pdf/x"], ids=["long", "NUL", "loop", "below a file"]
+)
+async def test_a_path_that_can_name_no_file_is_no_fault_of_the_disk(path: str, tmp_path: Path) -> None:
+    store = LocalFileStore(tmp_path)
+    await store.save(firm_id="f", folder="pdf", name="a.pdf", content=b"1")
+    (tmp_path / "loop").symlink_to("loop")
+
+    for read in (store.read, store.size, lambda path: store.read_part(path, 0, 1)):
+        with pytest.raises(OptionError, match="there is no stored file"):
+            await read(path)

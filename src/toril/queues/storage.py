@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 import secrets
@@ -15,7 +16,7 @@ from typing import Protocol
 
 from toril.errors import OptionError
 
-_UNSAFE = re.compile(r"[^\w.\-]+", re.UNICODE)
+_NO_SUCH_FILE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 _FIRM = re.compile(r"[0-9A-Za-z_-]{1,64}")
 
 
@@ -49,11 +50,16 @@ class FileStore(Protocol):
 
 
 def safe_name(name: str) -> str:
-    """``name`` as one harmless path component: letters of any script, digits, dot, dash, underscore."""
-    plain = unicodedata.normalize("NFC", name).replace("/", "-").replace("\\", "-")
-    cleaned = _UNSAFE.sub("-", plain).strip("-.")
+    """``name`` as one harmless path component: letters of any script with their marks, digits, ``.``, ``-``, ``_``."""
+    plain = unicodedata.normalize("NFC", name)
+    cleaned = re.sub("/+", "-", "".join(char if _is_harmless(char) else "/" for char in plain)).strip("-.")
     stem, dot, suffix = cleaned.rpartition(".")
     return f"{_cut(stem)}{dot}{suffix[:10]}" if dot else _cut(cleaned)
+
+
+def _is_harmless(char: str) -> bool:
+    # Marks are what stands above and below letters: without them Arabic words with vowels fall to pieces.
+    return char.isalnum() or char in "._-" or unicodedata.category(char).startswith("M")
 
 
 def _cut(text: str) -> str:
@@ -156,7 +162,7 @@ class LocalFileStore:
 
     def _write(self, directory: Path, name: str, content: bytes) -> StoredFile:
         directory.mkdir(parents=True, exist_ok=True)
-        target = directory / (name or "file")
+        plain = target = directory / (name or "file")
         part = directory / f".{secrets.token_hex(8)}.part"
         part.write_bytes(content)
         try:
@@ -166,7 +172,7 @@ class LocalFileStore:
                     os.link(part, target)
                     break
                 except FileExistsError:
-                    target = target.with_stem(f"{Path(name).stem}-{secrets.token_hex(3)}")
+                    target = plain.with_stem(f"{plain.stem}-{secrets.token_hex(3)}")
         finally:
             part.unlink()
         return StoredFile(name=target.name, path=str(target), size=len(content))
@@ -177,10 +183,15 @@ class LocalFileStore:
 
     @contextmanager
     def _found(self, path: str) -> Iterator[Path]:
-        wanted = (self.root / path).resolve()
+        try:
+            wanted = (self.root / path).resolve()
+        except (ValueError, RuntimeError, OSError) as error:  # a NUL character, or links in a circle
+            raise OptionError(f"there is no stored file {path[:500]!r}") from error
         if not wanted.is_relative_to(self.root):
-            raise OptionError(f"file {path!r} is outside of the file store")
+            raise OptionError(f"file {path[:500]!r} is outside of the file store")
         try:
             yield wanted
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-            raise OptionError(f"there is no stored file {path!r}") from error
+        except OSError as error:
+            if error.errno not in _NO_SUCH_FILE:
+                raise
+            raise OptionError(f"there is no stored file {path[:500]!r}") from error

@@ -118,7 +118,13 @@ async def test_the_guard_of_everyday_use_lets_nothing_reach_this_machine(server:
 
 @pytest.mark.parametrize(
     "location",
-    ["http://169.254.169.254/latest", "https://10.0.0.1/", "//localhost/x", "https://u:p@a.example/"],
+    [
+        "http://169.254.169.254/latest",
+        "https://10.0.0.1/",
+        "//localhost/x",
+        "https://u:p@a.example/",
+        "https://[x/",
+    ],
 )
 async def test_a_redirect_is_checked_like_the_first_address(
     client: GuardedClient, server: VendorServer, location: str

@@ -125,7 +125,7 @@ class GuardedClient:
 
     def _next(self, target: Target, location: str) -> Target:
         try:
-            following = self.guard.parse(urljoin(str(target), location))
+            following = self.guard.parse(_joined(target, location))
         except BlockedAddressError as error:
             raise BlockedAddressError(f"{target.origin} redirects to what is not allowed: {error}") from None
         if (target.scheme, following.scheme) == ("https", "http"):
@@ -211,6 +211,13 @@ class _CheckedAddresses(httpcore.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await self._network.sleep(seconds)
+
+
+def _joined(target: Target, location: str) -> str:
+    try:
+        return urljoin(str(target), location)
+    except ValueError:
+        raise BlockedAddressError("the address cannot be read as a URL") from None
 
 
 def _onward(method: str, answer: GuardedAnswer) -> str | None:

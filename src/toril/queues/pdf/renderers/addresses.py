@@ -66,11 +66,12 @@ class AllowedAddresses:
                 raise AddressError(f"{url[:200]!r} is not on the list of allowed addresses")
             try:
                 found = _get(url, deadline)
+                onward = "" if isinstance(found, Resource) else urljoin(url, found)
             except (OSError, HTTPException, ValueError) as error:
                 raise AddressError(f"{url[:200]!r} could not be fetched: {error}") from error
             if isinstance(found, Resource):
                 return found
-            url = urljoin(url, found)
+            url = onward
         raise AddressError(f"{url[:200]!r} redirects more than {_MAX_REDIRECTS} times")
 
 

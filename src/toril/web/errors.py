@@ -24,6 +24,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from toril.db.errors import (
     DatabaseSchemaError,
@@ -72,6 +73,8 @@ _AWAY: Final = {
     "database": "the database cannot be reached at the moment: try again shortly",
     "other": "a service this needs is not available at the moment: try again shortly",
 }
+
+_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 _HTTP_CODES: Final = {
     400: "bad_request",
@@ -194,14 +197,26 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)
         return answer_to_bad_request(error, request)
 
-    async def of_the_framework(_: Request, error: Exception) -> Response:
+    async def of_the_framework(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         code = _HTTP_CODES.get(error.status_code, "http_error")
-        return failure(error.status_code, code, str(error.detail), None, error.headers)
+        headers = {"Allow": _methods_of(request)} if error.status_code == 405 else error.headers
+        return failure(error.status_code, code, str(error.detail), None, headers)
 
     app.add_exception_handler(TorilError, ours)
     app.add_exception_handler(RequestValidationError, bad_request)
     app.add_exception_handler(HTTPException, of_the_framework)
+
+
+def _methods_of(request: Request) -> str:
+    """The methods of the path that was asked for; the framework knows those of the first endpoint it finds."""
+    routes = request.app.router.routes
+    able = [
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+    return ", ".join(able)
 
 
 def _away(error: TorilError) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import Field
 
 from toril.db.models import ApiKey
@@ -16,9 +16,12 @@ from toril.web.auth.principal import Scope
 from toril.web.auth.secrets import hash_of, new_api_key
 from toril.web.deps import AdminUser, AuditTrail, Reading, Records, Shared, SignedInAdmin, Writing
 from toril.web.errors import NotFound
+from toril.web.queue_route import read_body, takes
 from toril.web.schemas import Answer, Model, errors
 
 router = APIRouter(prefix="/api/keys", tags=["API keys"])
+
+_NEW: Final = {"name": "billing service", "scopes": ["queues:write"], "expiresInDays": 365}
 
 
 class NewKey(Model):
@@ -43,6 +46,12 @@ class KeyView(Model):
     revoked_at: datetime | None
 
 
+class KeyList(Answer[list[KeyView]]):
+    """All keys."""
+
+    count: int
+
+
 class CreatedKey(KeyView):
     """A new key; it is shown this once."""
 
@@ -50,10 +59,15 @@ class CreatedKey(KeyView):
 
 
 @router.post(
-    "", status_code=201, response_model=Answer[CreatedKey], responses=errors(400, 401, 403, 415, 503)
+    "",
+    status_code=201,
+    response_model=Answer[CreatedKey],
+    responses=errors(400, 401, 403, 413, 415, 503),
+    openapi_extra=takes(NewKey, _NEW),
 )
-async def create_key(body: NewKey, user: SignedInAdmin, session: Writing, audit: AuditTrail) -> Json:
+async def create_key(request: Request, user: SignedInAdmin, session: Writing, audit: AuditTrail) -> Json:
     """Make a key that acts for the administrator who makes it, within its scopes. The key is shown this once."""
+    body = await read_body(request, NewKey)
     secret, hint = new_api_key()
     now = utc_now()
     key = ApiKey(
@@ -71,7 +85,7 @@ async def create_key(body: NewKey, user: SignedInAdmin, session: Writing, audit:
     return ok({**_view(key), "key": secret}, status=201)
 
 
-@router.get("", response_model=Answer[list[KeyView]], responses=errors(401, 403, 503))
+@router.get("", response_model=KeyList, responses=errors(401, 403, 503))
 async def list_keys(user: AdminUser, session: Reading) -> Json:
     """All keys of the firm's users, or of everybody for who runs the installation; the newest first."""
     keys = await ApiKeys(session).list_of_firm(user.firm_id)

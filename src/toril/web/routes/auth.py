@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Request
 from pydantic import Field
 
 from toril.web.answers import Json, ok
@@ -12,9 +12,15 @@ from toril.web.auth.passwords import LONGEST
 from toril.web.auth.principal import Principal
 from toril.web.auth.sign_in import SignedIn
 from toril.web.deps import CurrentUser, FromClient, Shared
+from toril.web.queue_route import read_body, takes
 from toril.web.schemas import Answer, Model, errors
 
 router = APIRouter(prefix="/api/auth", tags=["sign-in"])
+
+_CHANGE: Final = {
+    "currentPassword": "correct horse battery staple",
+    "newPassword": "five quiet palms beside the gate",
+}
 
 Password = Annotated[str, Field(min_length=1, max_length=LONGEST)]
 
@@ -81,12 +87,16 @@ async def refresh(body: RefreshBody, web: Shared, client: FromClient) -> Json:
     return ok(_tokens(await web.sign_in.refresh(body.refresh_token, client)))
 
 
-@router.post("/logout", response_model=Answer[None], responses=errors(400, 401, 403, 503))
-async def logout(
-    user: CurrentUser, web: Shared, client: FromClient, body: Annotated[SignOutBody | None, Body()] = None
-) -> Json:
+@router.post(
+    "/logout",
+    response_model=Answer[None],
+    responses=errors(400, 401, 403, 413, 415, 503),
+    openapi_extra=takes(SignOutBody, {"everywhere": True}, optional=True),
+)
+async def logout(request: Request, user: CurrentUser, web: Shared, client: FromClient) -> Json:
     """End this sign-in, or all of this user's with `everywhere`."""
-    await web.sign_in.sign_out(user, client, everywhere=body is not None and body.everywhere)
+    body = await read_body(request, SignOutBody, optional=True)
+    await web.sign_in.sign_out(user, client, everywhere=body.everywhere)
     return ok(None)
 
 
@@ -96,9 +106,15 @@ async def me(user: CurrentUser) -> Json:
     return ok(view_of(user))
 
 
-@router.post("/password", response_model=Answer[None], responses=errors(400, 401, 403, 415, 429, 503))
-async def change_password(body: PasswordBody, user: CurrentUser, web: Shared, client: FromClient) -> Json:
+@router.post(
+    "/password",
+    response_model=Answer[None],
+    responses=errors(400, 401, 403, 413, 415, 429, 503),
+    openapi_extra=takes(PasswordBody, _CHANGE),
+)
+async def change_password(request: Request, user: CurrentUser, web: Shared, client: FromClient) -> Json:
     """Change one's own password; all other sign-ins of this user end."""
+    body = await read_body(request, PasswordBody)
     await web.sign_in.change_password(user, body.current_password, body.new_password, client)
     return ok(None)
 

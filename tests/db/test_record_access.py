@@ -134,13 +134,13 @@ async def test_the_audit_log_is_listed_archived_and_emptied_in_order(database: D
         page = await audit.list(firm_id=firm.id, limit=2)
         assert ([each.action for each in page.items], page.total) == (["queue.9", "queue.7"], 5)
         assert (await audit.list()).total == 10
+        edge = NOW + timedelta(minutes=4)
+        assert await audit.count_before(edge) == 8
         seen: list[AuditEntry] = []
-        while batch := await audit.list_before(
-            NOW + timedelta(minutes=4), after=seen[-1] if seen else None, limit=3
-        ):
+        while batch := await audit.take_before(edge, limit=3):
             seen += batch
+            assert await audit.delete([each.id for each in batch]) == len(batch)
         assert [(each.at, each.id) for each in seen] == sorted((each.at, each.id) for each in seen)
         assert {each.action for each in seen} == {f"queue.{n}" for n in range(8)}
-        assert await audit.delete([each.id for each in seen]) == 8
         assert await audit.delete([each.id for each in seen]) == 0
         assert (await audit.list()).total == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import gzip
 import json
 import os
@@ -19,6 +21,7 @@ from toril.db.models.deliveries import Delivery
 from toril.db.models.firms import Role, User
 from toril.db.models.mail import BulkSend
 from toril.db.models.notifications import Notification
+from toril.db.repositories.audit import AuditLog
 from toril.db.session import Database
 from toril.engine.queue import Queue
 from toril.errors import UnrecoverableError
@@ -181,6 +184,76 @@ async def test_old_audit_entries_are_archived_and_verified(
     if not dry_run:
         assert [row["details"]["n"] for row in rows] == list(range(250))
         assert rows[3]["target"] == "ق3"
+
+
+def archived(folder: Path) -> list[int]:
+    """Numbers of all entries in all archives."""
+    return [json.loads(line)["details"]["n"] for path in folder.glob("*.gz") for line in lines_of(str(path))]
+
+
+async def test_a_run_that_is_cut_off_at_any_point_archives_each_entry_once(
+    database: Database, definition: QueueDefinition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toril.queues.cleanup.archive.STEP", 1000)
+    old = NOW - timedelta(days=200)
+
+    async def write(numbers: range) -> None:
+        entries = [
+            AuditEntry(action="queue.pause", details={"n": n}, at=old + timedelta(seconds=n)) for n in numbers
+        ]
+        await add(database, *entries)
+
+    await write(range(700))
+    delete = AuditLog.delete
+    calls = 0
+
+    async def killed(self: AuditLog, ids: Any) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise KeyboardInterrupt
+        return await delete(self, ids)
+
+    monkeypatch.setattr(AuditLog, "delete", killed)
+    with pytest.raises(KeyboardInterrupt):
+        await definition.process(Running("audit-logs"))
+    assert len(archived(tmp_path / "archive")) == 700
+    await write(range(700, 800))  # have become old meanwhile
+    result = await definition.process(Running("audit-logs"))
+    assert result["deletedCount"] == 800
+    assert sorted(archived(tmp_path / "archive")) == list(range(800))
+    assert await count(database, AuditEntry) == 0
+
+
+async def test_two_runs_at_once_archive_each_entry_once(
+    database: Database, definition: QueueDefinition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toril.queues.cleanup.archive.STEP", 100)
+    old = NOW - timedelta(days=200)
+    rows = [
+        AuditEntry(action="queue.pause", details={"n": n}, at=old + timedelta(seconds=n)) for n in range(450)
+    ]
+    await add(database, *rows)
+    results = await asyncio.gather(*(definition.process(Running("audit-logs")) for _ in range(3)))
+    while await count(database, AuditEntry):  # one may have ended while another still had the rest
+        results.append(await definition.process(Running("audit-logs")))
+    assert sorted(archived(tmp_path / "archive")) == list(range(450))
+    assert sum(result["deletedCount"] for result in results) == 450
+
+
+async def test_a_full_disk_deletes_nothing_and_leaves_no_half_file(
+    database: Database, definition: QueueDefinition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add(database, AuditEntry(action="queue.pause", at=NOW - timedelta(days=200)))
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("toril.queues.cleanup.archive.os.fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        await definition.process(Running("audit-logs"))
+    assert await count(database, AuditEntry) == 1
+    assert list((tmp_path / "archive").iterdir()) == []
 
 
 async def test_an_archive_that_cannot_be_read_back_deletes_nothing(

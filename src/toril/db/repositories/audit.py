@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from toril.db.models.access import AuditEntry
 from toril.db.repositories.base import Page, Repository
@@ -21,18 +21,25 @@ class AuditLog(Repository):
             statement = statement.where(AuditEntry.firm_id == firm_id)
         return await self._page(statement, limit=limit, offset=offset)
 
-    async def list_before(
-        self, before: datetime, *, after: AuditEntry | None = None, limit: int = 1000
-    ) -> Sequence[AuditEntry]:
-        """The oldest entries from before a moment, for the archive; the next ones follow ``after``."""
-        statement = select(AuditEntry).where(AuditEntry.at < before)
-        if after is not None:
-            # By (at, id), written out, as a comparison of pairs keeps no column's type.
-            later = (AuditEntry.at > after.at) | ((AuditEntry.at == after.at) & (AuditEntry.id > after.id))
-            statement = statement.where(later)
+    async def count_before(self, before: datetime) -> int:
+        """How many entries are from before a moment."""
         return (
-            await self.session.scalars(statement.order_by(AuditEntry.at, AuditEntry.id).limit(limit))
-        ).all()
+            await self.session.scalar(
+                select(func.count()).select_from(AuditEntry).where(AuditEntry.at < before)
+            )
+            or 0
+        )
+
+    async def take_before(self, before: datetime, *, limit: int = 1000) -> Sequence[AuditEntry]:
+        """The oldest entries from before a moment, for this transaction alone: it archives and deletes them."""
+        statement = (
+            select(AuditEntry)
+            .where(AuditEntry.at < before)
+            .order_by(AuditEntry.at, AuditEntry.id)
+            .limit(limit)
+            .with_for_update()
+        )
+        return (await self.session.scalars(statement)).all()
 
     async def delete(self, ids: Sequence[str]) -> int:
         """Delete entries that are archived; returns how many there were. At most some thousand at once."""

@@ -95,19 +95,15 @@ class Cleaner:
     async def audit_logs(self, payload: AuditLogs, job: RunningJob) -> ArchiveResult:
         """Archive old entries of the audit log, verify the archive, and delete them."""
         before = datetime.now(UTC) - timedelta(days=payload.archive_after_days)
-        found = deleted = 0
+        found = await self._archive.count(before)
+        deleted = 0
         archives: list[str] = []
-        last = None
-        while entries := await self._archive.next_step(before, after=last):
-            found += len(entries)
-            if payload.dry_run:
-                last = entries[-1]
-                continue
-            archives.append(str(await self._archive.store(entries)))
-            deleted += len(entries)
+        while not payload.dry_run and (stored := await self._archive.store_next(before)):
+            archives.append(str(stored[0]))
+            deleted += stored[1]
             await job.update_progress({"deleted": deleted})
         await job.update_progress(100)
-        return {**_result(payload.dry_run, found, deleted), "archivedFiles": archives}
+        return {**_result(payload.dry_run, max(found, deleted), deleted), "archivedFiles": archives}
 
     async def failed_jobs(self, payload: FailedJobs, job: RunningJob) -> FailedJobsResult:
         """Delete old failed jobs of all queues."""

@@ -43,8 +43,16 @@ def test_numbers_stay_exact() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"<html>busy</html>", b'{"cut": ', b"NaN", b"[" * 100_000, b"\xff\xfe"],
-    ids=["empty", "html", "cut", "nan", "deep", "not-utf8"],
+    [
+        b"",
+        b"<html>busy</html>",
+        b'{"cut": ',
+        b"NaN",
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b'{"amount": 1e99999999999999999999}',
+    ],
+    ids=["empty", "html", "cut", "nan", "deep", "not-utf8", "beyond-decimals"],
 )
 def test_a_body_that_is_no_json_is_asked_for_again(content: bytes) -> None:
     with pytest.raises(RetryableError, match="instead of JSON"):
@@ -114,3 +122,7 @@ def test_retry_after_is_honoured_with_jitter() -> None:
     assert isinstance(error, RetryableError)
     assert error.retry_after is not None
     assert 40 <= error.retry_after <= 50
+
+
+def test_halves_of_characters_can_be_shown() -> None:
+    assert answer(400, content=b'{"message": "broken \\ud83d"}').said() == "broken ?"

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, DecimalException
 from typing import Any
 
 from toril.errors import RetryableError, UnknownOutcomeError
@@ -54,7 +54,7 @@ class VendorAnswer:
         """The body as JSON, numbers with a point as ``Decimal``; ``None`` when it is none (or ``null``)."""
         try:
             return json.loads(self.content, parse_float=Decimal, parse_constant=_refuse_constant)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, DecimalException):  # the last for exponents beyond all measure
             return None
 
     def json(self) -> Any:
@@ -103,6 +103,9 @@ class VendorAnswer:
     def show(self, text: str, *, limit: int = 300) -> str:
         """``text`` of the service on one line, without our secrets and people's numbers, cut to ``limit``."""
         line = " ".join(_CONTROL.sub(" ", redact(text, self.secrets)).split())
+        line = line.encode(
+            "utf-8", "replace"
+        ).decode()  # halves of characters can neither be logged nor stored
         line = _PERSONAL.sub(lambda found: f"…{found[0][-4:]}", line)
         return line if len(line) <= limit else f"{line[: limit - 1]}…"
 

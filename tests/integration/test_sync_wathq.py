@@ -108,7 +108,6 @@ async def test_an_old_registration_number_is_looked_up_first(world: World) -> No
     [
         ({"status": {"id": 2, "name": "مشطوب"}}, "المثال للمحاماه", "inactive"),
         ({"status": {"id": 3, "name": ""}}, "المثال للمحاماه", "inactive"),
-        ({"status": None}, "المثال للمحاماه", "inactive"),
         ({"status": {"id": 1}}, "المثال للمحاماه", "verified"),
         ({"status": {"id": 1, "name": "Active"}, "name": "Al Mithal Law Co"}, "Al Mithal Law", "verified"),
         ({"name": "شركة النخبة للمقاولات"}, "المثال للمحاماه", "mismatch"),
@@ -208,6 +207,10 @@ async def test_without_a_key_the_job_says_what_to_set(world: World) -> None:
         pytest.param(Reply(503), None, id="503"),
         pytest.param(HTML, None, id="a page"),
         pytest.param(Reply(200, b'{"crNationalNumber"'), None, id="cut JSON"),
+        pytest.param(Reply(200, {}), None, id="an empty object"),
+        pytest.param(Reply(200, {"message": "maintenance"}), None, id="a message with 200"),
+        pytest.param(Reply(200, company(status=None)), None, id="no status"),
+        pytest.param(Reply(200, company(crNationalNumber="7009999999")), None, id="another company"),
         pytest.param("drop", None, id="connection cut"),
     ],
 )

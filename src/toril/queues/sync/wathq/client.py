@@ -65,13 +65,15 @@ class Wathq:
             NoAnswerError: it failed without a word.
             RetryableError: it is away, limits us or answers nonsense.
         """
-        return await self._get(f"/commercial-registration/info/{national_number}", language)
+        return await self._get(
+            f"/commercial-registration/info/{national_number}", language, number=national_number
+        )
 
     async def close(self) -> None:
         """Close the connections; may be called twice."""
         await self._client.close()
 
-    async def _get(self, path: str, language: str) -> dict[str, Any] | None:
+    async def _get(self, path: str, language: str, *, number: str | None = None) -> dict[str, Any] | None:
         now = self._mono()
         good_until, kept = self._kept.get((path, language), (0.0, None))
         if now < good_until:
@@ -85,10 +87,25 @@ class Wathq:
             secret_headers={"apiKey": self._key},
         )
         found = _read(answer)
+        if number is not None and found is not None:
+            _require_company(answer, found, number)
         if len(self._kept) >= _MOST_KEPT:
             del self._kept[next(iter(self._kept))]
         self._kept[path, language] = (now + _KEPT_FOR, found)
         return found
+
+
+def _require_company(answer: VendorAnswer, found: dict[str, Any], number: str) -> None:
+    """Refuse what is no company, or another one: no verdict may come of it.
+
+    Raises:
+        RetryableError: it is.
+    """
+    if str(found.get("crNationalNumber") or number) != number:
+        raise RetryableError(f"{answer}, but with another company; trying again later")
+    status = found.get("status")
+    if not isinstance(status, dict) or not (status.get("name") or status.get("id")):
+        raise RetryableError(f"{answer}, but without a company's status; trying again later")
 
 
 def _read(answer: VendorAnswer) -> dict[str, Any] | None:

@@ -152,6 +152,23 @@ async def test_a_bad_recipient_does_not_stop_the_others(database: Database) -> N
     assert len(provider.taken) == 2
 
 
+async def test_what_people_call_themselves_does_not_stop_the_others(
+    tmp_path: Path, database: Database
+) -> None:
+    outbox = OutboxProvider(tmp_path / "out")
+    recipients = [
+        {"email": "long@example.com", "name": "ن" * 501},
+        {"email": "half@example.com", "name": "A\ud83d", "city": "\udc00B"},
+        {"email": "x" * 1001, "name": "C"},
+        {"email": "\ud800@example.com", "name": "D"},
+        {"email": "good@example.com", "name": "سارة", "city": "الرياض"},
+    ]
+    result = await run(outbox, database, bulk(recipients=recipients, subject="News", html="<p>{{name}}</p>"))
+    assert [row["success"] for row in result["results"]] == [True, True, False, False, True]
+    mails = {mail.to: mail for mail in await outbox.list()}
+    assert set(mails) == {"long@example.com", "A\ufffd <half@example.com>", "سارة <good@example.com>"}
+
+
 async def test_who_is_listed_twice_gets_one_mail_unless_they_differ(database: Database) -> None:
     provider = Carrier()
     recipients = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PrivateAttr, StringConstraints, ValidationError, model_validator
@@ -111,10 +112,17 @@ class TemplateMail(Payload):
         return self._data
 
 
+_HALVES = re.compile("[\ud800-\udfff]")
 Scalar = str | int | float | bool | None
 
 
+def _readable(value: Any) -> Any:
+    # JavaScript cuts a text in the middle of a character; half of one can be sent to nobody.
+    return _HALVES.sub("\ufffd", value) if isinstance(value, str) else value
+
+
 def _scalar(value: Any) -> Any:
+    value = _readable(value)
     if not isinstance(value, Scalar) or len(str(value)) > MAX_VALUE:
         raise problem(f"should be a number, true or false, or a text of at most {MAX_VALUE:,} characters")
     return value
@@ -123,12 +131,13 @@ def _scalar(value: Any) -> Any:
 class BulkRecipient(Payload, extra="allow"):
     """One of many: an address, and values for the placeholders.
 
-    The address is checked when its turn comes, so that a bad one does not stop the others.
+    The address is checked when its turn comes, so that a bad one does not stop the others; nor does a name that
+    cannot stand beside it.
     """
 
     __pydantic_extra__: dict[str, Annotated[Scalar, BeforeValidator(_scalar)]]
-    email: Annotated[str, StringConstraints(max_length=1000)]
-    name: Annotated[str, StringConstraints(max_length=500)] | None = None
+    email: Annotated[str, BeforeValidator(_readable)]
+    name: Annotated[str | None, BeforeValidator(_readable)] = None
 
     @property
     def values(self) -> dict[str, str]:

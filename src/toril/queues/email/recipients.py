@@ -10,6 +10,8 @@ from toril.errors import OptionError
 from toril.queues.email.addresses import Mailbox, parse_mailbox
 from toril.queues.email.payloads import BulkRecipient
 
+MAX_NAME = 500  #: characters of a name beside an address; a longer one is left out
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -63,7 +65,7 @@ def first_of_each(entries: Sequence[Entry]) -> list[Entry]:
 
 def _box(given: BulkRecipient) -> Mailbox:
     box = parse_mailbox(given.email)
-    if box.name or not given.name:
+    if box.name or not given.name or len(given.name) > MAX_NAME:
         return box
     try:
         return Mailbox(box.address, given.name)

@@ -212,6 +212,19 @@ async def test_a_long_clause_goes_on_over_the_page_in_both_languages(queue: Queu
     assert any("انتهى" in page for page in pages)
 
 
+async def test_long_remarks_begin_where_there_is_room(queue: QueueDefinition) -> None:
+    short, long = ("\n".join(f"line {number}" for number in range(lines)) for lines in (6, 40))
+
+    pages = pages_of(
+        await made_by(queue, invoice_job(options={"language": "en"}, paymentTerms=short, notes=long))
+    )
+
+    assert len(pages) == 2
+    assert "line 5" in pages[0]
+    assert "Notes" in pages[0]
+    assert "line 39" in pages[1]
+
+
 WIDE = "x" * 150, "999999999999.99"
 
 

@@ -48,6 +48,22 @@ async def test_jobs_behind_the_window_of_priorities_are_found(queue: Queue) -> N
         assert len(await search(queue, "greet", limit=100)) == 800
 
 
+async def test_a_search_goes_on_from_its_place_though_the_job_there_was_deleted(queue: Queue) -> None:
+    async def finish(job_id: str, at: int) -> None:
+        await queue.add("greet", {}, job_id=job_id)
+        await queue.scripts.ask("LREM", queue.keys.of("wait"), 0, job_id)
+        await queue.scripts.ask("ZADD", queue.keys.of("completed"), at, job_id)
+
+    for number in range(10):
+        await finish(f"j{number}", number)
+    first = await find_jobs(queue, "greet", states="completed", limit=3)
+    assert [job.id for _, job in first.jobs] == ["j9", "j8", "j7"]
+    await finish("newer", 100)
+    await queue.actions.remove("j7")
+    rest = await find_jobs(queue, "greet", states="completed", cursor=first.cursor)
+    assert [job.id for _, job in rest.jobs] == [f"j{number}" for number in reversed(range(7))]
+
+
 async def test_large_data_ends_a_step_but_not_the_search(queue: Queue) -> None:
     for number in range(6):
         await queue.add("large", {"text": "x" * 400_000, "number": f"no-{number}"}, job_id=str(number))

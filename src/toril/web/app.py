@@ -19,6 +19,8 @@ from toril.web.middleware.request_log import RequestLog
 from toril.web.middleware.security_headers import SecurityHeaders
 from toril.web.openapi import describe
 from toril.web.routes import ROUTERS
+from toril.web.sockets import PATH
+from toril.web.sockets.transport import SocketPath
 
 #: Bytes of bodies for which anybody may make us work.
 _SMALL_BODIES = {"/api/auth": 16 * 1024}
@@ -56,6 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _middleware(settings: Settings) -> list[Middleware]:
     layers = [
+        Middleware(SocketPath, path=PATH),
         Middleware(SecurityHeaders, tls=settings.reached_at().startswith("https:")),
         Middleware(RequestLog),
     ]

@@ -15,6 +15,7 @@ from toril.web.auth.sign_in import SignIn
 from toril.web.breaker import Breaker
 from toril.web.files import FileLinks
 from toril.web.readiness import Readiness
+from toril.web.sockets import Sockets
 
 #: Seconds a request waits for a lost queue server: enough for a dropped connection, not for one that is gone.
 PATIENCE: Final = 0.25
@@ -32,6 +33,7 @@ class Web:
         readiness: whether all is there.
         links: leads to stored files.
         tracker: reads the links in campaign mail.
+        sockets: live events.
     """
 
     settings: Settings
@@ -42,6 +44,7 @@ class Web:
     readiness: Readiness
     links: FileLinks
     tracker: Tracker
+    sockets: Sockets
 
 
 @asynccontextmanager
@@ -56,6 +59,8 @@ async def open_web(settings: Settings) -> AsyncIterator[Web]:
         breaker = Breaker(lambda: any(queue.connection.live is not None for queue in queues))
         secret = settings.require_secret()
         access = Access(installation.database, secret)
+        sockets = Sockets(settings, installation, access)
+        sockets.start()
         try:
             yield Web(
                 settings=settings,
@@ -66,6 +71,8 @@ async def open_web(settings: Settings) -> AsyncIterator[Web]:
                 readiness=Readiness(installation),
                 links=FileLinks(secret),
                 tracker=Tracker(settings.reached_at(), secret),
+                sockets=sockets,
             )
         finally:
+            await sockets.close()
             access.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Select, case, delete, or_, select, true, update
@@ -24,6 +24,20 @@ class Sessions(Repository):
                 Session.id == session_id, Session.expires_at > now, Session.revoked_at.is_(None)
             )
         )
+
+    async def firms_of_good(self, session_ids: Collection[str], *, now: datetime) -> dict[str, str | None]:
+        """The firm of the user of each session that is good, if that user is active."""
+        rows = await self.session.execute(
+            select(Session.id, User.firm_id)
+            .join(User, User.id == Session.user_id)
+            .where(
+                Session.id.in_(session_ids),
+                Session.expires_at > now,
+                Session.revoked_at.is_(None),
+                User.active,
+            )
+        )
+        return {row[0]: row[1] for row in rows}
 
     async def rotate(
         self, session_id: str, *, old_hash: str, new_hash: str, expires_at: datetime, now: datetime
@@ -95,6 +109,20 @@ class ApiKeys(Repository):
             .values(last_used_at=now)
             .returning(ApiKey)
         )
+
+    async def firms_of_good(self, key_ids: Collection[str], *, now: datetime) -> dict[str, str | None]:
+        """The firm of the user of each key that is good, if that user is active."""
+        rows = await self.session.execute(
+            select(ApiKey.id, User.firm_id)
+            .join(User, User.id == ApiKey.user_id)
+            .where(
+                ApiKey.id.in_(key_ids),
+                ApiKey.revoked_at.is_(None),
+                or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > now),
+                User.active,
+            )
+        )
+        return {row[0]: row[1] for row in rows}
 
     async def list(self, user_id: str) -> Sequence[ApiKey]:
         """All keys of a user, the newest first."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import select
 
 from toril.db.models.job_owners import JobOwner
@@ -23,3 +25,10 @@ class JobOwners(Repository):
             JobOwner.queue == queue, JobOwner.job_id == job_id, JobOwner.user_id == user_id
         )
         return await self.session.scalar(wanted) is not None
+
+    async def users_of(self, queue: str, job_ids: Collection[str]) -> dict[str, str]:
+        """The users who asked for these jobs of a queue, by the jobs' ids; nothing for those that nobody did."""
+        wanted = select(JobOwner.job_id, JobOwner.user_id).where(
+            JobOwner.queue == queue, JobOwner.job_id.in_(job_ids)
+        )
+        return {row[0]: row[1] for row in await self.session.execute(wanted)}

@@ -9,7 +9,7 @@ from toril.queues.notification.definition import (
     choose_vapid,
     notification_queue,
 )
-from toril.queues.notification.live import LiveEvents, SocketEvents, user_room
+from toril.queues.notification.live import LiveEvents, SocketEvents, firm_room, user_room
 from toril.queues.notification.payloads import BulkPush, InApp, Push, Sms, Subscription, Webhook
 from toril.queues.notification.providers.base import SentSms, SmsMessage, SmsProvider
 from toril.queues.notification.providers.log import LogProvider
@@ -35,6 +35,7 @@ __all__ = [
     "choose_signer",
     "choose_sms_provider",
     "choose_vapid",
+    "firm_room",
     "new_keys",
     "new_secret",
     "notification_queue",

@@ -22,6 +22,11 @@ def user_room(user_id: str) -> str:
     return f"user_{user_id}"
 
 
+def firm_room(firm_id: str) -> str:
+    """The room that the connections of a firm's users are in."""
+    return f"firm_{firm_id}"
+
+
 class LiveEvents(Protocol):
     """Tells whoever is connected; what nobody hears is lost."""
 
@@ -39,7 +44,7 @@ class LiveEvents(Protocol):
 
 
 class SocketEvents:
-    """Events for Socket.IO servers of python-socketio whose ``client_manager`` is an ``AsyncRedisManager``.
+    """Events for Toril's sockets, and for other servers of python-socketio that have an ``AsyncRedisManager``.
 
     The message is python-socketio's own, as its manager makes it. It travels on a connection of ours, because the
     manager's swallows every failure, and knows neither the embedded server nor how long to wait.

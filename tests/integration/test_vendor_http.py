@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 import socket
+import tracemalloc
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -149,6 +151,60 @@ async def test_a_body_without_end_is_not_read(
         await ask(client, repeatable=repeatable)
     assert type(caught.value) is kind
     await client.close()
+
+
+def packed(text: bytes, encoding: str = "gzip") -> Reply:
+    for _ in encoding.split(","):
+        text = gzip.compress(text)
+    return Reply(200, text, {"content-encoding": encoding})
+
+
+async def test_a_packed_answer_is_unpacked(client: VendorClient, server: VendorServer) -> None:
+    several = packed(b'{"a": ')
+    server.script += [
+        packed(b'{"a": 1}'),
+        Reply(200, several.body + gzip.compress(b"2}"), several.headers),
+        Reply(204, b"", {"content-encoding": "gzip"}),
+    ]
+    assert [(await ask(client)).content for _ in range(3)] == [b'{"a": 1}', b'{"a": 2}', b""]
+    assert server.requests[0].headers["accept-encoding"] == "gzip"
+
+
+async def test_what_is_packed_as_nobody_asked_stays_so(client: VendorClient, server: VendorServer) -> None:
+    server.script += [packed(b"{}", "gzip, gzip"), packed(b"{}", "br"), packed(b"{}", "utf-8")]
+    answers = [await ask(client) for _ in range(3)]
+    assert [answer.json_or_none() for answer in answers] == [None, None, None]
+
+
+async def test_a_little_that_unpacks_to_very_much_is_not_unpacked(server: VendorServer) -> None:
+    server.script.append(packed(b"0" * 30_000_000))
+    client = VendorClient("Acme", server.url, body_limit=4096)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnrecoverableError, match="more than 4096 bytes"):
+            await ask(client)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+        await client.close()
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param(Reply(200, b"{}", {"content-encoding": "gzip"}), id="not packed at all"),
+        pytest.param(
+            Reply(200, gzip.compress(b'{"a": 1}' * 100)[:-9], {"content-encoding": "gzip"}), id="cut short"
+        ),
+    ],
+)
+async def test_an_answer_that_cannot_be_unpacked_is_asked_for_again(
+    client: VendorClient, server: VendorServer, reply: Reply
+) -> None:
+    server.script += [reply, "work"]
+    with pytest.raises(RetryableError, match="DecodingError"):
+        await ask(client)
+    assert (await ask(client)).is_success
 
 
 async def test_secrets_are_neither_logged_nor_repeated(

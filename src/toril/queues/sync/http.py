@@ -28,6 +28,7 @@ from toril.errors import (
     UnknownOutcomeError,
     UnrecoverableError,
 )
+from toril.queues.sync.unpacking import ACCEPTED, unpacker
 from toril.queues.sync.vendor_answer import VendorAnswer, redact
 
 log = logging.getLogger("toril.queues.sync")
@@ -98,7 +99,11 @@ class VendorClient:
         self.body_limit = body_limit
         self._client = httpx.AsyncClient(
             base_url=base_url,
-            headers={"Accept": "application/json", "User-Agent": f"toril/{toril.__version__}"}
+            headers={
+                "Accept": "application/json",
+                "Accept-Encoding": ACCEPTED,
+                "User-Agent": f"toril/{toril.__version__}",
+            }
             | dict(headers or {}),
             timeout=httpx.Timeout(read_timeout, connect=connect_timeout, pool=total_timeout),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
@@ -202,14 +207,16 @@ class VendorClient:
 
     async def _read(self, response: httpx.Response, *, operation: str, repeatable: bool) -> bytes:
         body = bytearray()
-        async for chunk in response.aiter_bytes():
-            body += chunk
+        packed = unpacker(response.headers.get("content-encoding", ""))
+        async for chunk in response.aiter_raw():
+            body += packed.unpack(chunk, self.body_limit + 1 - len(body))
             if len(body) > self.body_limit:
                 kind: type[TorilError] = UnrecoverableError if repeatable else UnknownOutcomeError
                 raise kind(
                     f"{self.vendor}: the answer (HTTP {response.status_code}) to {operation} has more than "
                     f"{self.body_limit} bytes, and was not read"
                 )
+        packed.end()
         return bytes(body)
 
     def _lost(

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from sqlalchemy import insert
 
+from toril.db.errors import DatabaseUnavailableError
 from toril.db.models import AuditEntry
 from toril.db.session import Database
-from toril.errors import TorilError
 
 #: Entries in one transaction.
 _MOST: Final = 200
@@ -47,7 +47,7 @@ class AuditBatches:
             batch, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
             error = await self._store([row for row, _ in batch])
             for row, stored in batch:
-                if error is not None and len(batch) > 1 and not isinstance(error, TorilError):
+                if error is not None and len(batch) > 1 and not isinstance(error, DatabaseUnavailableError):
                     own = await self._store([row])  # one that cannot be stored is not to take others with it
                 else:
                     own = error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -344,6 +344,35 @@ async def test_a_result_that_is_gone_is_asked_for_anew(world: World) -> None:
         await world.run(job)
     assert (await world.run(job))["syncedCount"] == 1
     assert world.asked() == ["0", "/data/v2/results/res-1", "0"]
+
+
+@ON_SQLITE
+async def test_a_result_that_is_a_failure_is_not_asked_for_again(world: World) -> None:
+    world.bank.transactions = [transaction(1)]
+    job = StoredJob()
+    pending = Reply(200, {"status": "PENDING", "results_id": "res-1"})
+    world.server.script += ["work", pending, failed("BANK_ISSUE")]
+    for _ in range(2):
+        with pytest.raises(RetryableError):
+            await world.run(job)
+    world.bank.results["res-1"] = failed("BANK_ISSUE")
+    assert (await world.run(job))["syncedCount"] == 1
+    assert world.asked() == ["0", "/data/v2/results/res-1", "0"]
+
+
+async def test_a_clock_that_goes_back_loses_no_transaction(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.bank.transactions = [transaction(1, transaction_mutability="MUTABLE")]
+    ahead = datetime.now(UTC) + timedelta(hours=3)
+    job = StoredJob()
+    world.server.script += ["work", Reply(200, {"status": "PENDING", "results_id": "res-1"})]
+    with monkeypatch.context() as patch:
+        patch.setattr("toril.queues.sync.lean.processor.utc_now", lambda: ahead)
+        with pytest.raises(RetryableError):
+            await world.run(job)
+    assert (await world.run(job))["syncedCount"] == 1
+    assert len(await world.rows()) == 1
 
 
 async def test_another_firms_account_is_not_found_and_not_read(world: World) -> None:

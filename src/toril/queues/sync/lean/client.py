@@ -43,6 +43,10 @@ class ConsentExpiredError(UnrecoverableError):
     code = "consent_expired"
 
 
+class BankFailedError(RetryableError):
+    """The bank could not be read this time; the answer under a promised id is this one for good."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BankPage:
     """One page of transactions, as they came.
@@ -192,7 +196,7 @@ def _failure(answer: VendorAnswer, body: dict[str, Any]) -> RetryableError | Unr
     text = f"Lean could not read the bank: {answer.show(code or str(body.get('status')))}"
     if code in _PASSING or not code:
         wait = answer.retry_after if answer.retry_after is not None else _PASSING.get(code)
-        return RetryableError(
+        return BankFailedError(
             f"{text}; trying again later", retry_after=None if wait is None else jittered(wait)
         )
     return UnrecoverableError(text)

@@ -22,7 +22,7 @@ from toril.db.session import Database
 from toril.db.types import utc_now
 from toril.errors import NotConfiguredError, PayloadError, RetryableError, UnrecoverableError
 from toril.queues.base import RunningJob
-from toril.queues.sync.lean.client import BankPage, ConsentExpiredError, Lean
+from toril.queues.sync.lean.client import BankFailedError, BankPage, ConsentExpiredError, Lean
 from toril.queues.sync.lean.mapping import UnreadableError, is_rejected, read_transaction
 from toril.queues.sync.payloads import BankSync
 
@@ -108,6 +108,8 @@ class BankReader:
         while True:
             page = await self._page(lean, account, at, job)
             rows, skipped = await _rows(page, job, zone=zone)
+            # Clocks go back, and another worker's may be behind: what is stored now was seen since then.
+            at.began = min(datetime.fromisoformat(at.began), utc_now()).isoformat()
             async with self._database.session() as session:
                 at.synced += await BankAccounts(session).save_transactions(account, rows)
             at.pages, at.results_id = page.pages, None
@@ -161,6 +163,11 @@ class BankReader:
         except ConsentExpiredError:
             await self._mark(account, AccountStatus.REQUIRES_REAUTH)
             log.warning("bank_consent_expired", extra={"firm_id": account.firm_id, "account_id": account.id})
+            raise
+        except BankFailedError:
+            if at.results_id:  # asking for the same result again would bring the same
+                at.results_id = None
+                await job.update_progress(asdict(at))
             raise
         if found.is_pending:
             at.results_id = found.results_id

@@ -21,11 +21,12 @@ import uvicorn
 from fastapi import FastAPI
 
 from toril.db.ids import new_id
-from toril.db.models import Role, Session, User
+from toril.db.models import ApiKey, Role, Session, User
 from toril.db.types import utc_now
 from toril.service import QueueService
 from toril.settings import Settings
 from toril.web import create_app
+from toril.web.auth.secrets import hash_of, new_api_key
 from toril.web.context import Web
 
 SECRET = "a secret of tests, long enough for all"
@@ -67,6 +68,17 @@ class Api:
             await session.flush()
             now = utc_now().timestamp() - age_s
             return self.web.access.tokens.issue(user.id, signed_in.id, now=now)
+
+    async def key(self, *scopes: str) -> str:
+        """An API key of a new administrator."""
+        secret, hint = new_api_key()
+        async with self.web.installation.database.session() as session:
+            user = User(email=f"{new_id()}@firm.example", name="Sara", role=Role.ADMIN)
+            session.add(user)
+            await session.flush()
+            key = {"name": "key", "key_hash": hash_of(secret), "hint": hint, "scopes": list(scopes)}
+            session.add(ApiKey(user_id=user.id, **key))
+        return secret
 
     async def call(self, method: str, path: str, **request: Any) -> Any:
         """The whole answer to a request that succeeds."""

@@ -69,6 +69,18 @@ async def test_without_the_role_admin_nobody_comes_in(api: Api, endpoint: Endpoi
 
 
 @every
+async def test_a_key_does_what_its_scopes_say(api: Api, endpoint: Endpoint) -> None:
+    for scope in ("queues:read", "records:write"):
+        async with client_of(api.app, await api.key(scope)) as client:
+            path = endpoint.url(name="no such queue")
+            response = await client.request(endpoint.method, path, content="{")
+        if scope == "queues:read" and not endpoint.changes:
+            assert response.status_code in (200, 404), response.text
+        else:
+            assert error_of(response, 403)["code"] == "forbidden"
+
+
+@every
 async def test_what_is_not_there_is_a_404(api: Api, endpoint: Endpoint) -> None:
     body = {"json": endpoint.body} if endpoint.body else {}
     if "{name}" in endpoint.path:

@@ -96,5 +96,6 @@ def _set_up_sqlite(engine: AsyncEngine, begin: str, *pragmas: str) -> None:
 
 
 def _to_json(value: Any) -> str:
-    """JSON for a column. What JSON has no word for, such as a ``Decimal``, is written as text."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    """JSON for a column. What JSON has no word for, such as a ``Decimal``, is written as text; halves of characters,
+    which no text can have, are question marks."""
+    return json.dumps(value, ensure_ascii=False, default=str).encode("utf-8", "replace").decode()

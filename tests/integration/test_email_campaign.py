@@ -87,8 +87,9 @@ async def test_a_campaigns_mail_is_tracked_and_can_be_stopped(
 async def test_a_retried_job_does_not_send_again(database: Database, outbox: OutboxProvider) -> None:
     queue = queue_with(outbox, database)
     first = await queue.process(PlainJob(campaign()))
-    again = await queue.process(PlainJob(campaign(), attempts_made=1))
-    assert again == {**first, "alreadySent": True}
+    job = PlainJob(campaign(), attempts_made=1)
+    assert await queue.process(job) == {**first, "alreadySent": True}
+    assert job.progress[-1] == 100
     # Nor does another job for the same campaign and address.
     other = campaign(recipient={"email": "CLIENT@example.com"}, trackingId="t-2")
     assert (await queue.process(PlainJob(other, id="2")))["messageId"] == first["messageId"]
@@ -105,25 +106,29 @@ async def test_other_campaigns_and_addresses_are_other_mails(
     assert len(await outbox.list()) == 3
 
 
-async def test_a_tracking_id_belongs_to_one_mail(database: Database, outbox: OutboxProvider) -> None:
+@pytest.mark.parametrize("other", [{"recipient": {"email": "b@example.com"}}, {"campaignId": "c-2"}])
+async def test_a_tracking_id_belongs_to_one_mail(
+    database: Database, outbox: OutboxProvider, other: dict[str, Any]
+) -> None:
     queue = queue_with(outbox, database)
     await queue.process(PlainJob(campaign()))
-    with pytest.raises(UnrecoverableError, match="trackingId: 't-1' is that of a mail to somebody else"):
-        await queue.process(PlainJob(campaign(recipient={"email": "b@example.com"})))
+    with pytest.raises(UnrecoverableError, match="trackingId: 't-1' is that of another mail"):
+        await queue.process(PlainJob(campaign(**other)))
     assert len(await outbox.list()) == 1
 
 
 async def test_who_wants_no_campaigns_gets_none(database: Database, outbox: OutboxProvider) -> None:
     async with database.session() as session:
         await Suppressions(session).add("Client@example.com", reason="unsubscribed")
-    result = await queue_with(outbox, database).process(PlainJob(campaign()))
-    assert result == {
+    job = PlainJob(campaign())
+    assert await queue_with(outbox, database).process(job) == {
         "success": False,
         "messageId": None,
         "campaignId": "507f1f77bcf86cd799439011",
         "recipientEmail": "client@example.com",
         "suppressed": True,
     }
+    assert job.progress[-1] == 100
     assert await outbox.list() == []
 
 

@@ -44,12 +44,14 @@ async def send_campaign(mailer: Mailer, payload: Campaign, job: RunningJob) -> d
     result = {"campaignId": payload.campaign_id, "recipientEmail": payload.recipient.email}
     if await ledger.suppressed(box.address):
         await job.log("the address wants no campaigns; nothing was sent")
+        await job.update_progress(100)
         return {"success": False, "messageId": None, **result, "suppressed": True}
     record = await ledger.begin_campaign(
         payload.campaign_id, box.address.lower(), tracking_id=payload.tracking_id
     )
     if record.message_id is not None:
         await job.log("this address has the campaign's mail already; nothing was sent")
+        await job.update_progress(100)
         return {"success": True, "messageId": record.message_id, **result, "alreadySent": True}
     if record.is_open and not record.is_new and record.age_s < _ABANDONED_S and _is_first_run(job):
         raise RetryableError("another job is sending this campaign's mail to this address", retry_after=60)

@@ -72,7 +72,8 @@ class DatabaseLedger:
                 send, is_new = await Campaigns(session).begin(campaign_id, email, tracking_id=tracking_id)
         except RecordConflictError as error:
             raise PayloadError(
-                f"trackingId: {tracking_id!r} is that of a mail to somebody else; each mail needs its own",
+                f"trackingId: {tracking_id!r} is that of another mail, to somebody else or of another campaign; each "
+                "mail needs its own",
                 field="trackingId",
             ) from error
         return CampaignRecord(

@@ -103,7 +103,12 @@ class Window:
 async def window(url: str, token: str | None, **options: Any) -> AsyncIterator[Window]:
     """A connected window; how it connects can be chosen."""
     opened = Window()
-    chosen = {"auth": {"token": token} if token else None, "transports": ["websocket"], **options}
+    chosen = {
+        "auth": {"token": token} if token else None,
+        "transports": ["websocket"],
+        "wait_timeout": 10,
+        **options,
+    }
     try:
         await opened.client.connect(url, **chosen)
         yield opened

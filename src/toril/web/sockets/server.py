@@ -46,7 +46,7 @@ SIGN_IN_WITHIN: Final = 10.0
 LOOK_EVERY: Final = TRUSTED_FOR
 
 #: Seconds that whoever connects waits until what happens is heard.
-_READY_WITHIN: Final = 1.0
+_READY_WITHIN: Final = 0.25
 
 #: Seconds after the last client has gone for which the queues are listened to.
 _LINGER: Final = 60.0

@@ -10,7 +10,7 @@ from email.message import EmailMessage
 from email.policy import default
 from html import unescape
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from tests.support.email_jobs import PlainJob, campaign

@@ -90,6 +90,13 @@ async def test_a_document_whose_own_job_may_try_again_is_left_to_it(office: Offi
     assert await statuses(office) == ["pending"]
 
 
+async def test_a_clock_that_was_ahead_holds_no_document_up(office: Office) -> None:
+    await leave_pending(office, "drop")
+    office.now -= timedelta(days=1)
+    assert (await settle(office))["settledCount"] == 1
+    assert await statuses(office) == ["reported"]
+
+
 async def test_a_rejection_and_a_refusal_stop_no_other_document(
     office: Office, caplog: pytest.LogCaptureFixture
 ) -> None:

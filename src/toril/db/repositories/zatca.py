@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from toril.db.models.zatca import ZatcaDocument, ZatcaStatus, ZatcaUnit
 from toril.db.repositories.base import Repository
@@ -51,15 +51,21 @@ class ZatcaDocuments(Repository):
             .limit(1)
         )
 
-    async def list_pending(self, *, tried_before: datetime) -> Sequence[tuple[str, str]]:
+    async def list_pending(self, *, tried_before: datetime, or_after: datetime) -> Sequence[tuple[str, str]]:
         """Firm and invoice of each document that is pending and was not sent since, the longest untouched first.
 
         Of all firms, for whoever runs the installation.
+
+        Args:
+            or_after: a time to come; what was sent after it, was so by a clock that went back since.
         """
         last_try = func.coalesce(ZatcaDocument.submitted_at, ZatcaDocument.created_at)
         statement = (
             select(ZatcaDocument.firm_id, ZatcaDocument.invoice_id)
-            .where(ZatcaDocument.status == ZatcaStatus.PENDING, last_try < tried_before)
+            .where(
+                ZatcaDocument.status == ZatcaStatus.PENDING,
+                or_(last_try < tried_before, last_try > or_after),
+            )
             .order_by(last_try, ZatcaDocument.id)
         )
         return [(firm_id, invoice_id) for firm_id, invoice_id in await self.session.execute(statement)]

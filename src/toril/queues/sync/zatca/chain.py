@@ -140,7 +140,9 @@ class Chain:
     def left(self, document: ZatcaDocument, now: datetime) -> float:
         """Seconds until the last sending of a document is given up."""
         sent = document.submitted_at
-        return 0.0 if sent is None else self.patience - (now - sent).total_seconds()
+        if sent is None or (sent - now).total_seconds() > self.patience:
+            return 0.0  # by a clock that went back since, which says nothing about how long ago that was
+        return self.patience - (now - sent).total_seconds()
 
     async def settle(
         self,

@@ -70,7 +70,10 @@ class PendingDocuments:
             RetryableError: the gateway is away or limits us.
         """
         async with self._db.reading() as session:
-            pending = await ZatcaDocuments(session).list_pending(tried_before=self._clock() - _UNTOUCHED)
+            now = self._clock()
+            pending = await ZatcaDocuments(session).list_pending(
+                tried_before=now - _UNTOUCHED, or_after=now + _UNTOUCHED
+            )
         settled = rejected = left = 0
         problems: list[dict[str, str]] = []
         shut_out: set[str] = set()

@@ -113,8 +113,6 @@ async def test_a_hundred_thousand_jobs_are_searched_without_holding_the_server_u
             await asyncio.sleep(0.005)
 
     watching = asyncio.create_task(others())
-    ids, calls = await find(queue_api, '"needle":true', limit=7)
-    assert ids == []  # quotes are looked for as they are in a text, not as they are in JSON
     ids, calls = await find(queue_api, "job-4217", limit=7, status=status)
     assert ids == [*(f"job-4217{n}" for n in reversed(range(10))), "job-4217"]
     assert calls >= 10

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from tests.support.cli import Toril
 from tests.support.node_install import install_folder, node_available
-from tests.support.pdf_jobs import chromium
+from tests.support.pdf_jobs import chromium, report_job
 from tests.support.queue_api import SECRET, open_api, served
 from tests.support.servers import RedisServer
 from tests.support.socket_people import add_person
@@ -113,16 +113,23 @@ async def test_a_page_hears_of_a_notification_and_of_its_job(
             },
         )
         await note_owner(api.web.installation.database, user, "notification", added["jobId"])
-        async with toril.running("serve", "--no-web", "--only", "notification") as worker:
-            await worker.line("serving notification")
+        printed = await api.service.add_job("pdf", report_job())
+        await note_owner(api.web.installation.database, user, "pdf", printed["jobId"])
+        async with toril.running("serve", "--no-web", "--only", "notification", "--only", "pdf") as worker:
+            await worker.line("serving ")
             await until_seen(page, "n == 'notification'")
-            seen = await until_seen(page, "n == 'job' && e.state == 'completed'")
+            await until_seen(page, "n == 'job' && e.queueName == 'pdf' && e.state == 'completed'")
+            seen = await until_seen(page, "n == 'job' && e.queueName != 'pdf' && e.state == 'completed'")
         [notification] = [data for name, data in seen if name == "notification"]
         assert (notification["title"], notification["link"]) == ("جلسة", "/cases/1")
         jobs = [data for name, data in seen if name == "job"]
-        assert {each["jobId"] for each in jobs} == {added["jobId"]}
-        assert 100 in [each.get("progress") for each in jobs]
-        assert jobs[-1]["returnValue"]["notificationId"] == notification["id"]
+        told = [each for each in jobs if each["jobId"] == added["jobId"]]
+        assert told[-1]["returnValue"]["notificationId"] == notification["id"]
+        of_the_pdf = [each for each in jobs if each["jobId"] == printed["jobId"]]
+        assert len(told) + len(of_the_pdf) == len(jobs)
+        steps = [each.get("progress") for each in of_the_pdf if each["state"] == "active"]
+        assert {10, 40, 80} & set(steps), steps  # what comes within a tenth of a second is told once
+        assert of_the_pdf[-1]["returnValue"]["success"] is True
 
         newer = api.web.access.tokens.issue(person.user_id, person.session_id)
         answer = await page.evaluate("token => socket.emitWithAck('authenticate', {token})", newer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 import socketio  # type: ignore[import-untyped]
+from tests.support.cli import Toril
 from tests.support.processes import ROOT
 from tests.support.queue_api import DATA, SECRET, Api, open_api, served
 from tests.support.servers import RedisServer
@@ -361,3 +363,28 @@ def test_large_values_are_left_out_and_a_new_attempt_begins_anew() -> None:
     assert news == {"state": "active"}
     add_event(news, "failed", None)
     assert news == {"state": "failed"}
+
+
+async def test_a_server_that_is_stopped_does_not_wait_for_its_clients(
+    server_url: str, prefix: str, tmp_path: Path
+) -> None:
+    settings = {
+        "REDIS_URL": server_url,
+        "TORIL_PREFIX": prefix,
+        "TORIL_HOME": str(tmp_path / "home"),
+        "TORIL_SECRET": SECRET,
+    }
+    toril = Toril(tmp_path, settings)
+    async with open_api(server_url, prefix, tmp_path / "home") as api:
+        owner = await add_person(api.web)
+        async with toril.running("serve", "--no-workers", "--port", "0") as serving:
+            address = (await serving.line("HTTP on ")).split()[-1]
+            async with (
+                window(address, owner.token) as opened,
+                window(address, owner.token, transports=["polling"]) as polling,
+            ):
+                serving.send(signal.SIGTERM)
+                assert await serving.end() == 0
+                await opened.gone()
+                await polling.gone()
+        assert not [line for line in serving.lines if "Traceback" in line or "timeout graceful" in line]

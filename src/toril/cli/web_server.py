@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("toril.cli")
 
+#: Bytes of a message on a WebSocket, before anybody has looked at it.
+_LARGEST_MESSAGE: Final = 64 * 1024
+
 #: Seconds that answers which are on their way get when the server stops.
 _FINISH_WITHIN: Final = 5
 
@@ -58,6 +61,7 @@ class WebServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                ws_max_size=_LARGEST_MESSAGE,
                 proxy_headers=settings.trusted_proxies is not None,
                 forwarded_allow_ips=settings.trusted_proxies,
                 timeout_graceful_shutdown=_FINISH_WITHIN,
@@ -118,6 +122,9 @@ class WebServer:
 
     async def close(self) -> None:
         """Take no more requests, let answers that are on their way end, and close the installation."""
+        web: Web | None = getattr(self._app.state, "toril", None)
+        if web is not None:
+            await web.sockets.close()  # their clients would be waited for
         self._server.should_exit = True
         if self._serving is not None:
             await self._serving

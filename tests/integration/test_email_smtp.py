@@ -194,6 +194,17 @@ async def test_no_answer_to_the_content_leaves_the_outcome_open(server: MailServ
             await provider.send(a_mail(), idempotency_key=KEY)
 
 
+async def test_nonsense_in_answer_to_the_content_leaves_the_outcome_open(
+    server: MailServer, provider: SmtpProvider
+) -> None:
+    server.answers["DATA"] = "well"
+    with pytest.raises(UnknownOutcomeError, match="it may have been sent"):
+        await provider.send(a_mail(), idempotency_key=KEY)
+    server.answers.clear()
+    await provider.send(a_mail(), idempotency_key="email:2")
+    assert len(server.connections) == 2
+
+
 async def test_a_connection_lost_before_the_content_is_retried(
     server: MailServer, provider: SmtpProvider
 ) -> None:
@@ -240,6 +251,7 @@ async def unused_port() -> AsyncIterator[int]:
     [
         pytest.param(b"421 4.3.2 closing\r\n", RetryableError, id="busy"),
         pytest.param(b"554 5.7.1 no service for you\r\n", NotConfiguredError, id="refuses us"),
+        pytest.param("554 مرفوض\r\n".encode("windows-1256"), NotConfiguredError, id="not UTF-8"),
         pytest.param(b"HTTP/1.1 400 Bad Request\r\n", RetryableError, id="not SMTP"),
         pytest.param(b"", RetryableError, id="says nothing"),
     ],
@@ -261,6 +273,7 @@ async def test_the_greeting_decides_too(greeting: bytes, error: type[Exception])
         with pytest.raises(error) as caught:
             await provider.send(a_mail(), idempotency_key=KEY)
         assert type(caught.value) is error
+        str(caught.value).encode()  # or the job's failure could not be stored
         await gone.wait()
     finally:
         listening.close()

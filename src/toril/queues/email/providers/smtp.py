@@ -15,6 +15,7 @@ from aiosmtplib import (
     SMTPRecipientsRefused,
     SMTPResponseException,
     SMTPServerDisconnected,
+    SMTPStatus,
     SMTPTimeoutError,
 )
 
@@ -69,7 +70,10 @@ class SmtpProvider:
             try:
                 refused = await self._transfer(client, mail, content)
             except (SMTPResponseException, SMTPRecipientsRefused) as error:
-                self._keep(client)
+                if _is_nonsense(error):
+                    client.close()  # what comes next could be the rest of it
+                else:
+                    self._keep(client)
                 raise explain(error, self.server, connecting=False) from error
             except (SMTPException, OSError) as error:
                 client.close()
@@ -147,12 +151,19 @@ class SmtpProvider:
             raise SMTPServerDisconnected("the connection was lost before the mail was sent")
         try:
             await client.data(content, timeout=self.data_timeout)
-        except (SMTPServerDisconnected, SMTPTimeoutError) as error:
+        except (SMTPServerDisconnected, SMTPTimeoutError, SMTPResponseException) as error:
+            if isinstance(error, SMTPResponseException) and not _is_nonsense(error):
+                raise
             raise UnknownOutcomeError(
-                f"SMTP server {self.server}: no answer after the mail was handed over ({error}); it may have "
+                f"SMTP server {self.server}: no clear answer after the mail was handed over ({error}); it may have "
                 f"been sent. Look for Message-ID {mail.message_id} in the server's log before a retry"
             ) from error
         return refused
+
+
+def _is_nonsense(error: SMTPException) -> bool:
+    """Whether the server's answer was none of SMTP's."""
+    return isinstance(error, SMTPResponseException) and error.code == SMTPStatus.invalid_response
 
 
 async def _introduce(client: SMTP) -> None:

@@ -61,4 +61,6 @@ def _for_answer(error: SMTPResponseException, server: SmtpServer, *, connecting:
 
 def answer(code: int, message: str) -> str:
     """A server's answer on one line, cut to a length that fits an error."""
-    return f"{code} {' '.join(message.split())}"[:300]
+    # aiosmtplib keeps bytes that are no UTF-8 as halves of surrogate pairs, which nothing can store.
+    readable = message.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return f"{code} {' '.join(readable.split())}"[:300]

@@ -110,6 +110,9 @@ def test_bad_options_are_refused_with_their_name(options: dict[str, Any], says: 
         ({"repeat": {"cron": "nonsense"}}, "nonsense"),
         ({"debounce": {}}, "debounce must be an object with id"),
         ([], "options must be an object"),
+        ({"timestamp": 1e18}, "timestamp must be a moment in ms"),
+        ({"timestamp": float("nan")}, "timestamp must be a moment in ms"),
+        ({"expiresAt": 10**20}, "expiresAt must be a moment in ms"),
     ],
 )
 def test_bad_options_in_bulls_form_are_refused(raw: Any, says: str) -> None:

@@ -248,13 +248,13 @@ def _from_bull(raw: Mapping[str, Any], strict: bool) -> dict[str, Any]:
         elif name == "backoff":
             ours["backoff"] = Backoff.from_bull(value)
         elif name == "timestamp":
-            ours["timestamp"] = datetime.fromtimestamp(_ms(value, name) / 1000, UTC)
+            ours["timestamp"] = _from_ms(value, name)
         elif name == "repeat":
             ours["repeat"] = Repeat.from_bull(value)
         elif name == "debounce":
             ours["debounce"] = _debounce(value)
         elif name == "expiresAt":
-            ours["expires"] = datetime.fromtimestamp(_ms(value, name) / 1000, UTC)
+            ours["expires"] = _from_ms(value, name)
         elif name == "expiresIn":
             ours["expires"] = _ms(value, name) / 1000
         elif name == "prevMillis" or not strict:
@@ -321,6 +321,14 @@ def _ms(value: Any, name: str) -> float:
     if value < 0:
         raise OptionError(f"{name} must be at least 0, got {value!r}")
     return value
+
+
+def _from_ms(value: Any, name: str) -> datetime:
+    milliseconds = _ms(value, name)
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise OptionError(f"{name} must be a moment in ms since 1970, got {value!r}") from None
 
 
 def _keep(value: Any, name: str) -> bool | int | Keep:

@@ -69,6 +69,25 @@ def test_links_are_neither_followed_nor_deleted(tmp_path: Path) -> None:
     assert (inside / "folder-link").is_symlink()
 
 
+def test_a_link_that_takes_a_folders_place_meanwhile_is_not_followed(tmp_path: Path) -> None:
+    outside = make(tmp_path / "outside/upload.tmp", old=True)
+    inside = make(tmp_path / "inside/folder/upload.tmp", old=True).parent
+
+    def put_a_link(name: str) -> bool:
+        inside.rename(tmp_path / "moved")
+        inside.symlink_to(outside.parent)
+        return True
+
+    sweep(tmp_path / "inside", before=EDGE, dry_run=False, wanted=put_a_link)
+    assert outside.exists()
+
+
+def test_a_folder_that_is_itself_a_link_is_swept(tmp_path: Path) -> None:
+    old = make(tmp_path / "disk/temp/old.tmp", old=True)
+    (tmp_path / "temp").symlink_to(old.parent)
+    assert sweep(tmp_path / "temp", before=EDGE, dry_run=False).deleted == 1
+
+
 def test_empty_folders_go_once_they_are_old_themselves(tmp_path: Path) -> None:
     make(tmp_path / "a/b/old.tmp", old=True)
     sweep(tmp_path, before=time.time() + 10, dry_run=False)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,49 +41,51 @@ def sweep(
 ) -> Swept:
     """Delete files under ``folder`` last written before ``before`` (seconds since the epoch), and folders left empty.
 
-    Links are not followed, and not deleted either: what they lead to is not ours. A file that is written to or
-    removed by somebody else meanwhile is left alone.
+    Links are not followed, and not deleted either: what they lead to is not ours, and neither is what is mounted
+    inside. A file that somebody else removes meanwhile is left alone.
     """
     swept = Swept()
-    for path in _files(folder):
-        try:
-            found = path.lstat()
-        except OSError:
+    top = Path(os.path.realpath(folder))
+    if not top.is_dir():
+        return swept
+    device = top.stat().st_dev
+    # By open folders rather than paths: somebody could put a link in a folder's place meanwhile.
+    for _, folders, names, opened in os.fwalk(top, topdown=False, follow_symlinks=False):
+        if os.fstat(opened).st_dev != device:
             continue
-        if not stat.S_ISREG(found.st_mode) or found.st_mtime >= before or not wanted(path.name):
-            continue
-        swept.found += 1
-        swept.size += found.st_size
-        if dry_run:
-            continue
-        try:
-            path.unlink()
-            swept.deleted += 1
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            if len(swept.failed) < 20:
-                swept.failed.append(f"{path.name}: {error.strerror}")
-    if not dry_run:
-        _drop_empty(folder, before)
+        for name in names:
+            _take(name, opened, swept, before=before, dry_run=dry_run, wanted=wanted)
+        if not dry_run:
+            _drop_empty(folders, opened, before)
     return swept
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    for directory, folders, names in os.walk(folder, followlinks=False):
-        # A mount or a link inside the folder is somebody else's.
-        folders[:] = [name for name in folders if not Path(directory, name).is_symlink()]
-        for name in names:
-            yield Path(directory, name)
+def _take(
+    name: str, opened: int, swept: Swept, *, before: float, dry_run: bool, wanted: Callable[[str], bool]
+) -> None:
+    """Count a file of an open folder if it has had its time, and delete it."""
+    try:
+        found = os.lstat(name, dir_fd=opened)
+    except OSError:
+        return
+    if not stat.S_ISREG(found.st_mode) or found.st_mtime >= before or not wanted(name):
+        return
+    swept.found += 1
+    swept.size += found.st_size
+    if dry_run:
+        return
+    try:
+        os.unlink(name, dir_fd=opened)
+        swept.deleted += 1
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        if len(swept.failed) < 20:
+            swept.failed.append(f"{name}: {error.strerror}")
 
 
-def _drop_empty(folder: Path, before: float) -> None:
-    for directory, _, _ in os.walk(folder, topdown=False, followlinks=False):
-        path = Path(directory)
-        if path == folder:
-            continue
-        try:
-            if path.lstat().st_mtime < before:
-                path.rmdir()
-        except OSError:
-            continue  # not empty, or gone
+def _drop_empty(folders: list[str], opened: int, before: float) -> None:
+    for name in folders:
+        with suppress(OSError):  # a link, not empty, or gone
+            if os.lstat(name, dir_fd=opened).st_mtime < before:
+                os.rmdir(name, dir_fd=opened)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,12 @@ async def test_a_job_that_cannot_be_done_is_counted_explained_and_exits_with_1(
     assert done.code == 1
     assert "email transactional" in done.out
     assert "outbox" in done.out
+
+
+@pytest.mark.timeout(180)
+async def test_what_came_out_is_json_for_a_script(toril: Toril) -> None:
+    done = await toril("demo", "--invoices", "1", "--json")
+    assert done.code == 0, done.out + done.err
+    rows = {f"{row['queue']} {row['type']}": row for row in json.loads(done.out)}
+    assert rows["pdf invoice"]["completed"] == 1
+    assert {row["failed"] for row in rows.values()} == {0}

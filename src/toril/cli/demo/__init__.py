@@ -8,7 +8,7 @@ import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,8 +18,10 @@ from toril.cli.demo.records import prepare
 from toril.cli.demo.run import DemoRun, new_run
 from toril.cli.demo.services import demo_services
 from toril.cli.demo.table import print_table, watch
+from toril.cli.demo.tally import Score, Tally
 from toril.cli.exits import ExitCode
 from toril.cli.group import WorkerGroup
+from toril.cli.output import print_json
 from toril.db.session import Database
 from toril.engine.queue import Queue
 from toril.installation import open_installation
@@ -49,16 +51,14 @@ async def demo(
     files is configured, or workers are running, it keeps to queues, records and files of its own. Exits with 1 if a
     job did not complete.
     """
-    complete = await run_demo(call.settings, Console(stderr=call.json), invoices=invoices, seed=seed)
-    return ExitCode.DONE if complete else ExitCode.FAILED
+    score = await run_demo(call.settings, Console(stderr=call.json), invoices=invoices, seed=seed)
+    if call.json:
+        print_json([_row(tally) for tally in score.tallies])
+    return ExitCode.DONE if score.complete else ExitCode.FAILED
 
 
-async def run_demo(settings: Settings, console: Console, *, invoices: int, seed: int) -> bool:
-    """Run the demonstration and print what came of it.
-
-    Returns:
-        Whether every job completed.
-    """
+async def run_demo(settings: Settings, console: Console, *, invoices: int, seed: int) -> Score:
+    """Run the demonstration, print what came of it, and return it."""
     settings = await _out_of_the_way(settings)
     name = new_run()
     async with AsyncExitStack() as stack:
@@ -87,7 +87,18 @@ async def run_demo(settings: Settings, console: Console, *, invoices: int, seed:
     files = settings.files_path
     assert isinstance(files, Path)
     print_table(run, console, files=files / records.firm.id, outbox=settings.outbox_path)
-    return run.score.complete
+    return run.score
+
+
+def _row(tally: Tally) -> dict[str, Any]:
+    return {
+        "queue": tally.queue,
+        "type": tally.type,
+        "completed": tally.completed,
+        "failed": tally.failed,
+        "seconds": round(tally.seconds, 3),
+        "reasons": dict(tally.reasons),
+    }
 
 
 async def _out_of_the_way(settings: Settings) -> Settings:

@@ -177,7 +177,8 @@ def answer_to_bad_request(error: RequestValidationError, request: Request) -> Js
     if whole_body and sent not in ("", "application/json"):
         return failure(415, "unsupported_media_type", "send JSON with Content-Type: application/json")
     if any(problem["type"] == "json_invalid" for problem in problems):
-        return failure(400, "bad_json", "the body is not JSON")
+        text = "the body is not JSON"
+        return failure(400, "bad_json", text, [{"field": "body", "message": text}])
     fields = [{"field": _path(each["loc"]), "message": str(each["msg"])} for each in problems]
     first = fields[0] if fields else {"field": "body", "message": "cannot be read"}
     return failure(400, "bad_request", f"{first['field']}: {first['message']}", fields)

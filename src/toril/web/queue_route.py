@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote
@@ -81,13 +82,16 @@ async def read_body(request: Request, model: type[B], *, optional: bool = False)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
         raise _bad("the body must be JSON, with Content-Type: application/json")
+    if not text:
+        raise _bad("there is no body")
     try:
         given = orjson.loads(text)
     except ValueError:
         try:
-            given = json.loads(text)  # numbers past 64 bits
+            # For integers past 64 bits and halves of surrogate pairs; else as strict: UTF-8, no NaN.
+            given = json.loads(text.decode(), parse_constant=_finite, parse_float=_finite)
         except (ValueError, RecursionError):
-            raise _bad("the body is not JSON") from None
+            raise _bad("the body is not JSON", kind="json_invalid") from None
     try:
         return model.model_validate(given)
     except ValidationError as error:
@@ -114,8 +118,15 @@ def takes(model: type[BaseModel], example: Mapping[str, Any], *, optional: bool 
     return {"requestBody": {"required": not optional, "content": {"application/json": body}}}
 
 
-def _bad(message: str) -> RequestValidationError:
-    return RequestValidationError([{"type": "json", "loc": ("body",), "msg": message}])
+def _bad(message: str, *, kind: str = "json") -> RequestValidationError:
+    return RequestValidationError([{"type": kind, "loc": ("body",), "msg": message}])
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no number of JSON")
+    return number
 
 
 def _inlined(schema: Any, known: Mapping[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final
 
@@ -11,6 +12,11 @@ from toril.web.answers import failure
 
 #: Bytes of a body: a job's data may have 10 MiB, and there is JSON around it.
 LARGEST: Final = 16 * 1024 * 1024
+
+#: Bytes and seconds of a refused body that are still read, and thrown away: who is cut off while sending sees a broken
+#: connection, and not why.
+_STILL_READ: Final = 4 * LARGEST
+_STILL_READ_FOR: Final = 3.0
 
 
 class _TooLarge(Exception):
@@ -37,15 +43,19 @@ class BodyLimit:
         limit = next((most for path, most in self._smaller if scope["path"].startswith(path)), self._largest)
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), None)
         if announced is not None and announced.isdigit() and int(announced) > limit:
+            awaited = any(name == b"expect" for name, _ in scope["headers"])  # nothing is sent before we read
+            if int(announced) <= _STILL_READ and not awaited:
+                await _read_away(receive)
             await _refuse(limit, scope, receive, send)
             return
-        seen, started = 0, False
+        seen, started, ended = 0, False, False
 
         async def counted() -> Message:
-            nonlocal seen
+            nonlocal seen, ended
             message = await receive()
             if message["type"] == "http.request":
                 seen += len(message.get("body", b""))
+                ended = not message.get("more_body", False)
                 if seen > limit:
                     raise _TooLarge
             return message
@@ -63,10 +73,24 @@ class BodyLimit:
             if seen <= limit or started:
                 raise
         if seen > limit and not started:
+            if not ended:
+                await _read_away(receive)
             await _refuse(limit, scope, receive, send)
+
+
+async def _read_away(receive: Receive) -> None:
+    left, more = _STILL_READ, True
+    try:
+        async with asyncio.timeout(_STILL_READ_FOR):
+            while more and left > 0:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                more = message.get("more_body", False)
+    except TimeoutError:
+        pass
 
 
 async def _refuse(limit: int, scope: Scope, receive: Receive, send: Send) -> None:
     text = f"the body is larger than the {limit} bytes allowed"
-    # The rest of the body is still on its way, so the connection is of no more use.
+    # More of the body may still be on its way, so the connection is of no more use.
     await failure(413, "body_too_large", text, headers={"Connection": "close"})(scope, receive, send)

@@ -17,6 +17,7 @@ from toril.web.schemas import Answer, Model, errors
 
 router = APIRouter(prefix="/api/auth", tags=["sign-in"])
 
+_CREDENTIALS: Final = {"email": "sara@firm.example", "password": "correct horse battery staple"}
 _CHANGE: Final = {
     "currentPassword": "correct horse battery staple",
     "newPassword": "five quiet palms beside the gate",
@@ -28,8 +29,8 @@ Password = Annotated[str, Field(min_length=1, max_length=LONGEST)]
 class Credentials(Model):
     """Who signs in."""
 
-    email: Annotated[str, Field(min_length=1, max_length=320, examples=["sara@firm.example"])]
-    password: Annotated[Password, Field(examples=["correct horse battery staple"])]
+    email: Annotated[str, Field(min_length=1, max_length=320)]
+    password: Password
 
 
 class RefreshBody(Model):
@@ -72,18 +73,30 @@ class Tokens(Model):
     user: UserView
 
 
-@router.post("/login", response_model=Answer[Tokens], responses=errors(400, 401, 413, 415, 429, 503))
-async def login(body: Credentials, web: Shared, client: FromClient) -> Json:
+@router.post(
+    "/login",
+    response_model=Answer[Tokens],
+    responses=errors(400, 401, 413, 415, 429, 503),
+    openapi_extra=takes(Credentials, _CREDENTIALS),
+)
+async def login(request: Request, web: Shared, client: FromClient) -> Json:
     """Sign in with an address and a password."""
+    body = await read_body(request, Credentials)
     return ok(_tokens(await web.sign_in.sign_in(body.email, body.password, client)))
 
 
-@router.post("/refresh", response_model=Answer[Tokens], responses=errors(400, 401, 413, 415, 503))
-async def refresh(body: RefreshBody, web: Shared, client: FromClient) -> Json:
+@router.post(
+    "/refresh",
+    response_model=Answer[Tokens],
+    responses=errors(400, 401, 413, 415, 503),
+    openapi_extra=takes(RefreshBody, {"refreshToken": "507f1f77bcf86cd799439011.Yp3s6v9yBdGhKjNm"}),
+)
+async def refresh(request: Request, web: Shared, client: FromClient) -> Json:
     """Exchange the refresh token for new tokens.
 
     Each refresh token is good once. Whoever sends one again has a copy, so the whole sign-in is ended then.
     """
+    body = await read_body(request, RefreshBody)
     return ok(_tokens(await web.sign_in.refresh(body.refresh_token, client)))
 
 

@@ -1,0 +1,298 @@
+"""Input that nobody sends by accident: every endpoint answers it as any other, and goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import re
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import pytest_asyncio
+from tests.support.api_schema import check_any_answer, error_of
+from tests.support.queue_api import client_of, open_api, served
+from tests.support.web_people import Office, open_office
+from tests.web.application_endpoints import ENDPOINTS, NOBODY, SETTINGS, Endpoint
+from tests.web.endpoints import ENDPOINTS as QUEUE_ENDPOINTS
+
+from toril.db.ids import new_id
+
+#: One application for all: nothing of this may break it.
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+#: Those whose answer has an end.
+ALL = [each for each in (*ENDPOINTS, *QUEUE_ENDPOINTS) if not each.path.endswith("/events")]
+WITH_BODY = [each for each in ALL if each.bad]
+WITH_PARTS = [each for each in ALL if "{" in each.path]
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def office(
+    start_server: Any, firm_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Office]:
+    home = tmp_path_factory.mktemp("office") / "home"
+    shutil.copytree(firm_home, home)
+    server_url = start_server("valkey").url
+    async with open_api(server_url, f"t{new_id()}", home, **SETTINGS) as api, open_office(api) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def address(office: Office) -> AsyncIterator[tuple[str, int]]:
+    """Where the application listens."""
+    async with served(office.api.app) as url:
+        parts = urlsplit(url)
+        yield str(parts.hostname), int(parts.port or 0)
+
+
+async def sender(office: Office, endpoint: Any) -> httpx.AsyncClient:
+    """A client that may call an endpoint, and whose sign-in is not needed any more."""
+    if endpoint.path == "/api/auth/logout":
+        return client_of(office.api.app, await office.api.token())
+    lawyer = isinstance(endpoint, Endpoint) and not endpoint.who.startswith("admin")
+    who = office.lawyer if lawyer else office.root
+    return client_of(office.api.app, who.headers["authorization"].removeprefix("Bearer "))
+
+
+def texts_for(good: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
+    """Bodies that are odd as a whole, and good ones with one odd value."""
+    yield "not a number", b"NaN"
+    yield "a number past all", b"1e999"
+    yield "a long number", b"9" * 5000
+    yield "deep lists", b"[" * 10_000
+    yield "deep lists, closed", b"[" * 10_000 + b"]" * 10_000
+    yield "deep objects", b'{"a":' * 10_000 + b"1" + b"}" * 10_000
+    yield "invalid UTF-8", b'{"a": "\xff\xfe"}'
+    yield "UTF-16", json.dumps(good).encode("utf-16")
+    yield "a NUL", b"\0"
+    yield "two values", b"{} {}"
+    yield "half a pair as a name", b'{"\\ud800": 1}'
+    values = (
+        b"NaN", b"-Infinity", b"1e999", b"9" * 400, b"-0.0", b'"\\ud800"', b'"\\u0000"', b'"a\\u0000b"', b"[]",
+        b"[[]]", b"{}", b"null", b"true", b'""', b'"' + b"x" * 100_000 + b'"', b"[" * 5000 + b"]" * 5000,
+        '"\u202e\u0000\ufeff"'.replace("\0", "\\u0000").encode(), b'"\\r\\nSet-Cookie: a=b"',
+    )  # fmt: skip
+    for name in good:
+        rest = {key: value for key, value in good.items() if key != name}
+        start = json.dumps(rest).encode()[:-1] + (b", " if rest else b"")
+        for value in values:
+            yield f"{name} is {value[:20]!r}", start + json.dumps(name).encode() + b": " + value + b"}"
+        yield f"{name} twice", start + b'"%b": 1, "%b": 2}' % (name.encode(), name.encode())
+
+
+async def good_call(office: Office, endpoint: Any) -> tuple[str, dict[str, Any]]:
+    """The address and the body of a right call."""
+    if isinstance(endpoint, Endpoint):
+        call = await endpoint.prepare(office)
+        return endpoint.url(**call.values), call.sent.get("json", {})
+    office.api.client = office.root
+    return endpoint.url(**await endpoint.prepare(office.api)), endpoint.body or {}
+
+
+@pytest.mark.parametrize("endpoint", WITH_BODY, ids=str)
+async def test_an_odd_body_breaks_nothing(office: Office, endpoint: Any) -> None:
+    url, good = await good_call(office, endpoint)
+    async with await sender(office, endpoint) as client:
+        for what, text in texts_for(good):
+            response = await client.request(endpoint.method, url, content=text, headers=JSON)
+            check_any_answer(response)
+            assert response.status_code != 503, f"{what}: {response.text}"
+            small = response.status_code == 413 and endpoint.path.startswith("/api/auth/")
+            if what.split(" is ")[0] not in good and " twice" not in what and not small:
+                assert error_of(response, 400), what
+
+
+@pytest.mark.parametrize("endpoint", WITH_BODY, ids=str)
+async def test_a_body_in_another_form_is_a_415(office: Office, endpoint: Any) -> None:
+    url, good = await good_call(office, endpoint)
+    kinds = ("text/json-no", "application/xml", "application/json, text/plain", "json", "multipart/form-data")
+    async with await sender(office, endpoint) as client:
+        for kind in kinds:
+            response = await client.request(
+                endpoint.method, url, content=json.dumps(good), headers={"Content-Type": kind}
+            )
+            assert error_of(response, 415)["code"] == "unsupported_media_type", kind
+        zipped = gzip.compress(json.dumps(good).encode())
+        response = await client.request(
+            endpoint.method, url, content=zipped, headers={**JSON, "Content-Encoding": "gzip"}
+        )
+        assert error_of(response).keys() >= {"code", "message"}
+        assert response.status_code in (400, 415)
+
+
+PARTS = (
+    "%2F", "a%2Fb", "%2e%2e%2f%2e%2e%2fetc%2fpasswd", "%00", "a%00b", "%0d%0aSet-Cookie:%20a=b", "x" * 5000, "%FF%FE",
+    "%ED%A0%80", "%E2%80%AE", "'%20OR%201=1--", "%7B%7D", "%25", "%252F", "*", "%3F", "%23", ";a=b", "null", "-1", "🧾",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("endpoint", WITH_PARTS, ids=str)
+async def test_an_odd_id_is_of_nothing(office: Office, endpoint: Any) -> None:
+    names = re.findall(r"\{(\w+)\}", endpoint.path)
+    async with await sender(office, endpoint) as client:
+        for name in names:
+            for part in PARTS:
+                url = endpoint.url(**(dict.fromkeys(names, NOBODY) | {name: part}))
+                body = getattr(endpoint, "body", None) or {}
+                response = await client.request(endpoint.method, url, json=body)
+                check_any_answer(response)
+                if response.status_code == 307:  # an empty part at the end
+                    assert part == "%2F"
+                    assert response.headers["location"].startswith("http://toril.example/api/")
+                elif b"marked" not in response.content:
+                    assert response.status_code in (400, 403, 404, 405), f"{part}: {response.text}"
+
+
+@pytest.mark.parametrize("endpoint", ALL, ids=str)
+async def test_an_odd_query_breaks_nothing(
+    office: Office, endpoint: Any, parameters: dict[str, list[str]]
+) -> None:
+    url, good = await good_call(office, endpoint)
+    names = [*parameters[str(endpoint)], "unheardOf", "__proto__", "a[b]"]
+    values = (
+        "", "%00", "%FF", "٣", "1_000", "+1", "1e3", "0x10", "9" * 400, "-" + "9" * 30, "NaN", "x" * 20_000, "[]",
+        "2026-13-45", "true", "%0d%0aX:1", "%F0%9F%A7%BE", "%ED%A0%80",
+    )  # fmt: skip
+    async with await sender(office, endpoint) as client:
+        path = url.partition("?")[0]
+        for name in names:
+            for value in values:
+                sent = {"json": good} if good else {}
+                response = await client.request(endpoint.method, f"{path}?{name}={value}", **sent)
+                check_any_answer(response)
+                if endpoint.path != "/health/ready" and response.status_code == 503:
+                    pytest.fail(f"{name}={value}: {response.text}")
+
+
+@pytest.fixture(scope="module")
+def parameters(office: Office) -> dict[str, list[str]]:
+    """The names that each endpoint knows in a query."""
+    return {
+        f"{method.upper()} {path}": [
+            each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"
+        ]
+        for path, methods in office.api.app.openapi()["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+async def talk(address: tuple[str, int], *sent: bytes, within_s: float = 15) -> bytes:
+    """All that comes back for these bytes, until the other side hangs up."""
+    async with asyncio.timeout(within_s):
+        reader, writer = await asyncio.open_connection(*address)
+        try:
+            for each in sent:
+                writer.write(each)
+                await writer.drain()
+            return await reader.read()
+        except (ConnectionResetError, BrokenPipeError):
+            return await reader.read()
+        finally:
+            writer.close()
+
+
+def statuses(answers: bytes) -> list[int]:
+    """The statuses of the answers that came over one connection."""
+    return [int(each) for each in re.findall(rb"HTTP/1\.[01] (\d{3})", answers)]
+
+
+CLOSE = b"Connection: close\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        pytest.param(b"GET /health/live HTTP/1.0\r\n\r\n", [200], id="HTTP/1.0"),
+        pytest.param(b"GET /api/queues HTTP/1.0\r\n\r\n", [401], id="HTTP/1.0, no token"),
+        pytest.param(b"GET /health/live HTTP/1.1\r\n" + CLOSE + b"\r\n", [200], id="no host"),
+        pytest.param(b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n" * 3 + b"GET /api/queues HTTP/1.1\r\nHost: a\r\n"
+                     + CLOSE + b"\r\n", [200, 200, 200, 401], id="pipelined"),
+        pytest.param(b"HEAD /health/live HTTP/1.1\r\nHost: a\r\n" + CLOSE + b"\r\n", [405], id="HEAD"),
+        pytest.param(b"OPTIONS /api/queues HTTP/1.1\r\nHost: a\r\n" + CLOSE + b"\r\n", [405], id="OPTIONS"),
+        pytest.param(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n" + CLOSE + b"\r\n", [404], id="OPTIONS of the server"),
+        pytest.param(b"BREW /api/queues HTTP/1.1\r\nHost: a\r\n" + CLOSE + b"\r\n", [400], id="no method"),
+        pytest.param(b"GET /\xff\xfe HTTP/1.1\r\nHost: a\r\n" + CLOSE + b"\r\n", [400], id="raw bytes in the path"),
+        pytest.param(b"GET /api/queues/a b HTTP/1.1\r\nHost: a\r\n" + CLOSE + b"\r\n", [400], id="a space in the path"),
+        pytest.param(b"nonsense\r\n\r\n", [400], id="nonsense"),
+        pytest.param(b"GET / HTTP/9.9\r\n\r\n", [400], id="a version to come"),
+        pytest.param(b"GET /api/queues HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \xe9\r\n" + CLOSE + b"\r\n", [401],
+                     id="a token that is no ASCII"),
+        pytest.param(b"GET /api/queues HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + b"x" * 60_000 + b"\r\n" + CLOSE
+                     + b"\r\n", [401], id="a long token"),
+        pytest.param(b"GET /api/queues HTTP/1.1\r\nHost: a\r\nAuthorization: Basic YTpi\r\n" + CLOSE + b"\r\n", [401],
+                     id="another scheme"),
+        pytest.param(b"POST /api/auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", [400],
+                     id="a length below 0"),
+        pytest.param(b"POST /api/auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}}",
+                     [400], id="two lengths"),
+        pytest.param(b"POST /api/auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n", [413],
+                     id="a length past all"),
+        pytest.param(b"POST /api/auth/login HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+                     b"Content-Type: application/json\r\n" + CLOSE + b"\r\n2\r\n{}\r\n0\r\n\r\n", [400], id="chunked"),
+        pytest.param(b"POST /api/auth/login HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
+                     [400], id="no length of a chunk"),
+        pytest.param(b"GET /health/live HTTP/1.1\r\nHost: a\r\nX-Request-ID: a b\tc\r\n" + CLOSE + b"\r\n", [200],
+                     id="a request id that is none"),
+    ],
+)  # fmt: skip
+async def test_odd_requests_get_their_answer(
+    address: tuple[str, int], sent: bytes, status: list[int]
+) -> None:
+    answers = await talk(address, sent)
+    assert statuses(answers) == status, answers
+    assert b"a b\tc" not in answers
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 17825792", b"Transfer-Encoding: chunked"])
+async def test_a_body_past_the_limit_is_a_413_and_the_end_of_the_connection(
+    office: Office, address: tuple[str, int], length: bytes
+) -> None:
+    token = office.root.headers["authorization"].encode()
+    head = (
+        b"POST /api/queues/cleanup/jobs HTTP/1.1\r\nHost: a\r\nAuthorization: " + token
+        + b"\r\nContent-Type: application/json\r\n" + length + b"\r\n\r\n"
+    )  # fmt: skip
+    mebibyte = b"x" * 2**20
+    part = mebibyte if b"Length" in length else b"100000\r\n" + mebibyte + b"\r\n"
+    async with asyncio.timeout(30):
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(head)
+        answer = asyncio.create_task(reader.read())
+        for _ in range(17):
+            if answer.done():
+                break
+            writer.write(part)
+            try:
+                await writer.drain()
+            except ConnectionError:
+                break
+        got = await answer
+        writer.close()
+    assert statuses(got) == [413], got[:500]
+    assert b"body_too_large" in got
+
+
+async def test_one_who_does_not_finish_a_request_keeps_nobody_waiting(
+    office: Office, address: tuple[str, int]
+) -> None:
+    token = office.root.headers["authorization"].encode()
+    _, slow = await asyncio.open_connection(*address)
+    slow.write(
+        b"POST /api/queues/cleanup/jobs HTTP/1.1\r\nHost: a\r\nAuthorization: " + token
+        + b"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
+    )  # fmt: skip
+    answers = await talk(address, b"GET /health/live HTTP/1.0\r\n\r\n", within_s=5)
+    assert statuses(answers) == [200]
+    slow.close()
+
+
+async def test_after_all_this_it_answers_as_before(office: Office) -> None:
+    assert (await office.lawyer.get("/api/auth/me")).status_code == 200
+    assert (await office.root.get("/api/queues")).status_code == 200

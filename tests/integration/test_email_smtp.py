@@ -251,6 +251,7 @@ async def unused_port() -> AsyncIterator[int]:
     [
         pytest.param(b"421 4.3.2 closing\r\n", RetryableError, id="busy"),
         pytest.param(b"554 5.7.1 no service for you\r\n", NotConfiguredError, id="refuses us"),
+        pytest.param(b"554 no\x00\x1b service\r\n", NotConfiguredError, id="control characters"),
         pytest.param("554 مرفوض\r\n".encode("windows-1256"), NotConfiguredError, id="not UTF-8"),
         pytest.param(b"HTTP/1.1 400 Bad Request\r\n", RetryableError, id="not SMTP"),
         pytest.param(b"", RetryableError, id="says nothing"),
@@ -273,7 +274,9 @@ async def test_the_greeting_decides_too(greeting: bytes, error: type[Exception])
         with pytest.raises(error) as caught:
             await provider.send(a_mail(), idempotency_key=KEY)
         assert type(caught.value) is error
-        str(caught.value).encode()  # or the job's failure could not be stored
+        # Or what became of the job could not be stored.
+        str(caught.value).encode()
+        assert str(caught.value).isprintable()
         await gone.wait()
     finally:
         listening.close()

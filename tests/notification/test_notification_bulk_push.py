@@ -77,6 +77,14 @@ async def test_a_subscription_that_is_none_does_not_stop_the_others(
     assert good.received == 1
 
 
+async def test_a_refusal_is_kept_without_what_databases_do_not_take(
+    queue: QueueDefinition, service: PushService
+) -> None:
+    service.server.script = [Reply(400, b"no\x00\x1b such\xff\n browser")]
+    result = await queue.process(bulk_to(user("1", service.subscribe())))
+    assert "(no such\ufffd browser)" in result["results"][0]["error"]
+
+
 async def test_nobody_reached_is_no_success(queue: QueueDefinition, service: PushService) -> None:
     result = await queue.process(bulk_to(user("1", None), user("2", service.subscribe(gone=True))))
     assert (result["success"], result["successCount"], result["failedCount"]) == (False, 0, 2)

@@ -42,6 +42,12 @@ class GuardedAnswer:
         """Whether the status is 2xx."""
         return 200 <= self.status < 300
 
+    @property
+    def said(self) -> str:
+        """The beginning of the body on one line, for messages; without what cannot be shown, or stored, such as NUL."""
+        text = " ".join(self.content[:500].decode("utf-8", "replace").split())
+        return "".join(char for char in text if char.isprintable())[:200]
+
 
 class GuardedClient:
     """Sends requests where a ``Guard`` allows. Close it when its worker stops.

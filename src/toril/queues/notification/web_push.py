@@ -99,8 +99,7 @@ def encrypt(subscription: Subscription, message: bytes) -> bytes:
 
 def _explain(answer: GuardedAnswer, service: str) -> TorilError:
     status = answer.status
-    said = " ".join(answer.content[:500].decode("utf-8", "replace").split())[:200]
-    text = f"{service} answered the push with HTTP {status}" + (f" ({said})" if said else "")
+    text = f"{service} answered the push with HTTP {status}" + (f" ({answer.said})" if answer.said else "")
     if status in (404, 410):
         return SubscriptionGoneError(f"{text}: the subscription has expired")
     if status in (401, 403):

@@ -105,8 +105,9 @@ def _response(answer: GuardedAnswer) -> Any:
 
 def _explain(answer: GuardedAnswer, receiver: str) -> TorilError:
     status = answer.status
-    said = " ".join(answer.content[:500].decode("utf-8", "replace").split())[:200]
-    text = f"the webhook at {receiver} answered with HTTP {status}" + (f" ({said})" if said else "")
+    text = f"the webhook at {receiver} answered with HTTP {status}" + (
+        f" ({answer.said})" if answer.said else ""
+    )
     if status in (408, 425, 429) or status >= 500:
         wait = retry_after_seconds(
             answer.headers.get("retry-after"), now=datetime.now(UTC), cap=_LONGEST_WAIT

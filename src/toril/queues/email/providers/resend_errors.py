@@ -41,14 +41,20 @@ class Refusal:
         known = body if isinstance(body, dict) else {}
         return cls(
             status=response.status_code,
-            name=str(known.get("name") or ""),
-            message=" ".join(str(known.get("message") or "").split())[:300],
+            name=_line(known.get("name")),
+            message=_line(known.get("message")),
             retry_after=retry_after_seconds(response.headers.get("retry-after"), now=datetime.now(UTC)),
         )
 
     def __str__(self) -> str:
         said = ": ".join(part for part in (self.name, self.message) if part)
         return f"HTTP {self.status}" + (f", {said}" if said else "")
+
+
+def _line(value: Any) -> str:
+    """A text on one line, without what cannot be shown, or stored, such as NUL."""
+    line = " ".join(str(value or "").split())
+    return "".join(char for char in line if char.isprintable())[:300]
 
 
 def explain(refusal: Refusal) -> TorilError:

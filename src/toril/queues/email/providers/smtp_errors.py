@@ -63,4 +63,5 @@ def answer(code: int, message: str) -> str:
     """A server's answer on one line, cut to a length that fits an error."""
     # aiosmtplib keeps bytes that are no UTF-8 as halves of surrogate pairs, which nothing can store.
     readable = message.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return f"{code} {' '.join(readable.split())}"[:300]
+    line = " ".join(readable.split())
+    return f"{code} {''.join(char for char in line if char.isprintable())}"[:300]

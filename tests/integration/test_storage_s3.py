@@ -97,9 +97,10 @@ async def test_firm_and_folder_are_plain_names(server: S3Server, firm: str, fold
         await store(server).save(firm_id=firm, folder=folder, name="a.pdf", content=b"a")
 
 
-async def test_a_file_that_is_not_there_is_said_to_be_missing(server: S3Server) -> None:
+@pytest.mark.parametrize("name", ["f1/pdf/a.pdf", "./a.pdf", "a\0b"])
+async def test_a_file_that_is_not_there_is_said_to_be_missing(server: S3Server, name: str) -> None:
     with pytest.raises(OptionError, match="there is no stored file"):
-        await store(server).read("s3://papers/prod/f1/pdf/a.pdf")
+        await store(server).read(f"s3://papers/prod/{name}")
 
 
 async def test_wrong_credentials_are_a_matter_of_configuration(server: S3Server) -> None:

@@ -151,6 +151,8 @@ def _our_errors(path: str) -> Iterator[None]:
         yield
     except (FileNotFoundError, exceptions.NotFoundError) as error:
         raise OptionError(f"there is no stored file {path!r}, or no such bucket") from error
+    except OptionError:
+        raise
     except ValueError as error:  # a path that can name no file, such as one with a NUL character
         raise OptionError(f"there is no stored file {path[:500]!r}") from error
     except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:

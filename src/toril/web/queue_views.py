@@ -6,7 +6,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field
 
-from toril.web.schemas import Model
+from toril.web.schemas import Answer, Model
 
 T = TypeVar("T")
 
@@ -20,6 +20,12 @@ class ListAnswer(Model, Generic[T]):
     count: int
     total: int | None = None
     data: list[T]
+
+
+class Said(Answer[T], Generic[T]):
+    """Done, and said so for people."""
+
+    message: str
 
 
 class QueueStats(Model):
@@ -71,6 +77,14 @@ class JobStatus(Model):
     stacktrace: list[str]
 
 
+class JobPage(ListAnswer[JobStatus]):
+    """Jobs of one state, from place ``start`` to ``end``."""
+
+    total: int
+    start: int
+    end: int
+
+
 class AddedJob(Model):
     """A job that was added."""
 
@@ -95,12 +109,31 @@ class Outcome(Model):
     error: dict[str, Any] | None = None
 
 
+class Outcomes(ListAnswer[Outcome]):
+    """What was done to each of many jobs."""
+
+    removed: int
+
+
 class Swept(Model):
     """What was done to many jobs. When ``finished`` is false there are more: ask again."""
 
     count: int
     finished: bool
     job_ids: list[str] | None = None
+
+
+class RefusedLetter(Model):
+    """Why a job could not go back into its queue."""
+
+    job_id: str
+    error: dict[str, Any]
+
+
+class SweptLetters(Answer[Swept]):
+    """What was done to many letters, and which stayed."""
+
+    refused: list[RefusedLetter]
 
 
 class NewJob(Model):

@@ -12,7 +12,7 @@ from toril.errors import JobNotFoundError
 from toril.web.answers import Json, ok
 from toril.web.queue_panel import End, JobId, Panelled, QueueName, Start, page_of
 from toril.web.queue_route import QueueRoute, described
-from toril.web.queue_views import JobRef, JobStatus, ListAnswer
+from toril.web.queue_views import JobPage, JobRef, JobStatus, Said
 from toril.web.schemas import Answer
 
 router = APIRouter(route_class=QueueRoute)
@@ -32,14 +32,18 @@ JOB: Final = {
     "attemptsMade": 0,
     "stacktrace": [],
 }
-REF: Final = {"success": True, "data": {"jobId": "pdf-1732400000000-k3v9x0q2a", "queueName": "pdf"}}
+REF: Final = {
+    "success": True,
+    "message": "job retried",
+    "data": {"jobId": "pdf-1732400000000-k3v9x0q2a", "queueName": "pdf"},
+}
 
 Status = Annotated[str, Query(description="State of the jobs.", json_schema_extra={"enum": list(ALL)})]
 
 
 @router.get(
     "/{name}/jobs",
-    response_model=ListAnswer[JobStatus],
+    response_model=JobPage,
     responses=described(
         {"success": True, "count": 1, "total": 812, "start": 0, "end": 0, "data": [JOB]},
         400,
@@ -94,7 +98,7 @@ async def read_job(name: QueueName, job_id: JobId, panel: Panelled) -> Json:
 
 @router.post(
     "/{name}/retry/{job_id}",
-    response_model=Answer[JobRef],
+    response_model=Said[JobRef],
     responses=described(REF, 401, 403, 404, 409, 503),
 )
 async def retry_job(name: QueueName, job_id: JobId, panel: Panelled) -> Json:
@@ -107,7 +111,7 @@ async def retry_job(name: QueueName, job_id: JobId, panel: Panelled) -> Json:
 
 @router.delete(
     "/{name}/jobs/{job_id}",
-    response_model=Answer[JobRef],
+    response_model=Said[JobRef],
     responses=described(REF, 401, 403, 404, 409, 503),
 )
 async def remove_job(name: QueueName, job_id: JobId, panel: Panelled) -> Json:

@@ -12,7 +12,7 @@ from toril.errors import JobError, JobNotFoundError
 from toril.web.answers import Json, ok
 from toril.web.queue_panel import End, JobId, Panelled, QueueName, Start, page_of
 from toril.web.queue_route import QueueRoute, described, read_body, takes
-from toril.web.queue_views import JobIds, JobRef, ListAnswer, LogRows, NewData, Outcome
+from toril.web.queue_views import JobIds, JobRef, LogRows, NewData, Outcomes, Said
 from toril.web.routes.jobs import REF
 from toril.web.schemas import Answer
 
@@ -37,8 +37,8 @@ _OUTCOMES: Final = {
 
 @router.post(
     "/{name}/jobs/remove",
-    response_model=ListAnswer[Outcome],
-    responses=described(_OUTCOMES, 400, 401, 403, 404, 415, 503),
+    response_model=Outcomes,
+    responses=described(_OUTCOMES, 400, 401, 403, 404, 413, 415, 503),
     openapi_extra=takes(JobIds, {"ids": ["41", "42"]}),
 )
 async def remove_jobs(name: QueueName, request: Request, panel: Panelled) -> Json:
@@ -63,7 +63,7 @@ async def remove_jobs(name: QueueName, request: Request, panel: Panelled) -> Jso
 
 @router.post(
     "/{name}/jobs/{job_id}/promote",
-    response_model=Answer[JobRef],
+    response_model=Said[JobRef],
     responses=described(REF, 401, 403, 404, 409, 503),
 )
 async def promote_job(name: QueueName, job_id: JobId, panel: Panelled) -> Json:
@@ -76,7 +76,7 @@ async def promote_job(name: QueueName, job_id: JobId, panel: Panelled) -> Json:
 
 @router.post(
     "/{name}/jobs/{job_id}/cancel",
-    response_model=Answer[JobRef],
+    response_model=Said[JobRef],
     responses=described(REF, 401, 403, 404, 409, 503),
 )
 async def cancel_job(name: QueueName, job_id: JobId, panel: Panelled) -> Json:
@@ -92,7 +92,7 @@ async def cancel_job(name: QueueName, job_id: JobId, panel: Panelled) -> Json:
 
 @router.put(
     "/{name}/jobs/{job_id}/data",
-    response_model=Answer[JobRef],
+    response_model=Said[JobRef],
     responses=described(REF, 400, 401, 403, 404, 413, 415, 503),
     openapi_extra=takes(NewData, {"data": {"type": "custom", "data": {"html": "<p>Better</p>"}}}),
 )

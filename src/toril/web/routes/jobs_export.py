@@ -30,16 +30,20 @@ MOST: Final = 100_000
 _FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
+_ANSWERS: Final = described(
+    "jobId,queueName,state,…\r\npdf-1732400000000-k3v9x0q2a,pdf,failed,…\r\n",
+    400, 401, 403, 404, 503,
+    media_type="text/csv",
+    text="The file, as CSV (UTF-8 with a mark, for spreadsheets) or JSON (`{success, data: […]}`).",
+)  # fmt: skip
+_ANSWERS[200]["content"]["application/json"] = {"example": {"success": True, "data": []}}
+
+
 @router.get(
     "/{name}/jobs/export",
     response_class=StreamingResponse,
-    responses=described(
-        "jobId,queueName,state,…\r\npdf-1732400000000-k3v9x0q2a,pdf,failed,…\r\n",
-        400, 401, 403, 404, 503,
-        media_type="text/csv",
-        text="The file, as CSV (UTF-8 with a mark, for spreadsheets) or JSON (`{success, data: […]}`).",
-    ),
-)  # fmt: skip
+    responses=_ANSWERS,
+)
 async def export_jobs(
     name: QueueName,
     panel: Panelled,

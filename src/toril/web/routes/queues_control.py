@@ -12,12 +12,12 @@ from toril.web.answers import Json, ok
 from toril.web.errors import HttpError
 from toril.web.queue_panel import WORKS_FOR, Panelled, QueueName, in_time
 from toril.web.queue_route import QueueRoute, described, read_body, takes
-from toril.web.queue_views import Clean, Obliterate, Swept
+from toril.web.queue_views import Clean, Obliterate, Said, Swept
 from toril.web.schemas import Answer
 
 router = APIRouter(route_class=QueueRoute)
 
-_DONE: Final = {"success": True, "data": None}
+_DONE: Final = {"success": True, "message": "queue pdf is paused", "data": None}
 _SWEPT: Final = {"success": True, "data": {"count": 812, "finished": True}}
 
 #: Jobs deleted before the next look at the clock.
@@ -33,7 +33,7 @@ class NotConfirmed(HttpError):
     code, status = "not_confirmed", 400
 
 
-@router.post("/{name}/pause", response_model=Answer[None], responses=described(_DONE, 401, 403, 404, 503))
+@router.post("/{name}/pause", response_model=Said[None], responses=described(_DONE, 401, 403, 404, 503))
 async def pause_queue(name: QueueName, panel: Panelled) -> Json:
     """Let no worker take jobs of this queue; running ones go on."""
     panel.queue(name)
@@ -42,7 +42,7 @@ async def pause_queue(name: QueueName, panel: Panelled) -> Json:
     return ok(None, message=f"queue {name} is paused")
 
 
-@router.post("/{name}/resume", response_model=Answer[None], responses=described(_DONE, 401, 403, 404, 503))
+@router.post("/{name}/resume", response_model=Said[None], responses=described(_DONE, 401, 403, 404, 503))
 async def resume_queue(name: QueueName, panel: Panelled) -> Json:
     """Let workers take jobs of this queue again."""
     panel.queue(name)
@@ -54,7 +54,7 @@ async def resume_queue(name: QueueName, panel: Panelled) -> Json:
 @router.post(
     "/{name}/clean",
     response_model=Answer[Swept],
-    responses=described(_SWEPT, 400, 401, 403, 404, 415, 503),
+    responses=described(_SWEPT, 400, 401, 403, 404, 413, 415, 503),
     openapi_extra=takes(Clean, {"gracePeriod": 86_400_000, "type": "completed"}, optional=True),
 )
 async def clean_queue(name: QueueName, request: Request, panel: Panelled) -> Json:
@@ -100,7 +100,7 @@ async def retry_all(name: QueueName, panel: Panelled) -> Json:
 @router.post(
     "/{name}/obliterate",
     response_model=Answer[Swept],
-    responses=described(_SWEPT, 400, 401, 403, 404, 409, 415, 503),
+    responses=described(_SWEPT, 400, 401, 403, 404, 409, 413, 415, 503),
     openapi_extra=takes(Obliterate, {"confirm": "pdf", "force": False}),
 )
 async def obliterate_queue(name: QueueName, request: Request, panel: Panelled) -> Json:

@@ -11,7 +11,7 @@ from toril.errors import JobNotFoundError
 from toril.web.answers import Json, ok
 from toril.web.queue_panel import End, Panelled, Start, in_time, page_of
 from toril.web.queue_route import QueueRoute, described, read_body, takes
-from toril.web.queue_views import JobRef, LetterScope, ListAnswer, Swept
+from toril.web.queue_views import JobRef, LetterScope, ListAnswer, Said, SweptLetters
 from toril.web.schemas import Answer
 
 router = APIRouter(route_class=QueueRoute)
@@ -36,7 +36,11 @@ _LETTER: Final = {
     "failedAt": 1732400005100,
     "unreadable": [],
 }
-_REF: Final = {"success": True, "data": {"jobId": "pdf-1732400000000-k3v9x0q2a", "queueName": "pdf"}}
+_REF: Final = {
+    "success": True,
+    "message": "job retried",
+    "data": {"jobId": "pdf-1732400000000-k3v9x0q2a", "queueName": "pdf"},
+}
 
 
 @router.get(
@@ -57,9 +61,16 @@ async def list_letters(panel: Panelled, start: Start = 0, end: End = 20) -> Json
 
 @router.post(
     "/dead-letters/retry-all",
-    response_model=Answer[Swept],
+    response_model=SweptLetters,
     responses=described(
-        {"success": True, "data": {"count": 3, "finished": True}, "refused": []}, 400, 401, 403, 404, 415, 503
+        {"success": True, "data": {"count": 3, "finished": True}, "refused": []},
+        400,
+        401,
+        403,
+        404,
+        413,
+        415,
+        503,
     ),
     openapi_extra=takes(LetterScope, {"queue": "pdf"}, optional=True),
 )
@@ -97,7 +108,7 @@ async def read_letter(letter_id: LetterId, panel: Panelled) -> Json:
 
 @router.post(
     "/dead-letters/{letter_id}/retry",
-    response_model=Answer[JobRef],
+    response_model=Said[JobRef],
     responses=described(_REF, 401, 403, 404, 409, 503),
 )
 async def retry_letter(letter_id: LetterId, panel: Panelled) -> Json:
@@ -112,8 +123,10 @@ async def retry_letter(letter_id: LetterId, panel: Panelled) -> Json:
 
 @router.delete(
     "/dead-letters/{letter_id}",
-    response_model=Answer[None],
-    responses=described({"success": True, "data": None}, 401, 403, 404, 409, 503),
+    response_model=Said[None],
+    responses=described(
+        {"success": True, "message": "dead letter removed", "data": None}, 401, 403, 404, 409, 503
+    ),
 )
 async def remove_letter(letter_id: LetterId, panel: Panelled) -> Json:
     """Throw a letter away; its job is left alone."""

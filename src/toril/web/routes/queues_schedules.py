@@ -15,7 +15,7 @@ from toril.web.answers import Json, ok
 from toril.web.errors import NotFound
 from toril.web.queue_panel import End, Panelled, QueueName, Start, page_of
 from toril.web.queue_route import QueueRoute, described, read_body, takes
-from toril.web.queue_views import AddedJob, ListAnswer, NewSchedule, ScheduleView
+from toril.web.queue_views import AddedJob, ListAnswer, NewSchedule, Said, ScheduleView
 from toril.web.routes.jobs_add import options_of
 from toril.web.schemas import Answer
 
@@ -72,7 +72,7 @@ async def list_schedules(name: QueueName, panel: Panelled, start: Start = 0, end
     "/{name}/schedules",
     status_code=201,
     response_model=Answer[AddedJob],
-    responses=described({"success": True, "data": _ADDED}, 400, 401, 403, 404, 415, 503, status=201),
+    responses=described({"success": True, "data": _ADDED}, 400, 401, 403, 404, 413, 415, 503, status=201),
     openapi_extra=takes(NewSchedule, _NEW),
 )
 async def add_schedule(name: QueueName, request: Request, panel: Panelled) -> Json:
@@ -85,7 +85,7 @@ async def add_schedule(name: QueueName, request: Request, panel: Panelled) -> Js
 @router.put(
     "/{name}/schedules/{key}",
     response_model=Answer[AddedJob],
-    responses=described({"success": True, "data": _ADDED}, 400, 401, 403, 404, 415, 503),
+    responses=described({"success": True, "data": _ADDED}, 400, 401, 403, 404, 413, 415, 503),
     openapi_extra=takes(NewSchedule, _NEW),
 )
 async def replace_schedule(name: QueueName, key: ScheduleKey, request: Request, panel: Panelled) -> Json:
@@ -104,8 +104,8 @@ async def replace_schedule(name: QueueName, key: ScheduleKey, request: Request, 
 
 @router.delete(
     "/{name}/schedules/{key}",
-    response_model=Answer[None],
-    responses=described({"success": True, "data": None}, 401, 403, 404, 503),
+    response_model=Said[None],
+    responses=described({"success": True, "message": "schedule removed", "data": None}, 401, 403, 404, 503),
 )
 async def remove_schedule(name: QueueName, key: ScheduleKey, panel: Panelled) -> Json:
     """End a schedule; its next run leaves the queue, unless it runs already."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.support.records import NOW, add_firm, add_user
 
-from toril.db.models import ApiKey, AuditEntry, OneTimeToken, Session, TokenPurpose, User
+from toril.db.models import ApiKey, AuditEntry, OneTimeToken, Role, Session, TokenPurpose, User
 from toril.db.repositories.access import ApiKeys, OneTimeTokens, Sessions
 from toril.db.repositories.audit import AuditLog
 from toril.db.repositories.users import Users
@@ -144,3 +145,27 @@ async def test_the_audit_log_is_listed_archived_and_emptied_in_order(database: D
         assert {each.action for each in seen} == {f"queue.{n}" for n in range(8)}
         assert await audit.delete([each.id for each in seen]) == 0
         assert (await audit.list()).total == 2
+
+
+async def test_of_two_who_take_an_administrator_each_one_finds_the_other_gone(database: Database) -> None:
+    async with database.session() as session:
+        users = [User(email=f"{n}@firm.example", name="N", role=Role.ADMIN) for n in range(2)]
+        session.add_all(users)
+
+    changed, looked = asyncio.Barrier(2), asyncio.Barrier(2)
+
+    async def meet(barrier: asyncio.Barrier) -> None:
+        with suppress(TimeoutError, asyncio.BrokenBarrierError):  # with a lock the other comes later
+            await asyncio.wait_for(barrier.wait(), 0.5)
+
+    async def disable(user_id: str) -> bool:
+        async with database.session() as session:
+            await Users(session).lock_admins()
+            (await session.get_one(User, user_id)).active = False
+            await session.flush()
+            await meet(changed)
+            is_left = await Users(session).has_admin()
+            await meet(looked)
+            return is_left
+
+    assert sorted(await asyncio.gather(*(disable(user.id) for user in users))) == [False, True]

@@ -100,3 +100,10 @@ async def test_what_cannot_be_done_is_refused(toril: Toril) -> None:
     assert short.code == 2
     assert json.loads(short.err)["error"]["code"] == "bad_option"
     assert len((await toril("users", "list", "--json")).json) == 1
+
+
+async def test_where_there_is_no_administrator_others_can_still_be_changed(toril: Toril) -> None:
+    await toril("users", "create", "ada@firm.example")
+    for arguments in (("set-role", "ada@firm.example", "lawyer"), ("disable", "ada@firm.example")):
+        done = await toril("users", *arguments)
+        assert done.code == 0, done.err

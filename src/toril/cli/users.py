@@ -119,8 +119,8 @@ async def set_role(
 
     async with _changing(call, email) as (session, user):
         session.add(entry_of("user.set_role", user, before=user.role.value, role=role.value))
-        user.role = role
-        await _keep_an_admin(session)
+        async with _keeping_an_admin(session, user):
+            user.role = role
     _tell(call, user, f"has the role {role.value}")
 
 
@@ -160,11 +160,11 @@ async def disable_user(call: Call, email: _Email) -> None:
     from toril.web.auth.people import entry_of
 
     async with _changing(call, email) as (session, user):
-        user.active = False
+        async with _keeping_an_admin(session, user):
+            user.active = False
         await Sessions(session).revoke_all(user.id, now=utc_now())
         await ApiKeys(session).revoke_all(user.id, now=utc_now())
         session.add(entry_of("user.disable", user))
-        await _keep_an_admin(session)
     _tell(call, user, "cannot sign in any more")
 
 
@@ -235,7 +235,15 @@ async def _changing(call: Call, email: str) -> AsyncIterator[tuple[AsyncSession,
         yield session, user
 
 
-async def _keep_an_admin(session: AsyncSession) -> None:
+@asynccontextmanager
+async def _keeping_an_admin(session: AsyncSession, user: User) -> AsyncIterator[None]:
+    """Around a change of a user: refuse it if it takes the last administrator."""
+    if user.role is not Role.ADMIN or not user.active:
+        yield
+        return
+    # Another who takes the other administrator now waits, and then finds none.
+    await Users(session).lock_admins()
+    yield
     await session.flush()
     if not await Users(session).has_admin():
         raise CommandError(

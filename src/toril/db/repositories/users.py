@@ -65,6 +65,11 @@ class Users(Repository):
         statement = select(User.id).where(User.role == Role.ADMIN, User.active).limit(1)
         return await self.session.scalar(statement) is not None
 
+    async def lock_admins(self) -> None:
+        """Let nobody else change an administrator until this transaction ends."""
+        statement = select(User.id).where(User.role == Role.ADMIN, User.active).order_by(User.id)
+        await self.session.execute(statement.with_for_update())
+
     async def anybody_signs_in(self) -> bool:
         """Whether there is any user with a password, so that the installation is somebody's already."""
         statement = select(User.id).where(User.password_hash.is_not(None)).limit(1)

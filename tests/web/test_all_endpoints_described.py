@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.support.api_schema import ApiSchema
+import pytest_asyncio
+from tests.support.api_schema import ApiSchema, check_any_answer, error_of
 from tests.support.queue_api import Api, client_of, module_api
 from tests.web.endpoints import ENDPOINTS, Endpoint
 
-from toril.db.models import Role
+from toril.db.models import ApiKey, Role
+from toril.web.auth.principal import Scope
+from toril.web.auth.secrets import hash_of, new_api_key
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 queues_api = module_api
@@ -54,6 +57,47 @@ async def test_a_call_that_is_refused_is_answered_as_described(
             response = await client.request(endpoint.method, endpoint.url(**values), **good)
         assert response.status_code in (401, 403)
         schema.check(endpoint.method, endpoint.path, response)
+
+
+@every
+async def test_a_key_does_only_what_it_is_for(
+    queues_api: Api, endpoint: Endpoint, keys: dict[str, str], schema: ApiSchema
+) -> None:
+    values = await endpoint.prepare(queues_api)
+    good: dict[str, Any] = {"json": endpoint.body} if endpoint.body else {}
+    right = ("queues:write", "admin") if endpoint.changes else ("queues:read", "queues:write", "admin")
+    for scope, key in keys.items():
+        if scope in right and scope != right[0]:
+            continue  # the same once more
+        async with client_of(queues_api.app, key) as client:
+            response = await client.request(endpoint.method, endpoint.url(**values), **good)
+        schema.check(endpoint.method, endpoint.path, response)
+        assert response.status_code == (endpoint.status if scope in right else 403), (
+            f"{scope}: {response.text}"
+        )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def keys(queues_api: Api) -> dict[str, str]:
+    """An administrator's key of each scope."""
+    user_id = (await queues_api.call("GET", "/api/auth/me"))["data"]["id"]
+    made = {str(scope): new_api_key() for scope in sorted(Scope)}
+    async with queues_api.web.installation.database.session() as session:
+        for scope, (secret, hint) in made.items():
+            session.add(
+                ApiKey(user_id=user_id, name=scope, key_hash=hash_of(secret), hint=hint, scopes=[scope])
+            )
+    return {scope: secret for scope, (secret, _) in made.items()}
+
+
+@pytest.mark.parametrize(
+    "path", ["/api", "/api/", "/api/nothing", "/api/queues/cleanup/jobs/a/b", "/t/x/y", "/files"]
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "OPTIONS"])
+async def test_a_path_that_is_none_is_a_404_like_any_other(queues_api: Api, method: str, path: str) -> None:
+    response = await queues_api.client.request(method, path)
+    check_any_answer(response)
+    assert error_of(response, 404)["code"] == "not_found"
 
 
 async def test_exported_jobs_are_as_described(queues_api: Api, schema: ApiSchema) -> None:

@@ -35,7 +35,7 @@ async def everything(database: Database) -> dict[str, list[tuple[Any, ...]]]:
         for mapper in Base.registry.mappers:
             names = [column.key for column in mapper.column_attrs if column.key not in STAMPS]
             columns = [getattr(mapper.class_, name) for name in names]
-            rows = await session.execute(select(*columns).order_by(mapper.class_.id))
+            rows = await session.execute(select(*columns).order_by(*mapper.primary_key))
             found[inspect(mapper.class_).local_table.name] = [tuple(row) for row in rows]
     return found
 

@@ -190,10 +190,8 @@ class Zatca(Group):
 
     rows: ClassVar = {
         "onboard": Row("Get a firm its credentials at ZATCA.", "toril.cli.zatca:onboard"),
-        "renew": Row("Get a firm new credentials before those it has expire.", "toril.cli.zatca:renew"),
-        "status": Row(
-            "Show which firms can send, and what is pending.", "toril.cli.zatca_status:show_status"
-        ),
+        "renew": Row("Get a firm new credentials at ZATCA with those it has.", "toril.cli.zatca:renew"),
+        "status": Row("Show how each firm stands at ZATCA.", "toril.cli.zatca_status:show_status"),
     }
     examples = """
     toril zatca onboard --firm 507f1f77bcf86cd799439011 --otp 123345    a firm's first credentials
@@ -205,7 +203,7 @@ class Root(Group):
     """``toril …``"""
 
     rows: ClassVar = {
-        "demo": Row("Run one job of every kind, and show what came out.", "toril.cli.demo:demo"),
+        "demo": Row("Run jobs of every type, and show what came out.", "toril.cli.demo:demo"),
         "worker": Row("Run the jobs of one or more queues.", "toril.cli.worker:run_worker"),
         "serve": Row("Work the ready-made queues, and serve the HTTP API.", "toril.cli.serve:serve"),
         "queues": Row("List all queues with their counts.", "toril.cli.queues:list_queues"),

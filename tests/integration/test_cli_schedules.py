@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from tests.support.cli import Toril
 
+from toril.engine.queue import Queue
+from toril.engine.repeat import Repeat
+
 KEY = "nightly:::Asia/Riyadh:0 2 * * *"
 
 
@@ -50,3 +53,17 @@ async def test_errors_say_what_is_wrong(toril: Toril, arguments: list[str], code
     assert done.code == code
     assert says in done.err
     assert "Traceback" not in done.err
+
+
+async def test_a_changed_schedule_ends_when_it_would_have(toril: Toril) -> None:
+    end = 4_102_444_800_000
+    async with Queue(
+        "reports", url=toril.settings["REDIS_URL"], prefix=toril.settings["TORIL_PREFIX"]
+    ) as queue:
+        await queue.add("nightly", {}, repeat=Repeat(cron="0 2 * * *", tz="UTC", limit=3, end_date=end))
+        (before,) = await queue.schedules()
+        changed = await toril("schedules", "change", "reports", before.key, "--cron", "30 3 * * *")
+        assert changed.code == 0, changed.err
+        (after,) = await queue.schedules()
+    assert (after.cron, after.tz) == ("30 3 * * *", "UTC")
+    assert (after.limit, after.count, after.end_date) == (3, before.count, end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -118,7 +119,7 @@ async def change_schedule(
 ) -> None:
     """Give a schedule other times.
 
-    The name, data and options of its jobs stay. Prints its new key.
+    The name, data and options of its jobs stay, and so does when it ends. Prints its new key.
     """
     async with call.queue(queue) as opened:
         schedule = await _require(opened, key)
@@ -129,7 +130,7 @@ async def change_schedule(
                 code="schedule_unknown",
                 hint="remove it and add it anew",
             )
-        repeat = _repeat(call, cron, every, tz or (schedule.tz if cron else None))
+        repeat = _until(_repeat(call, cron, every, tz or (schedule.tz if cron else None)), schedule)
         options = JobOptions.from_bull(
             {name: value for name, value in schedule.opts.items() if name not in _OF_ONE_RUN}, strict=False
         ).given()
@@ -186,6 +187,17 @@ def _repeat(call: Call, cron: str | None, every: float | None, tz: str | None) -
     if (cron is None) == (every is None):
         raise CommandError("give --cron or --every, one of them", exit=ExitCode.USAGE, code="usage")
     return Repeat(cron=cron, tz=tz or call.settings.timezone) if cron else Repeat(every=every)
+
+
+def _until(repeat: Repeat, schedule: Schedule) -> Repeat:
+    """``repeat`` with the bounds of a schedule: its limit, how many runs of that are over, its first and last day."""
+    return replace(
+        repeat,
+        limit=schedule.limit,
+        count=max((schedule.count or 1) - 1, 0),
+        start_date=None if repeat.every else ((schedule.opts or {}).get("repeat") or {}).get("startDate"),
+        end_date=schedule.end_date,
+    )
 
 
 def _row(queue: str, schedule: Schedule) -> dict[str, Any]:

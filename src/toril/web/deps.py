@@ -57,7 +57,10 @@ async def reading(web: Shared) -> AsyncIterator[AsyncSession]:
 
 
 async def writing(web: Shared) -> AsyncIterator[AsyncSession]:
-    """A transaction that writes; it is committed before the answer is sent."""
+    """A transaction that writes; it is committed before the answer is sent.
+
+    Not for endpoints that take a body: it begins before the body is read, and others would wait for whoever sends it.
+    """
     async with web.installation.database.session() as session:
         yield session
 

@@ -14,7 +14,7 @@ from toril.db.types import utc_now
 from toril.web.answers import Json, ok
 from toril.web.auth.principal import Scope
 from toril.web.auth.secrets import hash_of, new_api_key
-from toril.web.deps import AdminUser, AuditTrail, Reading, Records, Shared, SignedInAdmin, Writing
+from toril.web.deps import AdminUser, AuditTrail, Reading, Records, Shared, SignedInAdmin
 from toril.web.errors import NotFound
 from toril.web.queue_route import read_body, takes
 from toril.web.schemas import Answer, Model, errors
@@ -65,7 +65,7 @@ class CreatedKey(KeyView):
     responses=errors(400, 401, 403, 413, 415, 503),
     openapi_extra=takes(NewKey, _NEW),
 )
-async def create_key(request: Request, user: SignedInAdmin, session: Writing, audit: AuditTrail) -> Json:
+async def create_key(request: Request, user: SignedInAdmin, database: Records, audit: AuditTrail) -> Json:
     """Make a key that acts for the administrator who makes it, within its scopes. The key is shown this once."""
     body = await read_body(request, NewKey)
     secret, hint = new_api_key()
@@ -79,9 +79,10 @@ async def create_key(request: Request, user: SignedInAdmin, session: Writing, au
         created_at=now,
         expires_at=now + timedelta(days=body.expires_in_days),
     )
-    session.add(key)
-    await session.flush()
-    session.add(audit.entry("api_key.create", key.id, name=key.name, scopes=key.scopes))
+    async with database.session() as session:
+        session.add(key)
+        await session.flush()
+        session.add(audit.entry("api_key.create", key.id, name=key.name, scopes=key.scopes))
     return ok({**_view(key), "key": secret}, status=201)
 
 

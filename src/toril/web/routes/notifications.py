@@ -13,7 +13,7 @@ from toril.db.repositories.notifications import Notifications, PushSubscriptions
 from toril.db.types import utc_now
 from toril.queues.notification.payloads import Subscription
 from toril.web.answers import Json, ok
-from toril.web.deps import Limits, Reading, Shared, Writing
+from toril.web.deps import Limits, Reading, Records, Shared, Writing
 from toril.web.errors import Conflict, NotFound
 from toril.web.firms import ReadRecords, WriteRecords
 from toril.web.queue_route import read_body, takes
@@ -113,10 +113,11 @@ async def list_notifications(
     responses=errors(400, 401, 403, 413, 415, 503),
     openapi_extra=takes(ToRead, {"ids": ["507f1f77bcf86cd799439011"]}, optional=True),
 )
-async def mark_read(request: Request, user: WriteRecords, session: Writing) -> Json:
+async def mark_read(request: Request, user: WriteRecords, database: Records) -> Json:
     """Mark one's own notifications as read."""
     body = await read_body(request, ToRead, optional=True)
-    marked = await Notifications(session).mark_read(user_id=user.user_id, now=utc_now(), ids=body.ids)
+    async with database.session() as session:
+        marked = await Notifications(session).mark_read(user_id=user.user_id, now=utc_now(), ids=body.ids)
     return ok({"marked": marked})
 
 
@@ -165,22 +166,23 @@ async def list_subscriptions(user: ReadRecords, session: Reading) -> Json:
 async def subscribe(
     request: Request,
     user: WriteRecords,
-    session: Writing,
+    database: Records,
     user_agent: Annotated[str | None, Query(alias="userAgent", max_length=300)] = None,
 ) -> Json:
     """Take pushes in this browser: the body is its ``PushSubscription`` as JSON. Subscribing again is once."""
     body = await read_body(request, Subscription)
-    subscriptions = PushSubscriptions(session)
-    there = await subscriptions.list(user_id=user.user_id)
-    if len(there) >= MAX_BROWSERS and body.endpoint not in {each.endpoint for each in there}:
-        raise Conflict(f"you take pushes in {len(there)} browsers already: remove one first")
-    await subscriptions.save(
-        user_id=user.user_id,
-        endpoint=body.endpoint,
-        p256dh=body.keys.p256dh,
-        auth=body.keys.auth,
-        user_agent=user_agent,
-    )
+    async with database.session() as session:
+        subscriptions = PushSubscriptions(session)
+        there = await subscriptions.list(user_id=user.user_id)
+        if len(there) >= MAX_BROWSERS and body.endpoint not in {each.endpoint for each in there}:
+            raise Conflict(f"you take pushes in {len(there)} browsers already: remove one first")
+        await subscriptions.save(
+            user_id=user.user_id,
+            endpoint=body.endpoint,
+            p256dh=body.keys.p256dh,
+            auth=body.keys.auth,
+            user_agent=user_agent,
+        )
     return ok(None, status=201)
 
 

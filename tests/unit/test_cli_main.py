@@ -175,3 +175,21 @@ def test_a_fault_of_ours_is_told_without_a_traceback(
     monkeypatch.setenv("TORIL_LOG_LEVEL", "debug")
     assert run(["queues"]) == ExitCode.FAILED
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_command_whose_extra_is_not_installed_says_what_to_install() -> None:
+    program = (
+        "import sys; sys.modules['sqlalchemy'] = None\n"  # as if it were not there
+        "from toril.cli.main import run; sys.exit(run(['users', 'list']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == ExitCode.USAGE
+    assert done.stderr == (
+        "error: this command needs the package 'sqlalchemy', which is not installed; "
+        "pip install 'toril[all]' brings all that any command needs\n"
+    )
+
+
+def test_a_module_of_ours_that_is_missing_is_a_fault_of_ours() -> None:
+    ending = ending_of(ModuleNotFoundError("No module named 'toril.gone'", name="toril.gone"))
+    assert (ending.exit, ending.code) == (ExitCode.FAILED, "internal_error")

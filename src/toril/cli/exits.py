@@ -78,6 +78,14 @@ def ending_of(error: BaseException) -> Ending:
     # The command line parser's errors; their class is not the same in all versions of the parser.
     if callable(tell := getattr(error, "format_message", None)):
         return Ending(ExitCode.USAGE, "usage", str(tell()).strip().rstrip("."), _see_help(error))
+    # A command that needs an extra which is not installed; of toril itself no module is missing.
+    if isinstance(error, ModuleNotFoundError) and (package := _outermost(error)) not in ("", "toril"):
+        return Ending(
+            ExitCode.USAGE,
+            ConfigurationError.code,
+            f"this command needs the package {package!r}, which is not installed",
+            "pip install 'toril[all]' brings all that any command needs",
+        )
     return Ending(
         ExitCode.FAILED,
         "internal_error",
@@ -92,6 +100,10 @@ def _exit_of(error: TorilError) -> ExitCode:
     if isinstance(error, OptionError | ConfigurationError):
         return ExitCode.USAGE
     return ExitCode.NOT_FOUND if isinstance(error, JobNotFoundError) else ExitCode.FAILED
+
+
+def _outermost(error: ModuleNotFoundError) -> str:
+    return (error.name or "").partition(".")[0]
 
 
 def _see_help(error: BaseException) -> str:

@@ -99,6 +99,12 @@ async def test_a_user_and_their_firm_are_told(
         assert await opened.next("notification") == {"title": "all of you"}
 
 
+async def test_a_client_that_polls_leaves_at_once(address: str, person: Person) -> None:
+    async with asyncio.timeout(10):  # it would wait for the answer to its last request, some 25 s
+        async with window(address, person.token, transports=["polling"]):
+            pass
+
+
 async def test_the_token_may_be_in_a_header(address: str, person: Person, queue_api: Api) -> None:
     headers = {"Authorization": f"Bearer {person.token}"}
     async with window(address, None, headers=headers) as opened:
@@ -279,7 +285,26 @@ async def test_there_are_so_many_connections_and_no_more(
     assert transport.MOST == 10_000
 
 
-@pytest.mark.parametrize("text", ["x" * 20_000, "42" + "[" * 5000, "42{", "9", "42[5]", '42["authenticate"]'])
+NONSENSE = [
+    "x" * 20_000,
+    "2" + "[" * 5000,
+    "2{",
+    "9",
+    "2[5]",
+    "2[]",
+    '2["authenticate"]',
+    '2["connect",{}]',
+    '2["disconnect"]',
+    "0",
+    "1",
+    '0{"token":5}',
+    "0/admin,",
+    '51-["job",{"_placeholder":true,"num":7}]',
+    "31[1]",
+]
+
+
+@pytest.mark.parametrize("text", NONSENSE, ids=[text[:20] for text in NONSENSE])
 async def test_a_client_that_sends_nonsense_harms_only_itself(
     queue_api: Api, address: str, person: Person, text: str
 ) -> None:
@@ -289,6 +314,25 @@ async def test_a_client_that_sends_nonsense_harms_only_itself(
             await bad.gone()
         await tell(queue_api, user_room(person.user_id), "here")
         assert await good.next("notification") == {"title": "here"}
+
+
+async def test_a_client_cannot_play_the_librarys_own_events(
+    queue_api: Api, address: str, person: Person
+) -> None:
+    other = await add_person(queue_api.web)
+    async with window(address, person.token) as opened:
+        for text in (
+            '2["disconnect"]',
+            '2["disconnect","x"]',
+            f'2["connect",{{}},{{"token":"{other.token}"}}]',
+        ):
+            await opened.client.eio._send_packet(_raw(text))
+        assert await opened.client.call("authenticate", {"token": person.token}) == {"success": True}
+        await tell(queue_api, user_room(other.user_id), "not yours")
+        await tell(queue_api, user_room(person.user_id), "yours")
+        assert await opened.next("notification") == {"title": "yours"}
+        await _disable(queue_api, person)
+        assert (await opened.next("session:ended"))["code"] == "session_ended"
 
 
 def _raw(text: str) -> Any:

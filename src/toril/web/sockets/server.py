@@ -119,6 +119,8 @@ class Sockets:
         await self._transport(scope, receive, send)
 
     async def _connect(self, sid: str, environ: dict[str, Any], auth: Any = None) -> None:
+        if not self._server.manager.is_pre_connected(sid, "/"):
+            return  # an event of a client, which it has called so
         try:
             client = await self._admit(sid, _token_of(auth) or _bearer_of(environ))
             self._clients.add(client)
@@ -132,7 +134,10 @@ class Sockets:
         log.debug("socket_connected", extra={"user": client.user.user_id, "clients": len(self._clients)})
 
     async def _disconnect(self, sid: str, *_: Any) -> None:
-        self._clients.remove(sid)
+        if not self._server.manager.is_connected(
+            sid, "/"
+        ):  # else an event of a client, which it has called so
+            self._clients.remove(sid)
 
     async def _authenticate(self, sid: str, *data: Any) -> dict[str, Any]:
         """Go on with a newer token; the answer is in the envelope of the API."""

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 import re
-import shutil
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 import pytest_asyncio
 from tests.support.api_schema import check_any_answer, error_of
-from tests.support.queue_api import client_of, open_api, served
+from tests.support.databases import KINDS, Databases
+from tests.support.queue_api import client_of, open_api
 from tests.support.web_people import Office, open_office
 from tests.web.application_endpoints import ENDPOINTS, NOBODY, SETTINGS, Endpoint
 from tests.web.endpoints import ENDPOINTS as QUEUE_ENDPOINTS
@@ -33,23 +30,17 @@ WITH_PARTS = [each for each in ALL if "{" in each.path]
 JSON = {"Content-Type": "application/json"}
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=KINDS)
 async def office(
-    start_server: Any, firm_home: Path, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    start_server: Any,
+    databases: Databases,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Office]:
-    home = tmp_path_factory.mktemp("office") / "home"
-    shutil.copytree(firm_home, home)
-    server_url = start_server("valkey").url
-    async with open_api(server_url, f"t{new_id()}", home, **SETTINGS) as api, open_office(api) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def address(office: Office) -> AsyncIterator[tuple[str, int]]:
-    """Where the application listens."""
-    async with served(office.api.app) as url:
-        parts = urlsplit(url)
-        yield str(parts.hostname), int(parts.port or 0)
+    home, database_url = tmp_path_factory.mktemp("office"), await databases.fresh(request.param)
+    opened = open_api(start_server("valkey").url, f"t{new_id()}", home, database_url=database_url, **SETTINGS)
+    async with opened as api, open_office(api) as filled:
+        yield filled
 
 
 async def sender(office: Office, endpoint: Any) -> httpx.AsyncClient:
@@ -155,7 +146,7 @@ async def test_an_odd_query_breaks_nothing(
     office: Office, endpoint: Any, parameters: dict[str, list[str]]
 ) -> None:
     url, good = await good_call(office, endpoint)
-    names = [*parameters[str(endpoint)], "unheardOf", "__proto__", "a[b]"]
+    names = [*parameters[str(endpoint)], "__proto__[a]"]
     values = (
         "", "%00", "%FF", "٣", "1_000", "+1", "1e3", "0x10", "9" * 400, "-" + "9" * 30, "NaN", "x" * 20_000, "[]",
         "2026-13-45", "true", "%0d%0aX:1", "%F0%9F%A7%BE", "%ED%A0%80",
@@ -181,116 +172,6 @@ def parameters(office: Office) -> dict[str, list[str]]:
         for path, methods in office.api.app.openapi()["paths"].items()
         for method, operation in methods.items()
     }
-
-
-async def talk(address: tuple[str, int], *sent: bytes, within_s: float = 15) -> bytes:
-    """All that comes back for these bytes, until the other side hangs up."""
-    async with asyncio.timeout(within_s):
-        reader, writer = await asyncio.open_connection(*address)
-        try:
-            for each in sent:
-                writer.write(each)
-                await writer.drain()
-            return await reader.read()
-        except (ConnectionResetError, BrokenPipeError):
-            return await reader.read()
-        finally:
-            writer.close()
-
-
-def statuses(answers: bytes) -> list[int]:
-    """The statuses of the answers that came over one connection."""
-    return [int(each) for each in re.findall(rb"HTTP/1\.[01] (\d{3})", answers)]
-
-
-CLOSE = b"Connection: close\r\n"
-
-
-@pytest.mark.parametrize(
-    ("sent", "status"),
-    [
-        pytest.param(b"GET /health/live HTTP/1.0\r\n\r\n", [200], id="HTTP/1.0"),
-        pytest.param(b"GET /api/queues HTTP/1.0\r\n\r\n", [401], id="HTTP/1.0, no token"),
-        pytest.param(b"GET /health/live HTTP/1.1\r\n" + CLOSE + b"\r\n", [200], id="no host"),
-        pytest.param(b"GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n" * 3 + b"GET /api/queues HTTP/1.1\r\nHost: a\r\n"
-                     + CLOSE + b"\r\n", [200, 200, 200, 401], id="pipelined"),
-        pytest.param(b"HEAD /health/live HTTP/1.1\r\nHost: a\r\n" + CLOSE + b"\r\n", [405], id="HEAD"),
-        pytest.param(b"OPTIONS /api/queues HTTP/1.1\r\nHost: a\r\n" + CLOSE + b"\r\n", [405], id="OPTIONS"),
-        pytest.param(b"OPTIONS * HTTP/1.1\r\nHost: a\r\n" + CLOSE + b"\r\n", [404], id="OPTIONS of the server"),
-        pytest.param(b"BREW /api/queues HTTP/1.1\r\nHost: a\r\n" + CLOSE + b"\r\n", [400], id="no method"),
-        pytest.param(b"GET /\xff\xfe HTTP/1.1\r\nHost: a\r\n" + CLOSE + b"\r\n", [400], id="raw bytes in the path"),
-        pytest.param(b"GET /api/queues/a b HTTP/1.1\r\nHost: a\r\n" + CLOSE + b"\r\n", [400], id="a space in the path"),
-        pytest.param(b"nonsense\r\n\r\n", [400], id="nonsense"),
-        pytest.param(b"GET / HTTP/9.9\r\n\r\n", [400], id="a version to come"),
-        pytest.param(b"GET /api/queues HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \xe9\r\n" + CLOSE + b"\r\n", [401],
-                     id="a token that is no ASCII"),
-        pytest.param(b"GET /api/queues HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + b"x" * 60_000 + b"\r\n" + CLOSE
-                     + b"\r\n", [401], id="a long token"),
-        pytest.param(b"GET /api/queues HTTP/1.1\r\nHost: a\r\nAuthorization: Basic YTpi\r\n" + CLOSE + b"\r\n", [401],
-                     id="another scheme"),
-        pytest.param(b"POST /api/auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", [400],
-                     id="a length below 0"),
-        pytest.param(b"POST /api/auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}}",
-                     [400], id="two lengths"),
-        pytest.param(b"POST /api/auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n", [413],
-                     id="a length past all"),
-        pytest.param(b"POST /api/auth/login HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
-                     b"Content-Type: application/json\r\n" + CLOSE + b"\r\n2\r\n{}\r\n0\r\n\r\n", [400], id="chunked"),
-        pytest.param(b"POST /api/auth/login HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n",
-                     [400], id="no length of a chunk"),
-        pytest.param(b"GET /health/live HTTP/1.1\r\nHost: a\r\nX-Request-ID: a b\tc\r\n" + CLOSE + b"\r\n", [200],
-                     id="a request id that is none"),
-    ],
-)  # fmt: skip
-async def test_odd_requests_get_their_answer(
-    address: tuple[str, int], sent: bytes, status: list[int]
-) -> None:
-    answers = await talk(address, sent)
-    assert statuses(answers) == status, answers
-    assert b"a b\tc" not in answers
-
-
-@pytest.mark.parametrize("length", [b"Content-Length: 17825792", b"Transfer-Encoding: chunked"])
-async def test_a_body_past_the_limit_is_a_413_and_the_end_of_the_connection(
-    office: Office, address: tuple[str, int], length: bytes
-) -> None:
-    token = office.root.headers["authorization"].encode()
-    head = (
-        b"POST /api/queues/cleanup/jobs HTTP/1.1\r\nHost: a\r\nAuthorization: " + token
-        + b"\r\nContent-Type: application/json\r\n" + length + b"\r\n\r\n"
-    )  # fmt: skip
-    mebibyte = b"x" * 2**20
-    part = mebibyte if b"Length" in length else b"100000\r\n" + mebibyte + b"\r\n"
-    async with asyncio.timeout(30):
-        reader, writer = await asyncio.open_connection(*address)
-        writer.write(head)
-        answer = asyncio.create_task(reader.read())
-        for _ in range(17):
-            if answer.done():
-                break
-            writer.write(part)
-            try:
-                await writer.drain()
-            except ConnectionError:
-                break
-        got = await answer
-        writer.close()
-    assert statuses(got) == [413], got[:500]
-    assert b"body_too_large" in got
-
-
-async def test_one_who_does_not_finish_a_request_keeps_nobody_waiting(
-    office: Office, address: tuple[str, int]
-) -> None:
-    token = office.root.headers["authorization"].encode()
-    _, slow = await asyncio.open_connection(*address)
-    slow.write(
-        b"POST /api/queues/cleanup/jobs HTTP/1.1\r\nHost: a\r\nAuthorization: " + token
-        + b"\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
-    )  # fmt: skip
-    answers = await talk(address, b"GET /health/live HTTP/1.0\r\n\r\n", within_s=5)
-    assert statuses(answers) == [200]
-    slow.close()
 
 
 async def test_after_all_this_it_answers_as_before(office: Office) -> None:

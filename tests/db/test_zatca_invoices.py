@@ -498,6 +498,17 @@ async def test_a_repeated_clearance_counts_without_the_document(office: Office) 
 
 
 @on_one_database
+async def test_a_clearance_that_is_answered_with_a_report_is_no_verdict(office: Office) -> None:
+    office.server.http.script.append(
+        Reply(200, {"validationResults": {"status": "PASS"}, "reportingStatus": "REPORTED"})
+    )
+    with pytest.raises(RetryableError, match="without a verdict"):
+        await office.run(await office.invoice(office.business))
+    [document] = await office.documents()
+    assert (str(document.status), document.submission_unknown) == ("pending", True)
+
+
+@on_one_database
 async def test_a_rejection_with_status_200_is_one_too(office: Office) -> None:
     office.server.http.script.append(
         Reply(200, {"reportingStatus": "NOT_REPORTED", "validationResults": None})

@@ -75,7 +75,7 @@ def read_verdict(answer: VendorAnswer, *, uuid: str, expected: Outcome, sample: 
         # It was accepted before. Asking a third time would bring no more than this answer has.
         return Verdict(outcome=expected, answer=said, cleared_xml=_cleared(answer, uuid, required=False))
     if answer.is_success:
-        return _judged(answer, said, uuid=uuid, sample=sample)
+        return _judged(answer, said, uuid=uuid, expected=expected, sample=sample)
     if status == 303 and expected is Outcome.CLEARED:
         return Verdict(outcome=Outcome.CLEARANCE_OFF, answer=said)
     if status == 400 and isinstance(said.get("validationResults"), dict):
@@ -121,12 +121,14 @@ def messages(answer: Mapping[str, Any] | None, kind: str) -> list[Message]:
     ]
 
 
-def _judged(answer: VendorAnswer, said: dict[str, Any], *, uuid: str, sample: bool) -> Verdict:
+def _judged(
+    answer: VendorAnswer, said: dict[str, Any], *, uuid: str, expected: Outcome, sample: bool
+) -> Verdict:
     words = [str(said.get(name) or "").upper() for name in ("clearanceStatus", "reportingStatus")]
     if any(word in _REFUSED for word in words):
         return Verdict(outcome=Outcome.REJECTED, answer=said)
     outcome = next((_ACCEPTED[word] for word in words if word in _ACCEPTED), None)
-    if outcome is None:
+    if outcome is None or (outcome is not expected and not sample):
         raise UnknownOutcomeError(f"{answer} and {answer.kind} without a verdict on the document")
     cleared = _cleared(answer, uuid, required=outcome is Outcome.CLEARED and not sample)
     return Verdict(outcome=outcome, answer=said, cleared_xml=cleared)

@@ -230,13 +230,13 @@ async def test_what_cannot_be_read_keeps_the_reason_and_the_rest_counts(
     assert (await inbox.run())["failedCount"] == 0
 
 
-@ON_SQLITE
 async def test_halves_of_characters_and_nuls_are_kept_as_well_as_a_database_can(inbox: Inbox) -> None:
     await inbox.receive(delivery(messages=[text("wamid.A", "cut \ud83d", context={"id": "a\0b"})]))
     assert (await inbox.run())["syncedCount"] == 1
     assert (await inbox.messages())["wamid.A"].text == "cut ?"
 
 
+@ON_SQLITE
 async def test_news_of_other_kinds_is_no_error(inbox: Inbox) -> None:
     news = {
         "object": "whatsapp_business_account",

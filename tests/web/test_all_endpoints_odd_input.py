@@ -83,7 +83,6 @@ async def good_call(office: Office, endpoint: Any) -> tuple[str, dict[str, Any]]
     if isinstance(endpoint, Endpoint):
         call = await endpoint.prepare(office)
         return endpoint.url(**call.values), call.sent.get("json", {})
-    office.api.client = office.root
     return endpoint.url(**await endpoint.prepare(office.api)), endpoint.body or {}
 
 
@@ -114,8 +113,7 @@ async def test_a_body_in_another_form_is_a_415(office: Office, endpoint: Any) ->
         response = await client.request(
             endpoint.method, url, content=zipped, headers={**JSON, "Content-Encoding": "gzip"}
         )
-        assert error_of(response).keys() >= {"code", "message"}
-        assert response.status_code in (400, 415)
+        assert "Content-Encoding" in error_of(response, 415)["message"]
 
 
 PARTS = (

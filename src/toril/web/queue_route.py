@@ -19,8 +19,15 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from toril.errors import TorilError
-from toril.web.errors import answer_to, answer_to_bad_request
+from toril.web.errors import HttpError, answer_to, answer_to_bad_request
 from toril.web.schemas import errors
+
+
+class Compressed(HttpError):
+    """The body has a ``Content-Encoding``."""
+
+    code, status = "unsupported_media_type", 415
+
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -75,10 +82,13 @@ async def read_body(request: Request, model: type[B], *, optional: bool = False)
 
     Raises:
         RequestValidationError: it is no JSON, or does not fit; answered with 400, or 415.
+        Compressed: it is.
     """
     text = await request.body()
     if not text and optional:
         return model()
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Compressed("send the body as it is, without Content-Encoding")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
         raise _bad("the body must be JSON, with Content-Type: application/json")

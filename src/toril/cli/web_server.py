@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from toril.cli.exits import CommandError, ExitCode
+from toril.cli.http_connection import HttpConnection
 from toril.errors import QueueUnavailableError
 from toril.settings import Settings
 from toril.web.app import create_app
@@ -57,6 +58,7 @@ class WebServer:
         self._server = _Server(
             uvicorn.Config(
                 self._app,
+                http=HttpConnection,
                 lifespan="off",  # ours: an error of it must reach whoever started us
                 log_config=None,
                 access_log=False,

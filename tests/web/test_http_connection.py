@@ -1,0 +1,132 @@
+"""Connections that send too little or too much before there is a request."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from tests.support.until import until
+
+from toril.cli.http_connection import LARGEST_HEAD, HttpConnection
+
+GET = b"GET / HTTP/1.1\r\nHost: toril.example\r\n"
+
+
+class _Hasty(HttpConnection):
+    head_within = 0.5
+
+
+async def _hello(scope: Scope, receive: Receive, send: Send) -> None:
+    """Reads the whole body, and answers with its length."""
+    if scope["type"] != "http":
+        return
+    length, more = 0, True
+    while more:
+        message = await receive()
+        length += len(message.get("body", b""))
+        more = message.get("more_body", False)
+    text = str(length).encode()
+    headers = [(b"content-length", str(len(text)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": text})
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    """Of a server with such connections."""
+    config = uvicorn.Config(_hello, http=_Hasty, lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = asyncio.create_task(server.serve([listening]))
+
+        async def is_up() -> bool:
+            return server.started
+
+        await until(is_up)
+        yield listening.getsockname()[1]
+        server.should_exit = True
+        await serving
+
+
+async def _ended_after(port: int, sent: bytes) -> tuple[bytes, float]:
+    """What came until the connection was ended, and how many seconds that took."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(sent)
+        began = time.monotonic()
+        async with asyncio.timeout(4):
+            received = await reader.read()
+        return received, time.monotonic() - began
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET", GET, GET + b"X-Slow: 1", b"\r\n"], ids=["none", "start", "head", "header", "blank"]
+)
+async def test_a_connection_without_a_whole_head_is_ended(port: int, sent: bytes) -> None:
+    received, took = await _ended_after(port, sent)
+    assert received == b""
+    assert 0.4 < took < 3
+
+
+async def test_a_second_request_after_a_pause_must_come_in_time_too(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(GET + b"\r\n")
+    assert (await reader.readuntil(b"\r\n\r\n0")).startswith(b"HTTP/1.1 200")
+    writer.write(b"\r\n")  # ends the pause that the server grants
+    async with asyncio.timeout(3):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_body_may_come_later_than_the_head_had_to(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: toril.example\r\nContent-Length: 300000\r\n\r\n")
+    half = b"a" * 150_000
+    writer.write(half)
+    await writer.drain()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(1):
+            await reader.read(1)
+    writer.write(half)
+    assert (await reader.readuntil(b"300000")).startswith(b"HTTP/1.1 200")
+    writer.write(GET + b"\r\n")
+    assert (await reader.readuntil(b"\r\n\r\n0")).startswith(b"HTTP/1.1 200")
+    writer.close()
+
+
+@pytest.mark.parametrize("many", [True, False], ids=["many", "one"])
+async def test_a_head_without_an_end_is_refused(port: int, many: bool) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(GET + (b"" if many else b"X-Long: "))
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        while not reader.at_eof() and sent < 100 * LARGEST_HEAD:
+            writer.write(b"X-More: 1\r\n" * 1000 if many else b"a" * 11_000)
+            sent += 11_000
+            await writer.drain()
+            await asyncio.sleep(0)
+    assert sent < 100 * LARGEST_HEAD
+    writer.close()
+
+
+async def test_refusals_are_in_the_envelope_of_the_api(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(GET + b"X-Long: " + b"a" * LARGEST_HEAD)
+    head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 431 ")
+    assert json.loads(body)["error"]["code"] == "head_too_large"
+    writer.close()
+    received, _ = await _ended_after(port, b"no request\r\n\r\n")
+    head, _, body = received.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body)["success"] is False

@@ -46,12 +46,16 @@ asyncio.run(main())
 """
 
 
+#: On a busy machine a step takes long, of which asyncio's debug mode warns.
+QUIET = "import logging; logging.getLogger('asyncio').setLevel(logging.ERROR)"
+
+
 class User:
     """A process of its own that runs ``script``, with every warning an error."""
 
     def __init__(self, home: Path, script: str = USER) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-X", "dev", "-W", "error", "-c", script, str(home)],
+            [sys.executable, "-X", "dev", "-W", "error", "-c", QUIET + script, str(home)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

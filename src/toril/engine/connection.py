@@ -216,6 +216,9 @@ class Connection:
     Args:
         on_link: called with each new link before anything else uses it (to name it, or to subscribe again).
         on_message: makes it a subscriber; see ``Link``.
+
+    Attributes:
+        answer_within: seconds a command may take, unless its caller gives another number.
     """
 
     def __init__(
@@ -226,6 +229,7 @@ class Connection:
         on_message: Callable[[list[Any]], None] | None = None,
     ) -> None:
         self.server = server
+        self.answer_within = ANSWER_WITHIN
         self._on_link, self._on_message = on_link, on_message
         self._link: Link | None = None
         self._connecting = asyncio.Lock()
@@ -239,7 +243,7 @@ class Connection:
         *command: Argument,
         patience: float = 10.0,
         repeat: bool = False,
-        answer_within: float = ANSWER_WITHIN,
+        answer_within: float | None = None,
     ) -> Any:
         """Send a command and return its reply (bytes, int, None or lists of them).
 
@@ -264,7 +268,7 @@ class Connection:
             link = self._link
             if link is None or link.lost:
                 link = await self.ready(deadline)
-            alarm = loop.call_later(answer_within, link.close)
+            alarm = loop.call_later(answer_within or self.answer_within, link.close)
             try:
                 return await link.send(*command)
             except ConnectionLostError:

@@ -20,6 +20,10 @@ from toril.web.sockets import Sockets
 #: Seconds a request waits for a lost queue server: enough for a dropped connection, not for one that is gone.
 PATIENCE: Final = 0.25
 
+#: Seconds the queue server has for an answer; one that takes longer is taken for lost, and its requests get a 503. Much
+#: less than for workers, as somebody waits.
+ANSWER_WITHIN: Final = 4.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Web:
@@ -55,7 +59,10 @@ async def open_web(settings: Settings) -> AsyncIterator[Web]:
         As ``open_installation``.
     """
     async with open_installation(settings, patience=PATIENCE) as installation:
-        queues = installation.service.queues.values()
+        service = installation.service
+        queues = service.queues.values()
+        for queue in (*queues, service.dead_letters.queue):
+            queue.connection.answer_within = ANSWER_WITHIN
         breaker = Breaker(lambda: any(queue.connection.live is not None for queue in queues))
         secret = settings.require_secret()
         access = Access(installation.database, secret)

@@ -89,11 +89,11 @@ async def reading(api: Api, address: str, after: str | None = None) -> AsyncIter
 
 
 def feed_of(api: Api) -> EventFeed:
-    return api.app.state.toril_desk.feeds.feed(api.service.queue("cleanup"))
+    return api.web.feeds.feed(api.service.queue("cleanup"))
 
 
 async def nobody_reads(api: Api) -> bool:
-    return api.app.state.toril_desk.feeds.open == 0
+    return api.web.feeds.open == 0
 
 
 async def test_events_come_with_ids_and_values(queue_api: Api, address: str) -> None:
@@ -155,12 +155,12 @@ async def test_an_id_of_another_process_is_a_gap(queue_api: Api, address: str, k
 async def test_a_stream_ends_when_its_reader_goes(queue_api: Api, address: str) -> None:
     await until(lambda: nobody_reads(queue_api))
     async with reading(queue_api, address):
-        assert queue_api.app.state.toril_desk.feeds.open == 1
+        assert queue_api.web.feeds.open == 1
     await until(lambda: nobody_reads(queue_api))
 
 
 async def test_there_is_a_limit_to_open_streams(queue_api: Api, address: str) -> None:
-    feeds = queue_api.app.state.toril_desk.feeds
+    feeds = queue_api.web.feeds
     await until(lambda: nobody_reads(queue_api))
     feeds.most, before = 2, feeds.most
     try:

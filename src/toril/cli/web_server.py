@@ -126,7 +126,8 @@ class WebServer:
         """Take no more requests, let answers that are on their way end, and close the installation."""
         web: Web | None = getattr(self._app.state, "toril", None)
         if web is not None:
-            await web.sockets.close()  # their clients would be waited for
+            web.feeds.close()  # their readers would be waited for
+            await web.sockets.close()  # and their clients
         self._server.should_exit = True
         if self._serving is not None:
             await self._serving

@@ -10,9 +10,11 @@ from typing import Final
 from toril.installation import Installation, open_installation
 from toril.queues.email.tracking import Tracker
 from toril.settings import Settings
+from toril.web.audit_batches import AuditBatches
 from toril.web.auth.access import Access
 from toril.web.auth.sign_in import SignIn
 from toril.web.breaker import Breaker
+from toril.web.event_feed import EventFeeds
 from toril.web.files import FileLinks
 from toril.web.readiness import Readiness
 from toril.web.sockets import Sockets
@@ -38,6 +40,8 @@ class Web:
         links: leads to stored files.
         tracker: reads the links in campaign mail.
         sockets: live events.
+        feeds: what happens in queues, for streams of events.
+        audits: writes what administrators do to the audit log.
     """
 
     settings: Settings
@@ -49,6 +53,8 @@ class Web:
     links: FileLinks
     tracker: Tracker
     sockets: Sockets
+    feeds: EventFeeds
+    audits: AuditBatches
 
 
 @asynccontextmanager
@@ -79,6 +85,8 @@ async def open_web(settings: Settings) -> AsyncIterator[Web]:
                 links=FileLinks(secret),
                 tracker=Tracker(settings.reached_at(), secret),
                 sockets=sockets,
+                feeds=EventFeeds(),
+                audits=AuditBatches(installation.database),
             )
         finally:
             await sockets.close()

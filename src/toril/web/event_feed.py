@@ -115,6 +115,11 @@ class EventFeed:
             async with asyncio.timeout(within):
                 await self._arrived.wait()
 
+    def end(self) -> None:
+        """Listen no more; whoever reads is told so."""
+        if self._listening is not None:
+            self._listening.cancel()
+
     async def _listen(self) -> None:
         stream = self._queue.subscriber.stream()
         take_back = self._queue.subscriber.on_reconnect(self._missed)
@@ -169,6 +174,11 @@ class EventFeeds:
         if queue not in self._feeds:
             self._feeds[queue] = EventFeed(queue)
         return self._feeds[queue]
+
+    def close(self) -> None:
+        """End all streams of events, so that nobody waits for their readers."""
+        for feed in self._feeds.values():
+            feed.end()
 
     @contextmanager
     def slot(self) -> Iterator[None]:

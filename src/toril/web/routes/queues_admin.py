@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from toril.db.models import Role
-from toril.web.audit_batches import AuditBatches
 from toril.web.auth.audit import Audit
 from toril.web.auth.principal import Principal, Scope
 from toril.web.context import Web
 from toril.web.deps import current_user, get_client, get_service, get_web, requires
-from toril.web.event_feed import EventFeeds
 from toril.web.owners import require_job_reader
 from toril.web.queue_panel import SCOPE_KEY, Panel
 from toril.web.routes.queues_router import build_router
-
-
-@dataclass(frozen=True, slots=True)
-class _Desk:
-    """What the queue endpoints of one application share."""
-
-    feeds: EventFeeds
-    audit: AuditBatches
-
 
 #: Checked by hand rather than as dependencies of dependencies, each of which costs as much as a job.
 _may_read: Final = requires(Scope.QUEUES_READ, role=Role.ADMIN)
@@ -58,27 +46,17 @@ async def to_read_one_job(connection: HTTPConnection) -> None:
 
 
 async def _open(connection: HTTPConnection, web: Web, *, writes: Principal | None = None) -> None:
-    desk = _desk(connection, web)
-
     async def record(action: str, target: str, details: Mapping[str, Any]) -> None:
         assert writes is not None
         client = await get_client(connection)
         audit = Audit(web.installation.database, writes, client.address)
-        await desk.audit.write(audit.row(action, target, **details))
+        await web.audits.write(audit.row(action, target, **details))
 
     connection.scope[SCOPE_KEY] = Panel(
         service=await get_service(web),
-        feeds=desk.feeds,
+        feeds=web.feeds,
         record=record if writes is not None else None,
     )
-
-
-def _desk(connection: HTTPConnection, web: Web) -> _Desk:
-    state = connection.app.state
-    desk: _Desk | None = getattr(state, "toril_desk", None)
-    if desk is None:
-        desk = state.toril_desk = _Desk(EventFeeds(), AuditBatches(web.installation.database))
-    return desk
 
 
 router: Final = build_router(

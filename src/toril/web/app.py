@@ -17,6 +17,7 @@ from toril.web.middleware.body_limit import BodyLimit
 from toril.web.middleware.deadline import Deadline
 from toril.web.middleware.request_log import RequestLog
 from toril.web.middleware.security_headers import SecurityHeaders
+from toril.web.middleware.trailing_slash import TrailingSlash
 from toril.web.openapi import describe
 from toril.web.routes import ROUTERS
 from toril.web.sockets import PATH
@@ -46,6 +47,7 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         lifespan=lifespan,
         middleware=_middleware(settings),
     )
@@ -73,4 +75,9 @@ def _middleware(settings: Settings) -> list[Middleware]:
                 max_age=600,
             )
         )
-    return [*layers, Middleware(Deadline), Middleware(BodyLimit, smaller=_SMALL_BODIES)]
+    return [
+        *layers,
+        Middleware(Deadline),
+        Middleware(BodyLimit, smaller=_SMALL_BODIES),
+        Middleware(TrailingSlash),
+    ]

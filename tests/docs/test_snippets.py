@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import re
 import signal
@@ -18,11 +19,12 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"<!-- file: (\S+) -->\n```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_NEEDS = re.compile(r"<!-- needs: (\S+) -->\n$")
 _RUN = re.compile(r"<!-- run: (.+) -->")
 
 
-def python_blocks() -> Iterator[tuple[str, str, str | None]]:
-    """(where, code, the text block after "It prints", if there is one)."""
+def python_blocks() -> Iterator[tuple[str, str, str | None, str | None]]:
+    """(where, code, the text block after "It prints", if there is one, the package it needs that is not ours)."""
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         if _FILE.search(text):
@@ -34,7 +36,8 @@ def python_blocks() -> Iterator[tuple[str, str, str | None]]:
             following = blocks[number + 1] if number + 1 < len(blocks) else None
             between = text[block.end() : following.start()] if following else ""
             printed = following[2] if following and following[1] == "text" and "prints" in between else None
-            yield f"{page.relative_to(ROOT)}:{number}", block[2], printed
+            needs = _NEEDS.search(text[: block.start()])
+            yield f"{page.relative_to(ROOT)}:{number}", block[2], printed, needs[1] if needs else None
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -46,12 +49,16 @@ def environment(home: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("code", "printed"), [pytest.param(code, printed, id=where) for where, code, printed in python_blocks()]
+    ("code", "printed", "needs"),
+    [pytest.param(code, printed, needs, id=where) for where, code, printed, needs in python_blocks()],
 )
-def test_example_runs(code: str, printed: str | None, tmp_path: Path) -> None:
+def test_example_runs(code: str, printed: str | None, needs: str | None, tmp_path: Path) -> None:
+    if needs and importlib.util.find_spec(needs) is None:
+        pytest.skip(f"{needs} is not installed")
     (tmp_path / "example.py").write_text(code, encoding="utf-8")
+    run_tests = ["-m", "pytest", "-q", "-p", "no:cacheprovider"] if "def test_" in code else []
     done = subprocess.run(
-        [sys.executable, "example.py"],
+        [sys.executable, *run_tests, "example.py"],
         cwd=tmp_path,
         env=environment(tmp_path),
         capture_output=True,
@@ -59,13 +66,13 @@ def test_example_runs(code: str, printed: str | None, tmp_path: Path) -> None:
         timeout=90,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     if printed is not None:
         assert done.stdout == printed
 
 
 def test_the_readme_example_prints_its_result(tmp_path: Path) -> None:
-    code = next(code for where, code, _ in python_blocks() if where.startswith("README.md"))
+    code = next(code for where, code, *_ in python_blocks() if where.startswith("README.md"))
     assert len([line for line in code.splitlines() if line.strip()]) <= 15
     (tmp_path / "example.py").write_text(code, encoding="utf-8")
     done = subprocess.run(

@@ -9,8 +9,7 @@ import pytest
 from tests.support.interop import WITH_NODE, WITHIN, OpenNode
 from tests.support.node import NodeError
 from tests.support.notification_jobs import USER, notification
-from tests.support.notification_push_service import NAME, push_service
-from tests.support.notification_tls import Names, client_tls, local_guard, server_tls, under_name
+from tests.support.notification_tls import PUSH_NAME, Names, client_tls, local_guard, server_tls, under_name
 
 from toril.db.session import Database
 from toril.queues.notification import (
@@ -23,6 +22,7 @@ from toril.queues.notification import (
     notification_queue,
 )
 from toril.queues.registry import make_worker, open_queue
+from toril.testing.vendors.push import push_service
 from toril.testing.vendors.server import Reply, vendor_server
 
 pytestmark = WITH_NODE
@@ -43,8 +43,8 @@ async def test_each_type_is_worked_for_node(
     node = await open_node("notification")
     async with (
         Database(home=tmp_path) as database,
-        push_service(public, server_tls(NAME)) as service,
-        vendor_server(lambda request: Reply(200, {"ok": True}), tls=server_tls(NAME)) as hooks,
+        push_service(public, tls=server_tls(PUSH_NAME), host=PUSH_NAME) as service,
+        vendor_server(lambda request: Reply(200, {"ok": True}), tls=server_tls(PUSH_NAME)) as hooks,
     ):
         await database.upgrade()
         channels = Channels(
@@ -58,7 +58,7 @@ async def test_each_type_is_worked_for_node(
         subscription = service.subscribe().subscription
         fields: dict[str, dict[str, Any]] = {
             "push": {"subscription": subscription},
-            "webhook": {"webhookUrl": under_name(hooks.url, NAME)},
+            "webhook": {"webhookUrl": under_name(hooks.url, PUSH_NAME)},
             "bulk-push": {"users": [{"userId": USER, "subscription": subscription}]},
         }
         async with (

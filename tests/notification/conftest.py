@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.databases import Databases
-from tests.support.notification_push_service import NAME, PushService, push_service
-from tests.support.notification_tls import Names, client_tls, local_guard, server_tls
+from tests.support.notification_tls import PUSH_NAME, Names, client_tls, local_guard, server_tls
 
 from toril.db.session import Database
 from toril.queues.base import QueueDefinition
@@ -21,6 +20,7 @@ from toril.queues.notification import (
     new_secret,
     notification_queue,
 )
+from toril.testing.vendors.push import PushService, push_service
 
 KEYS = new_keys()
 SECRET = new_secret()
@@ -68,7 +68,7 @@ def secret() -> str:
 @pytest.fixture
 async def service() -> AsyncIterator[PushService]:
     """A push service that knows our keys."""
-    async with push_service(KEYS[0], server_tls(NAME)) as running:
+    async with push_service(KEYS[0], tls=server_tls(PUSH_NAME), host=PUSH_NAME) as running:
         yield running
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from tests.support.notification_jobs import KEYS, PlainJob, notification
-from tests.support.notification_push_service import Browser, PushService
 from tests.support.until import until
 
 from toril.db.session import Database
@@ -15,6 +14,7 @@ from toril.errors import NotConfiguredError, RetryableError
 from toril.queues.base import QueueDefinition
 from toril.queues.notification import Channels, notification_queue
 from toril.queues.notification.bulk_push import GIVE_UP_AFTER
+from toril.testing.vendors.push import Browser, PushService
 from toril.testing.vendors.server import Reply
 
 

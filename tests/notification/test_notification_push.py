@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from tests.support.notification_jobs import KEYS as DEAD_KEYS
 from tests.support.notification_jobs import USER, PlainJob, notification
-from tests.support.notification_push_service import Browser, PushService
 
 from toril.db.repositories.notifications import PushSubscriptions
 from toril.db.session import Database
@@ -16,6 +15,7 @@ from toril.errors import NotConfiguredError, RetryableError, TorilError, Unrecov
 from toril.queues.base import QueueDefinition
 from toril.queues.notification import Channels, Vapid, new_keys, notification_queue
 from toril.queues.ssrf import BlockedAddressError, Guard
+from toril.testing.vendors.push import Browser, PushService
 from toril.testing.vendors.server import Reply
 
 

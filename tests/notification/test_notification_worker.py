@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.notification_jobs import USER, notification
-from tests.support.notification_push_service import PushService
 from tests.support.notification_tls import authority, server_tls, under_name
 from tests.support.servers import RedisServer
 from tests.support.until import until
@@ -26,6 +25,7 @@ from toril.queues.notification.phones import to_e164
 from toril.queues.registry import make_worker, open_queue, ready_made_queues
 from toril.queues.storage import LocalFileStore
 from toril.service import QueueService
+from toril.testing.vendors.push import PushService
 from toril.testing.vendors.server import Reply, vendor_server
 
 

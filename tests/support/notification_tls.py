@@ -12,6 +12,9 @@ import trustme
 
 from toril.queues.ssrf import Guard, Target
 
+#: What the push service of tests is called.
+PUSH_NAME = "push.example.test"
+
 
 @cache
 def authority() -> trustme.CA:

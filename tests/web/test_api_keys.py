@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -40,6 +41,12 @@ async def test_a_key_does_what_its_scopes_say(site: Site, admin: str) -> None:
         key = (await make_key(site, admin, *scopes))["key"]
         found = tuple([(await site.call(*path, key)).status_code for path in paths])
         assert found == allowed, scopes
+
+
+async def test_a_key_that_was_made_up_waits_for_no_writer(site: Site) -> None:
+    async with site.web.installation.database.session(), asyncio.timeout(5):
+        response = await site.call("GET", "/api/auth/me", "toril_made_up")
+    assert code_of(response) == (401, "bad_api_key")
 
 
 async def test_a_keys_user_must_have_the_role_too(site: Site, admin: str) -> None:

@@ -97,6 +97,10 @@ class OneTimeTokens(Repository):
 class ApiKeys(Repository):
     """Keys of machines."""
 
+    async def is_known(self, key_hash: str) -> bool:
+        """Whether there is such a key, good or not; writes nothing, so anybody may make us ask."""
+        return await self.session.scalar(select(ApiKey.id).where(ApiKey.key_hash == key_hash)) is not None
+
     async def find(self, key_hash: str, *, now: datetime) -> ApiKey | None:
         """The key, while it is good; notes that it was used."""
         return await self.session.scalar(

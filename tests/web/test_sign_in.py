@@ -111,6 +111,14 @@ async def test_tokens_that_are_not_good_are_refused(site: Site) -> None:
         assert code_of(response) == (401, "not_authenticated")
 
 
+async def test_a_token_is_good_at_once_where_the_clock_is_behind(site: Site) -> None:
+    user_id = await site.add_user()
+    good = (await site.sign_in())["accessToken"]
+    session_id = jwt.decode(good, options={"verify_signature": False})["sid"]
+    ahead = site.web.access.tokens.issue(user_id, session_id, now=time.time() + 30)
+    assert (await site.call("GET", "/api/auth/me", ahead)).status_code == 200
+
+
 async def test_a_refresh_token_is_good_once_and_its_return_ends_the_sign_in(site: Site) -> None:
     await site.add_user()
     first, other = await site.sign_in(), await site.sign_in()

@@ -45,6 +45,11 @@ def data_of(response: httpx.Response, status: int = 200) -> Any:
     return response.json()["data"]
 
 
+def _delete(folder: str | Path, names: str) -> None:
+    for stored in Path(folder).rglob(names):
+        stored.unlink()
+
+
 async def test_a_firm_lists_and_reads_its_invoices(office: Office) -> None:
     page = (await office.lawyer.get("/api/invoices?limit=3&offset=1")).json()
     assert (page["success"], page["count"]) == (True, 3)
@@ -126,6 +131,9 @@ async def test_a_report_is_saved_as_queued_and_downloaded_when_it_is_ready(offic
     [file] = (await office.lawyer.get("/api/files?kind=export")).json()["data"]
     linked = data_of(await office.lawyer.get(f"/api/files/{file['id']}"))
     assert (await office.nobody.get(linked["url"])).content == got.content
+    _delete(office.api.web.settings.files_path, "*.csv")
+    gone = await office.nobody.get(linked["url"])
+    assert (gone.status_code, gone.json()["error"]["code"]) == (404, "no_file")
 
 
 async def test_a_printed_report_is_downloaded_as_a_pdf(office: Office) -> None:

@@ -18,7 +18,9 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from toril.errors import OptionError
 from toril.queues.storage import FileStore
+from toril.web.errors import NotFound
 
 #: Seconds a link is good for, unless told otherwise.
 LINK_LASTS: Final = 15 * 60
@@ -84,15 +86,18 @@ async def send_file(request: Request, files: FileStore, file: LinkedFile) -> Res
     Stored files never change, so a browser may keep one as long as it likes, and go on with a broken download.
 
     Raises:
-        OptionError: there is no such file.
+        NotFound: it is not kept any more.
     """
-    size = await files.size(file.path)
+    try:
+        size = await files.size(file.path)
+    except OptionError as error:
+        raise NotFound("this file is not kept any more", code="no_file") from error
     tag = f'"{hashlib.sha256(file.path.encode()).hexdigest()[:32]}"'
     headers = {
         "Accept-Ranges": "bytes",
         "ETag": tag,
         "Cache-Control": "private, no-cache",
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name, safe='')}",
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name, safe='', errors='replace')}",
     }
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)

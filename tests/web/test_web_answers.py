@@ -12,9 +12,11 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
 from tests.support.web_site import Site, code_of, open_site
 
 from toril.settings import Settings
+from toril.web.answers import ok
 from toril.web.middleware.deadline import Deadline
 
 #: Nothing here asks much of the database.
@@ -124,6 +126,29 @@ async def test_an_answer_that_does_not_begin_in_time_is_a_503(site: Site) -> Non
     assert cancelled.is_set()
 
 
+async def test_a_request_that_is_too_slow_is_logged_without_its_token(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def never(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.Event().wait()
+
+    transport = httpx.ASGITransport(Deadline(never, seconds=0.05))
+    async with httpx.AsyncClient(transport=transport, base_url="http://toril.example") as client:
+        await client.get(f"/files/{'s3cret' * 20}")
+    [told] = [record for record in caplog.records if record.message == "request_too_slow"]
+    assert "s3crets3cret" not in str(vars(told))
+
+
+@pytest.mark.parametrize("levels", [300, 990, 5000])
+async def test_what_is_nested_too_deep_is_cut_off(site: Site, levels: int) -> None:
+    deep: Any = "bottom"
+    for _ in range(levels):
+        deep = [deep]
+    written = json.loads(ok({"deep": deep, "beside": 2**70}).body)["data"]
+    assert written["beside"] == 2**70
+    assert "…" in str(written["deep"])
+
+
 async def test_pages_of_other_origins_call_only_when_allowed(site_settings: Settings) -> None:
     allowed = replace(
         site_settings, cors_origins=("https://app.firm.example/",), public_url="https://api.example"
@@ -136,6 +161,23 @@ async def test_pages_of_other_origins_call_only_when_allowed(site_settings: Sett
             response = await site.client.get("/health/live", headers={"Origin": origin})
             assert response.headers.get("access-control-allow-origin") == answer
         assert response.headers["strict-transport-security"]
+
+
+async def test_pages_of_allowed_origins_may_go_on_with_events_and_read_every_error(
+    site_settings: Settings,
+) -> None:
+    origin = "https://app.firm.example"
+    async with open_site(replace(site_settings, cors_origins=(origin,))) as site:
+        asked = {
+            "Origin": origin,
+            "Access-Control-Request-Method": "GET",
+            "Access-Control-Request-Headers": "authorization, last-event-id, range, if-none-match",
+        }
+        preflight = await site.client.options("/api/queues/pdf/events", headers=asked)
+        assert preflight.status_code == 200, preflight.text
+        broken = await site.client.get("/api/probes/broken", headers={"Origin": origin})
+        assert broken.status_code == 500
+        assert broken.headers["access-control-allow-origin"] == origin
 
 
 async def test_the_description_tells_errors_with_examples(site: Site) -> None:

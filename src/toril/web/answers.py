@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from starlette.responses import Response
+
+#: Levels of lists and objects in an answer.
+_DEEPEST: Final = 200
 
 
 class Json(Response):
@@ -19,8 +22,8 @@ class Json(Response):
         try:
             return orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS, default=_plain)
         except TypeError:
-            # Integers past 64 bits and halves of surrogate pairs, which a job's data may hold.
-            return json.dumps(content, default=_plain).encode()
+            # Integers past 64 bits and halves of surrogate pairs, which a job's data may hold; and what is nested deep.
+            return json.dumps(_shallow(content), default=_plain).encode()
 
 
 def ok(data: Any, *, status: int = 200, headers: Mapping[str, str] | None = None, **beside: Any) -> Json:
@@ -40,6 +43,17 @@ def failure(
     if details is not None:
         error["details"] = details
     return Json({"success": False, "error": error}, status, headers)
+
+
+def _shallow(value: Any, levels: int = _DEEPEST) -> Any:
+    """The value without what is nested too deep to be written: one job's data must not take the page's other jobs."""
+    if not isinstance(value, dict | list):
+        return value
+    if not levels:
+        return "…"
+    if isinstance(value, dict):
+        return {key: _shallow(inner, levels - 1) for key, inner in value.items()}
+    return [_shallow(inner, levels - 1) for inner in value]
 
 
 def _plain(value: Any) -> Any:

@@ -24,7 +24,12 @@ from toril.web.sockets import PATH
 from toril.web.sockets.transport import SocketPath
 
 #: Bytes of bodies for which anybody may make us work.
-_SMALL_BODIES = {"/api/auth": 16 * 1024}
+_SMALL_BODIES = {"/api/auth": 16 * 1024, "/api/webhooks": 4 * 1024 * 1024}
+
+#: Headers that pages of other origins may send: also for a part of a file, and to go on with events.
+_ASKED = [
+    "Authorization", "Content-Type", "X-Request-ID", "Range", "If-Range", "If-None-Match", "Last-Event-ID"
+]  # fmt: skip
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -62,7 +67,6 @@ def _middleware(settings: Settings) -> list[Middleware]:
     layers = [
         Middleware(SocketPath, path=PATH),
         Middleware(SecurityHeaders, tls=settings.reached_at().startswith("https:")),
-        Middleware(RequestLog),
     ]
     if settings.cors_origins:
         layers.append(
@@ -70,13 +74,20 @@ def _middleware(settings: Settings) -> list[Middleware]:
                 CORSMiddleware,
                 allow_origins=[origin.rstrip("/") for origin in settings.cors_origins],
                 allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-                allow_headers=["Authorization", "Content-Type", "X-Request-ID"],
-                expose_headers=["X-Request-ID", "Retry-After"],
+                allow_headers=_ASKED,
+                expose_headers=[
+                    "X-Request-ID",
+                    "Retry-After",
+                    "Content-Disposition",
+                    "Content-Range",
+                    "ETag",
+                ],
                 max_age=600,
             )
         )
     return [
         *layers,
+        Middleware(RequestLog),  # behind what lets other origins in, who may read its 500 too
         Middleware(Deadline),
         Middleware(BodyLimit, smaller=_SMALL_BODIES),
         Middleware(TrailingSlash),

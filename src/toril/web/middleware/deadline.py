@@ -9,6 +9,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from toril.web.answers import failure
+from toril.web.middleware.request_log import harmless_path
 
 log = logging.getLogger("toril.web")
 
@@ -41,7 +42,9 @@ class Deadline:
         except TimeoutError:
             if started or not alarm.expired():
                 raise
-            log.warning("request_too_slow", extra={"path": scope["path"], "after_s": self._seconds})
+            log.warning(
+                "request_too_slow", extra={"path": harmless_path(scope["path"]), "after_s": self._seconds}
+            )
             text = (
                 f"no answer within {self._seconds:g} s: it may or may not have been done; try again shortly"
             )

@@ -16,7 +16,7 @@ from toril.settings import Settings
 
 @pytest.fixture
 def toril(tmp_path: Path) -> Toril:
-    return Toril(tmp_path, {"TORIL_HOME": str(tmp_path / "home"), "COLUMNS": "160"})
+    return Toril(tmp_path, {"TORIL_HOME": str(tmp_path / "home")})
 
 
 async def all_types(tmp_path: Path) -> list[str]:
@@ -41,6 +41,7 @@ async def test_a_job_of_every_type_is_done_and_has_its_row(toril: Toril, tmp_pat
         assert int(completed) >= 1, type
         assert failed == "0", type
     assert rows["pdf invoice"] == rows["email transactional"] == ["4", "0"]
+    assert "…" not in done.out, "a pipe has no edge at which a file's name would be cut"
 
     [pdf] = (tmp_path / "home/files").glob("*/pdf/invoice-*-0200*.pdf")
     assert "INV-" in PdfReader(pdf).pages[0].extract_text()

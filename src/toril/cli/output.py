@@ -55,7 +55,7 @@ def print_table(
     for row in rows:
         # Text, not markup: a cell can hold what somebody sent.
         table.add_row(*(Text(harmless(_cell(value)).replace("\n", " ")) for value in row))
-    _console(sys.stdout).print(table)
+    console_of(sys.stdout).print(table)
 
 
 def print_fields(rows: Iterable[tuple[str, Any]]) -> None:
@@ -89,7 +89,7 @@ def progress(*, as_json: bool) -> Iterator[Progress]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = _console(sys.stderr)
+    console = console_of(sys.stderr)
     off = as_json or not console.is_terminal
     with Progress(*columns, console=console, transient=True, disable=off) as display:
         yield display
@@ -118,7 +118,8 @@ def _cell(value: Any) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _console(stream: Any) -> Console:
+def console_of(stream: Any) -> Console:
+    """Rich's console on a stream; a pipe or a file has no edge at which something would be cut."""
     from rich.console import Console
 
     return Console(file=stream, width=None if stream.isatty() else _NO_EDGE, highlight=False, soft_wrap=False)

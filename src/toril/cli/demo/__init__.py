@@ -4,6 +4,7 @@ job does its work once, through real queues and workers, with the outside world 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -21,7 +22,7 @@ from toril.cli.demo.table import print_table, watch
 from toril.cli.demo.tally import Score, Tally
 from toril.cli.exits import ExitCode
 from toril.cli.group import WorkerGroup
-from toril.cli.output import print_json
+from toril.cli.output import console_of, print_json
 from toril.db.session import Database
 from toril.engine.queue import Queue
 from toril.installation import open_installation
@@ -51,7 +52,8 @@ async def demo(
     files is configured, or workers are running, it keeps to queues, records and files of its own. Exits with 1 if a
     job did not complete.
     """
-    score = await run_demo(call.settings, Console(stderr=call.json), invoices=invoices, seed=seed)
+    console = console_of(sys.stderr if call.json else sys.stdout)
+    score = await run_demo(call.settings, console, invoices=invoices, seed=seed)
     if call.json:
         print_json([_row(tally) for tally in score.tallies])
     return ExitCode.DONE if score.complete else ExitCode.FAILED

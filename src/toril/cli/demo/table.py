@@ -72,9 +72,10 @@ def print_table(run: DemoRun, console: Console, *, files: Path, outbox: Path) ->
     widths = {"job": 24, "done": 5, "failed": 7, "seconds": 8, "jobs/s": 7}
     for name, width in widths.items():
         table.add_column(name, justify="left" if name == "job" else "right", width=width, no_wrap=True)
-    room = max(console.width - sum(width + 1 for width in widths.values()) - 2, 20)
-    table.add_column("outcome of the last", width=room, overflow="ellipsis", no_wrap=True)
     tallies = sorted(run.score.tallies, key=lambda tally: _ORDER.index(tally.queue))
+    room = max(console.width - sum(width + 1 for width in widths.values()) - 2, 20)
+    needed = max(len(_outcome(tally)) for tally in tallies)
+    table.add_column("outcome of the last", width=min(room, needed), overflow="ellipsis", no_wrap=True)
     for tally, after in zip(tallies, [*tallies[1:], None], strict=True):
         table.add_row(
             f"{tally.queue} {tally.type}",

@@ -15,6 +15,9 @@ import pytest_asyncio
 from tests.support.queue_api import Api, module_api, served
 from tests.support.until import until
 
+from toril.db.repositories.access import Sessions
+from toril.db.types import utc_now
+from toril.web.auth import access
 from toril.web.event_feed import EventFeed, EventFeeds
 from toril.web.routes import queues_events
 from toril.web.routes.queues_events import EventResponse
@@ -74,8 +77,10 @@ class Reader:
 
 
 @asynccontextmanager
-async def reading(api: Api, address: str, after: str | None = None) -> AsyncIterator[Reader]:
-    headers = {"Authorization": api.client.headers["Authorization"]}
+async def reading(
+    api: Api, address: str, after: str | None = None, *, token: str | None = None
+) -> AsyncIterator[Reader]:
+    headers = {"Authorization": f"Bearer {token}" if token else api.client.headers["Authorization"]}
     if after is not None:
         headers["Last-Event-ID"] = after
     async with (
@@ -157,6 +162,23 @@ async def test_a_stream_ends_when_its_reader_goes(queue_api: Api, address: str) 
     async with reading(queue_api, address):
         assert queue_api.web.feeds.open == 1
     await until(lambda: nobody_reads(queue_api))
+
+
+async def test_whoever_may_not_come_in_any_more_reads_no_more(
+    queue_api: Api, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues_events, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(access, "TRUSTED_FOR", 0.0)
+    token = await queue_api.token()
+    session_id = queue_api.web.access.tokens.check(token).session_id
+    async with reading(queue_api, address, token=token) as reader:
+        await queue_api.add()
+        await reader.event("waiting")
+        async with queue_api.web.installation.database.session() as session:
+            await Sessions(session).revoke(session_id, now=utc_now())
+        await queue_api.add()
+        with pytest.raises(EOFError):
+            await reader.event("waiting")
 
 
 async def test_there_is_a_limit_to_open_streams(queue_api: Api, address: str) -> None:

@@ -41,11 +41,13 @@ class Panel:
 
     Attributes:
         record: None where nobody keeps an audit log.
+        still_in: raises when whoever asks would not be let in any more; None where that is not known.
     """
 
     service: QueueService
     feeds: EventFeeds
     record: Record | None = None
+    still_in: Callable[[], Awaitable[object]] | None = None
 
     def queue(self, name: str) -> Queue:
         """The queue of this name.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from fastapi import Depends
@@ -25,8 +25,12 @@ _may_write: Final = requires(Scope.QUEUES_WRITE, role=Role.ADMIN)
 async def to_read(connection: HTTPConnection) -> None:
     """Let an administrator in who may look at queues."""
     web = await get_web(connection)
-    await _may_read(await current_user(connection, web))
-    await _open(connection, web)
+
+    async def let_in() -> None:
+        await _may_read(await current_user(connection, web))
+
+    await let_in()
+    await _open(connection, web, still_in=let_in)
 
 
 async def to_write(connection: HTTPConnection) -> None:
@@ -45,7 +49,13 @@ async def to_read_one_job(connection: HTTPConnection) -> None:
     await _open(connection, web)
 
 
-async def _open(connection: HTTPConnection, web: Web, *, writes: Principal | None = None) -> None:
+async def _open(
+    connection: HTTPConnection,
+    web: Web,
+    *,
+    writes: Principal | None = None,
+    still_in: Callable[[], Awaitable[object]] | None = None,
+) -> None:
     async def record(action: str, target: str, details: Mapping[str, Any]) -> None:
         assert writes is not None
         client = await get_client(connection)
@@ -56,6 +66,7 @@ async def _open(connection: HTTPConnection, web: Web, *, writes: Principal | Non
         service=await get_service(web),
         feeds=web.feeds,
         record=record if writes is not None else None,
+        still_in=still_in,
     )
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from toril.errors import TorilError
+from toril.web.errors import HttpError
 from toril.web.event_feed import GAP, EventFeed, EventFeeds
 from toril.web.queue_panel import Panelled, QueueName
 from toril.web.queue_route import QueueRoute, described
+
+log = logging.getLogger("toril.web")
 
 router = APIRouter(route_class=QueueRoute)
 
@@ -23,6 +28,9 @@ HEARTBEAT: Final = 15.0
 
 #: Seconds after which a stream ends, so that the reader comes back and is let in anew.
 LONGEST: Final = 900.0
+
+#: Seconds after which a reader's right to read is looked at again, before the next event is sent.
+LOOK_EVERY: Final = 5.0
 
 _EXAMPLE: Final = 'id: 1f0c2a9e-17\nevent: completed\ndata: {"jobId":"41","value":{"success":true}}\n\n'
 
@@ -43,12 +51,13 @@ async def stream_events(
     `drained`, `paused`, `resumed`, `duplicated`, `debounced`.
 
     With `Last-Event-ID` it goes on behind that event. An event `gap` says that some are missing at this point: look at
-    the queue again. A stream ends after 15 minutes; come back with the id of the last event.
+    the queue again. A stream ends after 15 minutes, or once the token is not good any more; come back with the id of
+    the last event.
     """
     feed = panel.feeds.feed(panel.queue(name))
     with panel.feeds.slot():  # before anything is asked of the server
         await feed.open()
-    return EventResponse(panel.feeds, feed, last_event_id)
+    return EventResponse(panel.feeds, feed, last_event_id, panel.still_in)
 
 
 class EventResponse(Response):
@@ -56,14 +65,22 @@ class EventResponse(Response):
 
     Args:
         after: id of the last event the reader has.
+        still_in: raises when the reader may read no more.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, feeds: EventFeeds, feed: EventFeed, after: str | None = None) -> None:
+    def __init__(
+        self,
+        feeds: EventFeeds,
+        feed: EventFeed,
+        after: str | None = None,
+        still_in: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
-        self._feeds, self._feed, self._after = feeds, feed, after
+        self._feeds, self._feed, self._after, self._still_in = feeds, feed, after, still_in
+        self._look_at = time.monotonic() + LOOK_EVERY
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._feeds.slot(), self._feed.reading():
@@ -97,7 +114,7 @@ class EventResponse(Response):
             else:
                 at = known
         until = time.monotonic() + LONGEST
-        while (left := until - time.monotonic()) > 0:
+        while (left := until - time.monotonic()) > 0 and await self._may_go_on():
             events, complete = feed.after(at)
             if not complete:
                 at = events[0].number - 1 if events else feed.newest
@@ -111,6 +128,20 @@ class EventResponse(Response):
             await feed.wait(at, min(HEARTBEAT, left))
             if feed.newest == at:
                 yield b": heartbeat\n\n"
+
+    async def _may_go_on(self) -> bool:
+        if self._still_in is None or time.monotonic() < self._look_at:
+            return True
+        try:
+            await self._still_in()
+        except HttpError:
+            return False  # the reader comes back, and is told why
+        except TorilError as error:
+            log.warning(
+                "reader_not_looked_at: %s", error
+            )  # the database is away; the stream ends in any case
+        self._look_at = time.monotonic() + LOOK_EVERY
+        return True
 
 
 def _written(event_id: str, name: str, data: bytes) -> bytes:

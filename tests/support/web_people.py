@@ -26,6 +26,7 @@ class Office:
     Attributes:
         lawyer, colleague: of the firm that ``records`` are of.
         stranger: a lawyer of another firm.
+        manager: an administrator of the other firm.
         root: an administrator of no firm.
     """
 
@@ -34,6 +35,7 @@ class Office:
     lawyer: httpx.AsyncClient
     colleague: httpx.AsyncClient
     stranger: httpx.AsyncClient
+    manager: httpx.AsyncClient
     root: httpx.AsyncClient
     nobody: httpx.AsyncClient
     lawyer_id: str
@@ -66,6 +68,7 @@ async def open_office(api: Api) -> AsyncIterator[Office]:
         "lawyer": await _sign_in(api, records.firm.id, Role.LAWYER),
         "colleague": await _sign_in(api, records.firm.id, Role.STAFF),
         "stranger": await _sign_in(api, other, Role.LAWYER),
+        "manager": await _sign_in(api, other, Role.ADMIN),
         "root": await _sign_in(api, None, Role.ADMIN),
     }
     clients = {name: client_of(api.app, token) for name, (_, token) in people.items()}

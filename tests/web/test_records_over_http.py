@@ -170,6 +170,14 @@ async def test_another_firms_records_are_not_there(office: Office) -> None:
         assert (await office.stranger.get(path)).json()["total"] == 0
 
 
+async def test_an_administrator_of_another_firm_gets_none_of_its_files(office: Office) -> None:
+    job_id = (await office.lawyer.get(f"/api/invoices/{office.records.invoices[0].id}/pdf")).json()["jobId"]
+    await work(office, "pdf", job_id)
+    assert (await office.manager.get(f"/api/files/of-job/pdf/{job_id}")).status_code == 404
+    assert (await office.manager.get(f"/api/files?firmId={office.firm_id}")).status_code == 404
+    assert (await office.root.get(f"/api/files/of-job/pdf/{job_id}")).status_code == 200
+
+
 async def test_an_administrator_of_no_firm_says_which_one_is_meant(office: Office) -> None:
     needed = await office.root.get("/api/invoices")
     assert (needed.status_code, needed.json()["error"]["code"]) == (400, "firm_needed")
@@ -197,6 +205,8 @@ async def test_a_report_that_cannot_be_made_is_refused_at_once(office: Office, b
 
 async def test_a_report_is_of_ones_own_firm_whatever_the_body_says(office: Office) -> None:
     body = {"type": "client-aging", "firmId": office.firm_id}
+    for other in ({"firm_id": office.firm_id}, {"report_id": office.firm_id}):
+        assert (await office.stranger.post("/api/reports/generate", json=body | other)).status_code == 400
     response = (await office.stranger.post("/api/reports/generate", json=body)).json()
     job = await office.api.service.get_job_status("report", response["jobId"])
     assert job is not None

@@ -14,6 +14,12 @@ async def note_owner(database: Database, user: Principal, queue: str, job_id: st
         await JobOwners(session).add(queue, job_id, user_id=user.user_id, firm_id=user.firm_id)
 
 
+async def owns_job(database: Database, user: Principal, queue: str, job_id: str) -> bool:
+    """Whether a job was added for this user."""
+    async with database.reading() as session:
+        return await JobOwners(session).owns(queue, job_id, user_id=user.user_id)
+
+
 async def require_job_reader(database: Database, user: Principal, queue: str, job_id: str) -> None:
     """Let administrators and the owner of a job see it.
 
@@ -22,8 +28,6 @@ async def require_job_reader(database: Database, user: Principal, queue: str, jo
     """
     if user.is_admin and user.allows(Scope.QUEUES_READ):
         return
-    if user.allows(Scope.RECORDS_READ):
-        async with database.reading() as session:
-            if await JobOwners(session).owns(queue, job_id, user_id=user.user_id):
-                return
+    if user.allows(Scope.RECORDS_READ) and await owns_job(database, user, queue, job_id):
+        return
     raise Forbidden("this needs the role admin, unless the job was added for you")

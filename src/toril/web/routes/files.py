@@ -16,7 +16,7 @@ from toril.web.errors import NotFound
 from toril.web.files import FILE_ANSWERS, LINK_LASTS, FileLinks, LinkedFile, send_file
 from toril.web.firms import ReadFirm
 from toril.web.job_files import find_job_file
-from toril.web.owners import require_job_reader
+from toril.web.owners import owns_job, require_job_reader
 from toril.web.schemas import Answer, Model, errors
 
 router = APIRouter(tags=["files"])
@@ -84,11 +84,14 @@ async def link_to_job_file(
     service: Service,
     lasts: Lasts = LINK_LASTS,
 ) -> Json:
-    """A link to the file that a job has made: for administrators, and for whom the job was added."""
+    """A link to the file that a job has made: for whom the job was added, and for administrators, if it is their firm's
+    or they have none."""
     await require_job_reader(database, user, queue, job_id)
     if queue not in service.queues:
         raise NotFound(f"there is no queue {queue!r}")
-    return ok(_link(web.links, await find_job_file(service, queue, job_id), lasts))
+    own = await owns_job(database, user, queue, job_id)
+    file = await find_job_file(service, queue, job_id, firm_id=None if own else user.firm_id)
+    return ok(_link(web.links, file, lasts))
 
 
 @router.get(

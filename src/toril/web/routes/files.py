@@ -89,7 +89,7 @@ async def link_to_job_file(
     await require_job_reader(database, user, queue, job_id)
     if queue not in service.queues:
         raise NotFound(f"there is no queue {queue!r}")
-    own = await owns_job(database, user, queue, job_id)
+    own = user.firm_id is None or await owns_job(database, user, queue, job_id)
     file = await find_job_file(service, queue, job_id, firm_id=None if own else user.firm_id)
     return ok(_link(web.links, file, lasts))
 

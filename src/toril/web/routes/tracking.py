@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from html import escape
+from typing import Final
 
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -20,6 +22,12 @@ from toril.web.schemas import errors
 log = logging.getLogger("toril.web")
 
 router = APIRouter(prefix="/t", tags=["mail links"])
+
+#: Seconds that somebody who follows a link waits for it to be counted.
+_NOTE_WITHIN: Final = 2.0
+
+#: Visits that nobody waits for any more, as a task that nobody holds may be forgotten.
+_being_noted: Final[set[asyncio.Task[None]]] = set()
 
 _NOT_KEPT = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
 
@@ -77,7 +85,14 @@ def _read(web: Web, action: TrackingAction, signed: str) -> TrackingVisit:
 
 
 async def _note(database: Database, visit: TrackingVisit) -> None:
-    # Whoever follows a link gets there, also while we cannot count.
+    # Whoever follows a link gets there, also while we cannot count, or only later.
+    noting = asyncio.create_task(_count(database, visit), name="toril-visit")
+    _being_noted.add(noting)
+    noting.add_done_callback(_being_noted.discard)
+    await asyncio.wait({noting}, timeout=_NOTE_WITHIN)
+
+
+async def _count(database: Database, visit: TrackingVisit) -> None:
     try:
         await note_visit(database, visit)
     except TorilError as error:

@@ -17,6 +17,7 @@ from tests.support.queue_api import client_of, escaped
 from toril.queues.base import JobType, Payload, QueueDefinition, RunningJob
 from toril.service import QueueService
 from toril.web import admin_router
+from toril.web.middleware.body_limit import LARGEST
 
 
 class Greeting(Payload):
@@ -104,6 +105,23 @@ async def test_errors_have_the_same_form_everywhere(mount: Any, service: QueueSe
         ]:
             response = await client.request(method, path, json=body)
             assert (response.status_code, response.json()["error"]["code"]) == (status, code), response.text
+
+
+@pytest.mark.parametrize("mount", [in_fastapi, in_starlette])
+async def test_a_body_without_an_end_is_refused_everywhere(mount: Any, service: QueueService) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 4 * LARGEST:
+            sent += 1_000_000
+            yield b" " * 1_000_000
+
+    async with client_of(mount(admin_router(service, authorize=key, prefix="/queues"))) as client:
+        headers = {**KEY, "Content-Type": "application/json"}
+        response = await client.post("/ops/queues/greetings/jobs", content=endless(), headers=headers)
+    assert (response.status_code, response.json()["error"]["code"]) == (413, "body_too_large")
+    assert sent < LARGEST + 2_000_000
 
 
 async def test_changes_can_be_kept_from_people_and_written_down(service: QueueService) -> None:

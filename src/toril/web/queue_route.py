@@ -20,7 +20,14 @@ from starlette.types import Scope
 
 from toril.errors import TorilError
 from toril.web.errors import HttpError, answer_to, answer_to_bad_request
+from toril.web.middleware.body_limit import LARGEST
 from toril.web.schemas import errors
+
+
+class TooLarge(HttpError):
+    """The body has more bytes than a job's data may have."""
+
+    code, status = "body_too_large", 413
 
 
 class Compressed(HttpError):
@@ -83,8 +90,9 @@ async def read_body(request: Request, model: type[B], *, optional: bool = False)
     Raises:
         RequestValidationError: it is no JSON, or does not fit; answered with 400, or 415.
         Compressed: it is.
+        TooLarge: it is, in an application whose own limit is higher or missing.
     """
-    text = await request.body()
+    text = await _whole_body(request)
     if not text and optional:
         return model()
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
@@ -130,6 +138,16 @@ def takes(model: type[BaseModel], example: Mapping[str, Any], *, optional: bool 
 
 def _bad(message: str, *, kind: str = "json") -> RequestValidationError:
     return RequestValidationError([{"type": kind, "loc": ("body",), "msg": message}])
+
+
+async def _whole_body(request: Request) -> bytes:
+    parts, size = [], 0
+    async for part in request.stream():
+        parts.append(part)
+        size += len(part)
+        if size > LARGEST:
+            raise TooLarge(f"the body is larger than the {LARGEST} bytes allowed")
+    return b"".join(parts)
 
 
 def _finite(text: str) -> float:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: Columns of a table that goes into a pipe or file, where there is no edge.
 _NO_EDGE = 10_000
 
+#: Blanks behind each column.
+_GAP = 2
+
 
 def print_json(value: Any) -> None:
     """Write a value as indented JSON; what JSON has no word for is written as text."""
@@ -45,17 +48,35 @@ def print_table(
     Args:
         numbers: columns that are set to the right.
     """
+    from rich.cells import cell_len
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in columns:
+    # Text, not markup: a cell can hold what somebody sent.
+    cells = [[Text(harmless(_cell(value)).replace("\n", " ")) for value in row] for row in rows]
+    console = console_of(sys.stdout)
+    natural = [
+        max(map(cell_len, (name, *(row[place].plain for row in cells)))) for place, name in enumerate(columns)
+    ]
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
+    for name, width in zip(columns, _fit(natural, console.width - _GAP * len(columns)), strict=True):
         right = name in numbers
-        table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        # Text, not markup: a cell can hold what somebody sent.
-        table.add_row(*(Text(harmless(_cell(value)).replace("\n", " ")) for value in row))
-    console_of(sys.stdout).print(table)
+        table.add_column(
+            name, justify="right" if right else "left", width=width, no_wrap=True, overflow="ellipsis"
+        )
+    for row in cells:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _fit(natural: Sequence[int], room: int) -> list[int]:
+    """Widths of columns that fit into ``room``: the widest give way, so that the narrow ones stay whole."""
+    left, widths = max(room, 0), list(natural)
+    by_width = sorted(range(len(widths)), key=widths.__getitem__)
+    for done, place in enumerate(by_width):
+        widths[place] = max(min(widths[place], left // (len(widths) - done)), 1)
+        left = max(left - widths[place], 0)
+    return widths
 
 
 def print_fields(rows: Iterable[tuple[str, Any]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +11,7 @@ from toril.cli.add import read_json
 from toril.cli.command import Call, command
 from toril.cli.discovery import find_queues, require_queue
 from toril.cli.exits import CommandError, ExitCode
-from toril.cli.output import print_json, print_line, print_table
+from toril.cli.output import print_json, print_line, print_table, when
 from toril.cli.queues import QueueName
 from toril.engine.options import JobOptions
 from toril.engine.queue import DEFAULT_NAME, Queue
@@ -67,7 +66,7 @@ async def list_schedules(
                 row["key"],
                 row["cron"] or f"every {row['every']:g} s",
                 row["tz"],
-                _when(row["next"]),
+                when(row["next"]),
             )
             for row in rows
         ]
@@ -213,7 +212,3 @@ def _row(queue: str, schedule: Schedule) -> dict[str, Any]:
         "limit": schedule.limit,
         "data": schedule.data,
     }
-
-
-def _when(next_ms: int) -> str:
-    return datetime.fromtimestamp(next_ms / 1000, UTC).astimezone().isoformat(" ", "seconds")

@@ -18,7 +18,7 @@ from toril.db.ids import new_id
 from toril.db.models import Role, Session, User
 from toril.db.repositories.access import Attempts
 from toril.settings import Settings
-from toril.web.auth import access, throttle
+from toril.web.auth import access, passwords, throttle
 from toril.web.auth.access_tokens import AccessTokens
 from toril.web.auth.throttle import PER_ACCOUNT, PER_ADDRESS, WINDOW, Throttle
 from toril.web.errors import TooManyRequests
@@ -117,6 +117,17 @@ async def test_a_token_is_good_at_once_where_the_clock_is_behind(site: Site) -> 
     session_id = jwt.decode(good, options={"verify_signature": False})["sid"]
     ahead = site.web.access.tokens.issue(user_id, session_id, now=time.time() + 30)
     assert (await site.call("GET", "/api/auth/me", ahead)).status_code == 200
+
+
+async def test_an_attempt_that_nobody_had_time_for_does_not_count(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.add_user()
+    with monkeypatch.context() as full:
+        full.setattr(passwords, "_MOST_WAITING", 0)
+        for _ in range(PER_ACCOUNT + 1):
+            assert code_of(await site.login()) == (503, "overloaded")
+    await site.sign_in()
 
 
 async def test_a_refresh_token_is_good_once_and_its_return_ends_the_sign_in(site: Site) -> None:

@@ -84,9 +84,17 @@ class Passwords:
         """End the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    def require_room(self) -> None:
+        """For who counts attempts: one that is not looked at is none.
+
+        Raises:
+            Overloaded: too many are waiting.
+        """
         if self._waiting >= _MOST_WAITING:
             raise Overloaded("too many people sign in at this moment: try again shortly")
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        self.require_room()
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -70,6 +70,7 @@ class SignIn:
             TooManyRequests: too many attempts, to this account or from this address.
             Overloaded: too many people at this moment.
         """
+        self._access.passwords.require_room()
         await self._throttle.attempt(email, client.address)
         async with self._database.reading() as session:
             user = await Users(session).find_by_email(email)
@@ -142,6 +143,7 @@ class SignIn:
         """
         session_id = _session_of(user)
         check_strength(new)
+        self._access.passwords.require_room()
         await self._throttle.attempt(user.email, client.address)
         async with self._database.reading() as session:
             found = await Users(session).find_active(user.user_id)

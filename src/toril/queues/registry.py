@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from toril.engine.dead_letters import DEAD_LETTER
 from toril.engine.options import JobOptions
@@ -12,17 +15,13 @@ from toril.engine.queue import Queue
 from toril.engine.worker import Worker
 from toril.errors import ConfigurationError
 from toril.queues.base import QueueDefinition
-from toril.queues.email.definition import choose_provider, email_queue
-from toril.queues.email.ledger import SentLedger
-from toril.queues.email.mailer import RIYADH
-from toril.queues.email.tracking import Tracker
-from toril.queues.pdf.definition import pdf_queue
-from toril.queues.pdf.engines import EngineOptions
 from toril.queues.storage import FileStore
 
 if TYPE_CHECKING:
     from toril.db.session import Database
+    from toril.queues.email.ledger import SentLedger
     from toril.queues.notification.definition import Channels
+    from toril.queues.pdf.engines import EngineOptions
     from toril.queues.report.processors import AddJob
     from toril.queues.sync.definition import Vendors
 
@@ -33,6 +32,8 @@ DEFAULT_JOB_OPTIONS: dict[str, Any] = {
     "removeOnComplete": {"age": 86_400, "count": 1000},
     "removeOnFail": {"age": 172_800},
 }
+
+RIYADH = ZoneInfo("Asia/Riyadh")
 
 #: Minutes for which the workers of ready-made queues keep how many jobs completed and failed.
 COUNTED_MINUTES = 24 * 60
@@ -76,6 +77,10 @@ def ready_made_queues(
     Raises:
         ConfigurationError: a value is not acceptable, or an extra is not installed.
     """
+    # Each kind of queue has an extra of its own, so its modules are imported only here.
+    with _needing("mail", "email"):
+        from toril.queues.email.definition import choose_provider, email_queue
+        from toril.queues.email.tracking import Tracker
     provider = choose_provider(
         resend_api_key=resend_api_key, resend_url=resend_url, smtp_url=smtp_url, outbox=outbox
     )
@@ -107,6 +112,8 @@ def _ledger(database: Database | None) -> SentLedger | None:
 
 
 def _documents(database: Database | None, files: FileStore, engines: EngineOptions | None) -> QueueDefinition:
+    with _needing("PDF files", "pdf"):
+        from toril.queues.pdf.definition import pdf_queue
     if database is None:
         return pdf_queue(store=files, engines=engines)
     from toril.queues.pdf.firm_records import FirmRecords  # needs the extra "db"
@@ -116,31 +123,33 @@ def _documents(database: Database | None, files: FileStore, engines: EngineOptio
 
 
 def _notifications(database: Database, channels: Channels | None, outbox: Path) -> QueueDefinition:
-    try:
+    with _needing("notifications", "notification"):
         from toril.queues.notification import Channels, LogProvider, notification_queue
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"notifications need the package {error.name!r}: pip install 'toril[notification]'"
-        ) from error
     return notification_queue(
         database=database, channels=channels or Channels(sms=LogProvider(outbox / "sms"))
     )
 
 
 def _reports(database: Database, files: FileStore, add_job: AddJob | None) -> QueueDefinition:
-    from toril.queues.report import report_queue  # needs the extra "db", as a database does
-
+    with _needing("reports", "report"):
+        from toril.queues.report import report_queue
     return report_queue(database=database, files=files, add_job=add_job)
 
 
 def _syncs(database: Database, vendors: Vendors | None) -> QueueDefinition:
-    try:
+    with _needing("syncs", "sync"):
         from toril.queues.sync.definition import sync_queue
+    return sync_queue(database=database, vendors=vendors)
+
+
+@contextmanager
+def _needing(what: str, extra: str) -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f"syncs need the package {error.name!r}: pip install 'toril[sync]'"
+            f"{what}: the package {error.name!r} is needed: pip install 'toril[{extra}]'"
         ) from error
-    return sync_queue(database=database, vendors=vendors)
 
 
 def open_queue(definition: QueueDefinition, **queue_options: Any) -> Queue:

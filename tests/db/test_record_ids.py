@@ -27,7 +27,7 @@ def test_a_forked_process_makes_ids_of_its_own() -> None:
     # In a process without threads, which are not to be forked.
     code = (
         "import os; from toril.db.ids import new_id; new_id()\n"
-        "child = os.fork(); print(new_id(), flush=True); child and os.waitpid(child, 0)"
+        "child = os.fork(); child and os.waitpid(child, 0); print(new_id(), flush=True)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     mine, theirs = done.stdout.split()

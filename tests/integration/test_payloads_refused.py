@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,17 +28,18 @@ QUEUES = ("cleanup", "email", "notification", "pdf", "report", "sync")
 
 @pytest.fixture(scope="module")
 def definitions(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, QueueDefinition]:
-    """Over records without tables: a bad job that touched them would fail in another way."""
+    """For tests that work no job."""
     folder = tmp_path_factory.mktemp("payloads")
     return all_queues(Database(home=folder), folder)
 
 
 @pytest.fixture
-async def service(
-    definitions: Mapping[str, QueueDefinition], server_url: str, prefix: str
-) -> AsyncIterator[QueueService]:
-    async with QueueService(definitions.values(), url=server_url, prefix=prefix) as opened:
-        yield opened
+async def service(server_url: str, prefix: str, tmp_path: Path) -> AsyncIterator[QueueService]:
+    """Over records without tables: a bad job that touched them would fail in another way."""
+    async with Database(home=tmp_path) as database:
+        definitions = all_queues(database, tmp_path).values()
+        async with QueueService(definitions, url=server_url, prefix=prefix) as opened:
+            yield opened
 
 
 #: What no model alone forbids, beside what ``bad_cases`` makes of the models.
@@ -152,11 +154,11 @@ async def test_the_service_refuses_it_and_names_the_field(
 
 @pytest.mark.parametrize("queue", QUEUES)
 async def test_a_job_added_past_the_service_fails_at_once_and_names_the_field(
-    service: QueueService, definitions: Mapping[str, QueueDefinition], queue: str
+    service: QueueService, queue: str
 ) -> None:
     opened = service.queue(queue)
     table: list[tuple[str, Any, str]] = []
-    for case in cases({queue: definitions[queue]}):
+    for case in cases({queue: service.definitions[queue]}):
         if case.queue == queue:
             data = {"type": case.type, "data": case.data}
             if len(json.dumps(data)) <= MAX_RAW:
@@ -169,7 +171,7 @@ async def test_a_job_added_past_the_service_fails_at_once_and_names_the_field(
     async def all_failed() -> bool:
         return (await opened.counts("failed"))["failed"] == len(jobs)
 
-    async with make_worker(definitions[queue], opened):
+    async with make_worker(service.definitions[queue], opened):
         await until(all_failed, within_s=60)
     wrong = []
     for (name, _, path), job in zip(table, jobs, strict=True):

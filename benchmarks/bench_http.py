@@ -42,6 +42,7 @@ async def serve(url: str, home: Path) -> None:
     """Run the application on a free port; prints the port and an administrator's token."""
     import uvicorn
 
+    from toril.cli.http_connection import HttpConnection
     from toril.db.models import Role, Session, User
     from toril.db.types import utc_now
     from toril.settings import Settings
@@ -58,7 +59,16 @@ async def serve(url: str, home: Path) -> None:
             session.add(signed_in)
             await session.flush()
             token = web.access.tokens.issue(user.id, signed_in.id)
-        config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, access_log=False)
+        config = uvicorn.Config(  # as `toril serve` has it
+            app,
+            port=0,
+            http=HttpConnection,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+        )
         server = uvicorn.Server(config)
         serving = asyncio.create_task(server.serve())
         while not server.started:  # noqa: ASYNC110 - there is no event to wait for

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from toril.engine.keys import check_job_id
 from toril.engine.options import JobOptions
 from toril.errors import OptionError
 
@@ -70,6 +71,12 @@ class OptionEncoder:
         Raises:
             OptionError: an unknown or bad option.
         """
+        job_id = options.get("job_id")
+        if job_id is not None:
+            # Every id is another, but the rest of the options are mostly those of the job before.
+            rest = {name: value for name, value in options.items() if name != "job_id"}
+            merged = {**self.encode(rest)[1], "jobId": check_job_id(job_id)}
+            return encode_group(merged), merged
         if not options:
             return self._plain, self.defaults
         key: tuple[tuple[str, Any], ...] | None = tuple(options.items())
@@ -83,7 +90,7 @@ class OptionEncoder:
         checked = JobOptions.from_dict(options)
         merged = {**self.defaults, **checked.to_bull()}
         made = (encode_group(merged), merged)
-        if key is not None and not _is_moment(checked) and checked.job_id is None:
+        if key is not None and not _is_moment(checked):
             if len(self._known) > 500:
                 self._known.clear()
             self._known[key] = made

@@ -164,6 +164,13 @@ async def test_a_stream_ends_when_its_reader_goes(queue_api: Api, address: str) 
     await until(lambda: nobody_reads(queue_api))
 
 
+async def read_on(api: Api, reader: Reader) -> None:
+    """Read another two events: a look that was under way when the right was lost may let one of them pass."""
+    for _ in range(2):
+        await api.add()
+        await reader.event("waiting")
+
+
 async def test_whoever_may_not_come_in_any_more_reads_no_more(
     queue_api: Api, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,9 +183,8 @@ async def test_whoever_may_not_come_in_any_more_reads_no_more(
         await reader.event("waiting")
         async with queue_api.web.installation.database.session() as session:
             await Sessions(session).revoke(session_id, now=utc_now())
-        await queue_api.add()
         with pytest.raises(EOFError):
-            await reader.event("waiting")
+            await read_on(queue_api, reader)
 
 
 async def test_there_is_a_limit_to_open_streams(queue_api: Api, address: str) -> None:

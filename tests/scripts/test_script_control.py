@@ -53,6 +53,21 @@ def test_a_step_of_cleaning_a_set_counts_what_it_keeps(scripts: Scripts) -> None
     assert scripts.client.zrange(scripts.keys.of("delayed"), 0, -1) == ids[::2]
 
 
+@pytest.mark.parametrize("place", ["wait", "delayed", "completed"])
+def test_a_grace_of_nothing_takes_jobs_of_this_millisecond(scripts: Scripts, place: str) -> None:
+    for _ in range(200):  # several of them are added and cleaned in one ms
+        if place == "delayed":
+            job_id = scripts.add_delayed(60_000)
+        else:
+            (job_id,) = scripts.add(0)
+        if place == "completed":
+            scripts.client.delete(scripts.keys.of("wait"))
+            now = scripts.client.time()
+            scripts.client.zadd(scripts.keys.of("completed"), {job_id: now[0] * 1000 + now[1] // 1000})
+        script, start = ("clean_list", "") if place == "wait" else ("clean_set", 0)
+        assert scripts.run(script, place, start, 10, 0, 0)[0] == [job_id]
+
+
 def test_cleaning_without_grace_takes_held_jobs_too(scripts: Scripts) -> None:
     (job_id,) = scripts.add(0)
     scripts.client.set(scripts.keys.lock(job_id), "somebody")

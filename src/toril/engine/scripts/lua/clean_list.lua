@@ -4,8 +4,8 @@
   ARGV[3] list   str  wait | paused | active
   ARGV[4] after  str  the id behind which to go on, '' for the head
   ARGV[5] count  int  how many to look at
-  ARGV[6] grace  ms   only jobs whose time (finished, else started, else created) is longer ago; '' for all, held
-                      or not
+  ARGV[6] grace  ms   only jobs whose time (finished, else started, else created) is at least that long ago; ''
+                      for all, held or not
   ARGV[7] most   int  how many to delete, 0 for any number
   Returns {ids deleted, the id behind which to go on, 1 if this was the end}
   Cost O(count), plus one walk over the list up to here

@@ -16,7 +16,7 @@ local finished = set == k_completed or set == k_failed
 local ids
 if grace ~= '' and finished then
   -- Their score is the time they finished, so the others need not be looked at.
-  ids = call('ZRANGEBYSCORE', set, '-inf', '(' .. text_of(now - tonumber(grace)), 'LIMIT', kept, count)
+  ids = call('ZRANGEBYSCORE', set, '-inf', text_of(now - tonumber(grace)), 'LIMIT', kept, count)
 else
   ids = call('ZRANGE', set, kept, kept + count - 1)
 end

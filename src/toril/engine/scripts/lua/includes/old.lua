@@ -1,6 +1,6 @@
 --[[ old
-  Whether a worker holds a job, and whether its time (finished, else started, else created) is longer ago than
-  `grace` ms; a job without any is old.
+  Whether a worker holds a job, and whether its time (finished, else started, else created) is at least
+  `grace` ms ago; a job without any is old. With a grace of 0 that is every job, also one of this very ms.
 
   needs keys, clock
 ]]
@@ -10,5 +10,5 @@ end
 local function is_old(id, grace)
   local times = call('HMGET', base .. id, 'finishedOn', 'processedOn', 'timestamp')
   local time = tonumber(times[1] or times[2] or times[3] or nil)
-  return not time or time < now - tonumber(grace)
+  return not time or time <= now - tonumber(grace)
 end

@@ -23,6 +23,12 @@ const { behave, release } = require('./behaviours');
 
 const queues = new Map();
 
+// Closing a queue ends connections on which Bull still waits; nobody awaits those promises, and Node would
+// end with the first of them.
+process.on('unhandledRejection', error => {
+  if (!(error instanceof Error && error.message.startsWith('Connection is closed'))) throw error;
+});
+
 const send = message => process.stdout.write(`${JSON.stringify(message)}\n`);
 
 /** A job, an error or a list of them as JSON; other values as they are. */

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 from typing import Any
 
@@ -18,7 +19,7 @@ from toril.engine.job import Job
 from toril.engine.locks import LockRenewer
 from toril.engine.queue import Queue
 from toril.engine.worker import Worker
-from toril.errors import JobFailedError, OptionError
+from toril.errors import ConfigurationError, JobFailedError, OptionError
 
 WITHIN = 10.0
 
@@ -315,3 +316,14 @@ async def test_a_listener_that_never_ends_holds_no_queue_open(
         await (await queue.add("n", {})).remove()
     assert stopped.is_set()
     assert "listener_stopped" in caplog.text
+
+
+async def test_child_processes_that_cannot_be_had_are_told_at_the_start(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pebble", None)
+    queue.process("square", process=True)(child_work.square)
+    job = await queue.add("square", 3)
+    with pytest.raises(ConfigurationError, match=r"pip install 'toril\[process\]'"):
+        await Worker(queue).start()
+    assert await job.state() == "waiting"

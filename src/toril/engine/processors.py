@@ -88,3 +88,8 @@ class ProcessorTable:
     def concurrency(self) -> int:
         """Sum of all, as Bull adds them up."""
         return sum(processor.concurrency for processor in self._by_name.values())
+
+    @property
+    def in_process(self) -> bool:
+        """Whether one of them runs in child processes."""
+        return any(processor.in_process for processor in self._by_name.values())

@@ -101,6 +101,20 @@ def _call_in_child(function: Callable[[], Any]) -> Any:
         raise
 
 
+def check_child_processes() -> None:
+    """See that child processes can be used.
+
+    Raises:
+        ConfigurationError: their extra is not installed.
+    """
+    try:
+        import pebble  # noqa: F401
+    except ImportError as error:
+        raise ConfigurationError(
+            "processors with process=True need pebble: pip install 'toril[process]'"
+        ) from error
+
+
 class ProcessRunner:
     """Runs plain functions in child processes; stopping a job kills its process, and a new one takes its place."""
 
@@ -115,12 +129,9 @@ class ProcessRunner:
             ConfigurationError: the extra for child processes is not installed.
             TorilError: the process died.
         """
-        try:
-            from pebble import ProcessExpired, ProcessPool
-        except ImportError as error:
-            raise ConfigurationError(
-                "processors with process=True need pebble: pip install 'toril[process]'"
-            ) from error
+        check_child_processes()
+        from pebble import ProcessExpired, ProcessPool
+
         if self._pool is None:
             # Spawned, not forked: a fork copies our threads' locks and our connections.
             import multiprocessing

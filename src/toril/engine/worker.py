@@ -24,6 +24,7 @@ from toril.engine.processors import ANY_NAME, Processor, ProcessorTable
 from toril.engine.promoter import DelayedPromoter
 from toril.engine.queue import Queue
 from toril.engine.rate_limit import read_limiter
+from toril.engine.runners import check_child_processes
 from toril.engine.scripts.runner import ScriptRunner
 from toril.engine.service import Service
 from toril.engine.stalled import StalledCheck
@@ -175,9 +176,12 @@ class Worker:
         Raises:
             QueueUnavailableError: the server cannot be reached, or refuses us.
             OptionError: in a cluster, dead letters would lie in another slot.
+            ConfigurationError: a processor wants a child process, and their extra is not installed.
         """
         if self._committing is not None:
             return
+        if self.processors.in_process:
+            check_child_processes()  # now: each job would use up its attempts
         if self._pid != os.getpid():  # we were made before a fork: our siblings must not hold the same locks
             self.token, self._pid = str(uuid.uuid4()), os.getpid()
             self._scripts.call_as(self.token)

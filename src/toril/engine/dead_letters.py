@@ -215,7 +215,7 @@ class DeadLetters:
         await self.queue.actions.remove(letter_id)
 
     async def clean(self, older_than: float | timedelta) -> builtins.list[str]:
-        """Delete letters that have been there for longer than ``older_than`` seconds; returns their ids."""
+        """Delete letters that have been there for ``older_than`` seconds or longer; returns their ids."""
         return await self.queue.clean(older_than, WAITING) + await self.queue.clean(older_than, PAUSED)
 
     async def close(self) -> None:

@@ -52,7 +52,7 @@ _READY_WITHIN: Final = 0.25
 _LINGER: Final = 60.0
 
 #: The library logs every message, tokens included, and puts mistakes of clients among the errors.
-_unheard = logging.getLogger("toril.web.sockets.library")
+_unheard = logging.getLogger("toril.web.sockets.socketio")
 _unheard.setLevel(logging.CRITICAL)
 
 

@@ -21,6 +21,7 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from toril.engine.embedded import EmbeddedServer
+from toril.engine.embedded_disk import Disk
 from toril.engine.link import PASSING_ERRORS, Address, Argument, ConnectionLostError, Link, ReplyError
 from toril.engine.sentinel import SCHEMES, find_primary, read_sentinel_url
 from toril.engine.waiting import comes_within
@@ -122,6 +123,7 @@ class Server:
         self._embedded: EmbeddedServer | None = None
         self._address: Address | None = None
         self._moved: Address | None = None  #: the node of a cluster that has the queue
+        self.disk: Disk | None = None  #: where the embedded server keeps its data, once connected
         self._starting = asyncio.Lock()
         self._checked = False
         self.version = ""  #: as the server tells it, once connected
@@ -142,6 +144,7 @@ class Server:
             if self._address is None:
                 if self._embedded is None:
                     self._embedded = await EmbeddedServer.acquire(self._home)
+                    self.disk = Disk(self._embedded.home)
                 self._address = parse_address(self._embedded.url)
         try:
             link = await Link.open(await self._present(self._address), on_message=on_message)

@@ -25,6 +25,7 @@ from urllib.parse import quote
 import hiredis
 
 from toril.engine.embedded_binary import find_server
+from toril.engine.embedded_disk import Writing
 from toril.engine.embedded_locks import FileLock
 from toril.errors import ConfigurationError, QueueUnavailableError, ServerNotFoundError
 
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 START_S = 30.0  #: from the start of the process to its first answer
 LOAD_S = 600.0  #: reading the data back after a start
 STOP_S = 10.0
+WRITE_S = 3.0  #: for a server that failed to write to try again, which it does every second
 ANSWER_S = 2.0  #: one question and its answer
 POLL_S = 0.002
 SOCKET_PATH_BYTES = 103  #: sun_path holds 104 on macOS and 108 on Linux, the closing NUL included
@@ -137,9 +139,11 @@ class ServerProcess:
         """Stop the server, which writes out its data, and return when the process has ended.
 
         Raises:
-            QueueUnavailableError: it still runs after ``STOP_S``.
+            QueueUnavailableError: it cannot write out its data, and was left running; or it still runs after
+                ``STOP_S``.
         """
         path = self.find_socket()
+        self._await_written(path)
         refusal = _command(path, "SHUTDOWN")
         deadline = time.monotonic() + STOP_S
         while self.lives():
@@ -152,6 +156,23 @@ class ServerProcess:
         if path.parent != self.home:
             shutil.rmtree(path.parent, ignore_errors=True)
             (self.home / "server.sock").unlink(missing_ok=True)
+
+    def _await_written(self, path: Path) -> None:
+        """Return when the server holds nothing that a shutdown could lose. It ends even if its last write fails."""
+        _command(path, f"CLIENT PAUSE {1000 * WRITE_S:.0f} WRITE")  # for Node's clients: ours have left
+        deadline = time.monotonic() + WRITE_S
+        while (info := _command(path, "INFO persistence")) is not None:
+            state = Writing.read(info)
+            if not state.fails and not state.pending:
+                return
+            if time.monotonic() > deadline:
+                _command(path, "CLIENT UNPAUSE")
+                raise QueueUnavailableError(
+                    f"the embedded server of {self.home} (process {self._pid()}) cannot write to its disk; is it full? "
+                    "It was left running, because what it has in memory would be lost: it writes that once there is "
+                    f"room, and its next user stops it. {self._log_tail()}"
+                )
+            time.sleep(POLL_S)
 
     def _launch(self, lock: FileLock) -> int:
         """Start the process as a daemon that inherits ``lock``; returns where its part of the log begins."""
@@ -277,14 +298,14 @@ def socket_url(path: Path) -> str:
     return f"unix://{quote(os.fsencode(path))}"
 
 
-def _command(path: Path, word: str) -> str | None:
-    """Send a command of one word; its reply, or the text of its error, or None without a reply."""
+def _command(path: Path, command: str) -> str | None:
+    """Send a command of plain words; its reply, or the text of its error, or None without a reply."""
     reader = hiredis.Reader(encoding="utf-8", errors="replace")
     try:
         with socket(AF_UNIX, SOCK_STREAM) as connection:
             connection.settimeout(ANSWER_S)
             connection.connect(str(path))
-            connection.sendall(f"{word}\r\n".encode())
+            connection.sendall(f"{command}\r\n".encode())
             while (reply := reader.gets()) is False:
                 if not (received := connection.recv(65536)):
                     return None

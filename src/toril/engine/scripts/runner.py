@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from toril.engine.connection import Connection
 from toril.engine.keys import QueueKeys
-from toril.engine.link import Argument, ReplyError
+from toril.engine.link import Argument, ConnectionLostError, ReplyError
 from toril.engine.scripts.loader import load
 from toril.errors import QueueStateError, QueueUnavailableError, ServerRefusedError
 
 #: Seconds a call goes on trying to reach a lost server, unless told otherwise.
 PATIENCE = 10.0
+
+#: Scripts whose caller takes what they did for kept. The others only read, or are a worker's, which does it again.
+_PROMISES = frozenset(
+    {
+        "add_jobs",
+        "arm_schedule",
+        "cancel_job",
+        "clean_list",
+        "clean_set",
+        "obliterate",
+        "pause",
+        "promote_jobs",
+    }
+    | {"remove_jobs", "remove_schedule", "retry_job", "retry_jobs", "retry_letter", "update_data"}
+)
 
 
 class ScriptRunner:
@@ -48,11 +64,11 @@ class ScriptRunner:
             more_keys: of another queue, behind those of this one.
 
         Raises:
-            QueueUnavailableError: no server within ``patience``, or it is out of memory.
+            QueueUnavailableError: no server within ``patience``, or it is out of memory, or its disk is full.
             QueueStateError: keys of the queue hold something else than a queue's.
         """
-        script = load(name)
         wait = self.patience if patience is None else patience
+        deadline = time.monotonic() + wait
         call: tuple[Argument, ...] = (
             len(self.keys.script_keys) + len(more_keys),
             *self.keys.script_keys,
@@ -60,16 +76,38 @@ class ScriptRunner:
             *self._callers,
             *arguments,
         )
+        while True:
+            reply = await self._call(name, call, repeat=repeat, patience=wait)
+            disk = self.connection.server.disk
+            if disk is None or name not in _PROMISES or not disk.is_low():
+                return reply
+            try:
+                # No turn of the loop lies between the reply and this: it is the link that brought it.
+                if (link := self.connection.live) is None:
+                    raise ConnectionLostError(f"the connection to {self.connection.server} was lost")
+                await disk.await_written(link, deadline)
+            except ConnectionLostError:
+                # A server that was killed has forgotten what it had not written.
+                if not repeat or time.monotonic() >= deadline:
+                    raise
+                wait = deadline - time.monotonic()
+            else:
+                return reply
+
+    async def _call(self, name: str, call: tuple[Argument, ...], *, repeat: bool, patience: float) -> Any:
+        script = load(name)
         try:
             try:
                 return await self.connection.execute(
-                    "EVALSHA", script.sha, *call, patience=wait, repeat=repeat
+                    "EVALSHA", script.sha, *call, patience=patience, repeat=repeat
                 )
             except ReplyError as error:
                 if error.kind != "NOSCRIPT":
                     raise
             # With its text rather than loaded first: somebody may flush the scripts in between, too.
-            return await self.connection.execute("EVAL", script.source, *call, patience=wait, repeat=repeat)
+            return await self.connection.execute(
+                "EVAL", script.source, *call, patience=patience, repeat=repeat
+            )
         except ReplyError as error:
             raise explain(error, self.keys, name) from error
 

@@ -22,6 +22,7 @@
         │   ├── NotConfiguredError    a credential or setting of an outside service is missing or refused
         │   └── UnknownOutcomeError   handed over, but no answer came: running again might do it twice
         └── RetryableError        try again, not before ``retry_after`` seconds
+            └── PostponedError        not now: run it in ``retry_after`` seconds, and count no attempt
 
 Each has a stable ``code`` for logs, HTTP bodies and exit statuses.
 """
@@ -175,3 +176,20 @@ class RetryableError(TorilError):
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         self.retry_after = retry_after
         super().__init__(message)
+
+
+class PostponedError(RetryableError):
+    """Raised by a processor: not now. The job runs again in ``retry_after`` seconds, and no attempt is counted.
+
+    For an outside service that says "later": the work has not failed. Whatever was begun must be safe to begin again.
+
+    Args:
+        retry_after: seconds until the job runs again.
+        at_most: seconds from a job's first postponement after which the next one fails it, with a reason that says so.
+    """
+
+    code = "postponed"
+
+    def __init__(self, message: str, *, retry_after: float = 60.0, at_most: float = 86_400.0) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.at_most = at_most

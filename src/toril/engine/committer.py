@@ -20,7 +20,14 @@ from toril.engine.letter_box import LetterBox
 from toril.engine.link import ConnectionLostError
 from toril.engine.outcome import Outcome
 from toril.engine.scripts.runner import ScriptRunner
-from toril.errors import JobLockLost, QueueStateError, QueueUnavailableError, TorilError, UnrecoverableError
+from toril.errors import (
+    JobLockLost,
+    PostponedError,
+    QueueStateError,
+    QueueUnavailableError,
+    TorilError,
+    UnrecoverableError,
+)
 
 log = logging.getLogger("toril.worker")
 
@@ -234,7 +241,8 @@ class Committer:
                 job.finished_on = int(now)
             if code == _NO_LETTER and self._letter_box is not None:
                 self._report(self._letter_box.not_written(job.id))
-            hooks.emit("failed", job, outcome.error)
+            if final or not isinstance(outcome.error, PostponedError):  # put off is not failed
+                hooks.emit("failed", job, outcome.error)
             if not final:
                 hooks.emit("retrying", job, outcome.error, outcome.wait_ms)
 

@@ -20,11 +20,12 @@ from toril.engine.outcome import (
     failed_for_good,
     handed_back,
 )
+from toril.engine.postponement import postponed
 from toril.engine.processors import Processor, ProcessorTable
 from toril.engine.queue import Queue
 from toril.engine.runners import ProcessRunner, ThreadRunner
 from toril.engine.waiting import comes_within
-from toril.errors import DataError, JobTimeoutError, TorilError, UnrecoverableError
+from toril.errors import DataError, JobTimeoutError, PostponedError, TorilError, UnrecoverableError
 
 log = logging.getLogger("toril.worker")
 
@@ -223,6 +224,8 @@ class Executor:
 
     async def _failed(self, job: Job[Any], error: BaseException) -> Outcome:
         try:
+            if isinstance(error, PostponedError) and not job.discarded:
+                return await postponed(self._queue.scripts, job, error)
             return await after_error(job, error, self._strategies)
         except Exception as trouble:
             # A backoff nobody knows must not leave the job stuck: it fails, and says why it is not tried again.

@@ -6,7 +6,7 @@
 | active | job |
 | progress | job id, value |
 | completed | job, return value |
-| failed | job (None if it is gone), error; after every failed attempt |
+| failed | job (None if it is gone), error; after every failed attempt, and not when a job is put off |
 | retrying | job, error, wait (ms) |
 | stalled | job id |
 | lock_lost | job |

@@ -405,3 +405,25 @@ def test_settings_choose_the_gateways(tmp_path: Path) -> None:
         choose_vendors(hyperpay_access_token="c")
     with pytest.raises(ConfigurationError, match="STCPAY_CERTIFICATE and STCPAY_PRIVATE_KEY too"):
         choose_vendors(stcpay_client_code="c")
+
+
+@pytest.mark.parametrize(
+    ("name", "paid"),
+    [
+        ("moyasar", moyasar_payment(created_at="0001-01-01T00:00:00+03:00")),
+        ("moyasar", moyasar_payment(created_at="9999-12-31T23:59:59-03:00")),
+        ("stripe", intent(charge={"created": 253402300799})),
+        ("hyperpay", hyperpay_payment(timestamp="9999-12-31 23:59:59.000-0300")),
+        ("stcpay", [stc_row("PAY-1", PaymentDate="9999-12-31T23:59:59")]),
+    ],
+)
+async def test_a_date_at_the_edge_of_the_calendar_does_not_keep_a_payment_open(
+    world: World, name: str, paid: Any
+) -> None:
+    _, _, their_id, _ = MAKERS[name]
+    await world.begin(provider=name, provider_payment_id=their_id)
+    world.gateways.payments[their_id] = paid
+    assert (await world.check(name))["status"] == "completed"
+    paid_at = (await world.payment()).paid_at
+    assert paid_at is not None
+    assert paid_at.year == datetime.now(UTC).year

@@ -41,7 +41,7 @@ class BankAccount(Identified, OfFirm, Stamped, Base):
     status: Mapped[AccountStatus] = mapped_column(default=AccountStatus.CONNECTED)
     balance: Mapped[Decimal | None]
     synced_at: Mapped[datetime | None]
-    synced_until: Mapped[date | None]  #: last booking day that was asked for
+    synced_until: Mapped[date | None]  #: last booking day up to which there is no hole
 
 
 class BankTransaction(Identified, OfFirm, Stamped, Base):

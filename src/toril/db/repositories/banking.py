@@ -34,13 +34,16 @@ _CHANGEABLE: Final = (
 class BankAccounts(Repository):
     """The firm's bank accounts."""
 
-    async def get(self, account_id: str, *, firm_id: str) -> BankAccount:
+    async def get(self, account_id: str, *, firm_id: str, lock: bool = False) -> BankAccount:
         """The firm's account.
+
+        Args:
+            lock: no other transaction may change it until this one ends.
 
         Raises:
             RecordNotFoundError: there is none, or it is another firm's.
         """
-        return await self._own(BankAccount, account_id, firm_id=firm_id)
+        return await self._own(BankAccount, account_id, firm_id=firm_id, lock=lock)
 
     async def save_transactions(self, account: BankAccount, rows: Sequence[dict[str, Any]]) -> int:
         """Store one page of transactions; those that are there take what the bank says now.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
 from toril.errors import NotConfiguredError, RetryableError, TorilError, UnrecoverableError
 from toril.queues.sync.currency.codes import SUPPORTED
 from toril.queues.sync.http import VendorClient
+from toril.queues.sync.moments import day_of, moment_of
 from toril.queues.sync.vendor_answer import VendorAnswer
 from toril.queues.sync.vendor_errors import explain, passing
 
@@ -79,10 +80,10 @@ class ErApi:
         rates = body.get("conversion_rates" if self._key else "rates")
         if body.get("result") != "success" or body.get("base_code") != base or not isinstance(rates, dict):
             raise RetryableError(f"{answer}, but without the rates of {base}")
-        try:
-            as_of = datetime.fromtimestamp(body["time_last_update_unix"], UTC).date()
-        except (KeyError, TypeError, ValueError, OverflowError, OSError):
-            raise RetryableError(f"{answer}, but does not say of which day the rates are") from None
+        updated = moment_of(body.get("time_last_update_unix"))
+        if updated is None:
+            raise RetryableError(f"{answer}, but does not say of which day the rates are")
+        as_of = updated.astimezone(UTC).date()
         return {code: Quote(_number(answer, rates[code]), as_of) for code in SUPPORTED if code in rates}
 
     async def close(self) -> None:
@@ -146,7 +147,6 @@ def _number(answer: VendorAnswer, value: Any) -> Decimal:
 
 
 def _day(answer: VendorAnswer, value: Any) -> date:
-    try:
-        return date.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise RetryableError(f"{answer}, but does not say of which day a rate is") from None
+    if (found := day_of(value)) is None:
+        raise RetryableError(f"{answer}, but does not say of which day a rate is")
+    return found

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from toril.db.models.banking import Direction
 from toril.queues.sync.kept import kept, plain
+from toril.queues.sync.moments import moment_of
 
 _DIRECTIONS: Final = {"CREDIT": Direction.CREDIT, "DEBIT": Direction.DEBIT}
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
@@ -99,11 +100,8 @@ def _decimal(value: Any) -> Decimal | None:
 
 def _moment(transaction: dict[str, Any]) -> datetime:
     for value in (transaction.get("booking_date_time"), _regional(transaction).get("value_date_time")):
-        try:
-            found = datetime.fromisoformat(str(value))
-        except ValueError:
-            continue
-        return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+        if isinstance(value, str) and (found := moment_of(value, zone=UTC)) is not None:
+            return found
     raise UnreadableError("it does not say when it was booked")
 
 

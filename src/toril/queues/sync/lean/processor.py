@@ -85,7 +85,8 @@ class BankReader:
     async def __call__(self, payload: BankSync, job: RunningJob) -> dict[str, Any]:
         """Store all transactions of some days. Those that are there take what the bank says now.
 
-        Without a start it is a week before the day that was read last, or 90 days ago; without an end it is today.
+        Without a start it is a week before the last day up to which everything was read, or 90 days ago; without an
+        end it is today.
         Transactions that were not settled and are not reported any more go.
 
         Returns:
@@ -192,10 +193,9 @@ class BankReader:
                     BankTransaction.updated_at < datetime.fromisoformat(at.began),
                 )
             )
-            stored = await BankAccounts(session).get(account.id, firm_id=account.firm_id)
+            stored = await BankAccounts(session).get(account.id, firm_id=account.firm_id, lock=True)
             stored.status, stored.synced_at = AccountStatus.CONNECTED, self._clock()
-            read_until = min(date.fromisoformat(at.end), self._clock().date())
-            stored.synced_until = max(read_until, stored.synced_until or read_until)
+            stored.synced_until = _read_until(stored.synced_until, at, today=self._clock().date())
 
     async def _mark(self, account: BankAccount, status: AccountStatus) -> None:
         async with self._database.session() as session:
@@ -204,6 +204,19 @@ class BankReader:
                 .where(BankAccount.id == account.id, BankAccount.firm_id == account.firm_id)
                 .values(status=status)
             )
+
+
+def _read_until(known: date | None, at: _Position, *, today: date) -> date | None:
+    """The day up to which an account is read without a hole, after one more period was.
+
+    A job without a start goes on from that day: it must not move over days that nobody has read.
+
+    Args:
+        known: that day until now; None when there was none, so that the next job begins at the beginning.
+    """
+    start, end = date.fromisoformat(at.start), min(date.fromisoformat(at.end), today)
+    reaches_back = start <= (today - _FIRST_TIME if known is None else known + timedelta(days=1))
+    return max(end, known or end) if reaches_back else known
 
 
 async def _rows(page: BankPage, job: RunningJob, *, zone: ZoneInfo) -> tuple[list[dict[str, Any]], int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
@@ -96,19 +96,6 @@ def from_major(answer: VendorAnswer, amount: Any) -> Decimal:
     if re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,4})?", text) is None:
         raise RetryableError(f"{answer}, but an amount is no number")
     return Decimal(text)
-
-
-def moment(value: Any) -> datetime | None:
-    """A time that a gateway gives: ISO 8601 with an offset, or seconds since 1970; None for anything else."""
-    try:
-        if isinstance(value, int) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value, UTC)
-        if isinstance(value, str):
-            found = datetime.fromisoformat(value)
-            return found if found.tzinfo is not None else None
-    except (ValueError, OverflowError, OSError):
-        pass
-    return None
 
 
 def text_or_none(value: Any) -> str | None:

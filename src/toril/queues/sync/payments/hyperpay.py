@@ -14,7 +14,8 @@ from toril.db.models.invoices import Payment, PaymentStatus
 from toril.errors import NotConfiguredError, RetryableError, UnrecoverableError
 from toril.queues.sync.http import VendorClient
 from toril.queues.sync.kept import kept
-from toril.queues.sync.payments.gateway import GatewayPayment, from_major, moment, require_id, text_or_none
+from toril.queues.sync.moments import moment_of
+from toril.queues.sync.payments.gateway import GatewayPayment, from_major, require_id, text_or_none
 from toril.queues.sync.vendor_answer import VendorAnswer
 from toril.queues.sync.vendor_errors import explain, jittered
 
@@ -121,4 +122,4 @@ def _refuse(answer: VendorAnswer, code: str) -> None:
 
 def _moment(value: Any) -> datetime | None:
     """``2026-03-01 08:00:00.000+0000``."""
-    return moment(re.sub(r"([+-]\d{2})(\d{2})$", r"\1:\2", value)) if isinstance(value, str) else None
+    return moment_of(re.sub(r"([+-]\d{2})(\d{2})$", r"\1:\2", value)) if isinstance(value, str) else None

@@ -7,7 +7,6 @@ with the merchant's specification before it goes live.
 from __future__ import annotations
 
 import ssl
-from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -20,13 +19,14 @@ from toril.errors import (
 )
 from toril.queues.sync.http import VendorClient
 from toril.queues.sync.kept import kept
+from toril.queues.sync.moments import moment_of
 from toril.queues.sync.payments.gateway import GatewayPayment, from_major, text_or_none
 from toril.queues.sync.vendor_answer import VendorAnswer
 from toril.queues.sync.vendor_errors import explain, passing
 
 LIVE_URL: Final = "https://b2b.stcpay.com.sa/B2B.DirectPayment.WebApi/DirectPayment/V4"
 _SETTINGS: Final = "STCPAY_CLIENT_CODE, STCPAY_CERTIFICATE and STCPAY_PRIVATE_KEY"
-_RIYADH: Final = ZoneInfo("Asia/Riyadh")
+_RIYADH: Final = ZoneInfo("Asia/Riyadh")  #: it writes times without a zone
 
 _STATUSES: Final = {
     "pending": PaymentStatus.PENDING,
@@ -96,19 +96,12 @@ def _read(answer: VendorAnswer, payment: Payment, row: dict[str, Any]) -> Gatewa
         currency="SAR",  # it has no other
         # Asked for by this reference, so it is of this payment.
         reference=payment.id,
-        paid_at=_moment(row.get("PaymentDate")) if status is PaymentStatus.COMPLETED else None,
+        paid_at=moment_of(row.get("PaymentDate"), zone=_RIYADH)
+        if status is PaymentStatus.COMPLETED
+        else None,
         review=None if status else f"STC Pay reports a state that is not known here: {answer.show(raw)}",
         answer=kept(row, secrets=answer.secrets),
     )
-
-
-def _moment(value: Any) -> datetime | None:
-    """It writes times without a zone, in that of its country."""
-    try:
-        found = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None
-    return found if found.tzinfo is not None else found.replace(tzinfo=_RIYADH)
 
 
 def _refusal(answer: VendorAnswer) -> TorilError:

@@ -9,7 +9,8 @@ from toril.db.models.invoices import Payment, PaymentStatus
 from toril.errors import RetryableError
 from toril.queues.sync.http import VendorClient
 from toril.queues.sync.kept import kept
-from toril.queues.sync.payments.gateway import GatewayPayment, from_minor, moment, require_id, text_or_none
+from toril.queues.sync.moments import moment_of
+from toril.queues.sync.payments.gateway import GatewayPayment, from_minor, require_id, text_or_none
 from toril.queues.sync.vendor_answer import VendorAnswer
 from toril.queues.sync.vendor_errors import explain, passing
 
@@ -92,7 +93,7 @@ def _read(answer: VendorAnswer, intent: dict[str, Any]) -> GatewayPayment:
         currency=currency,
         refunded=refunded if paid else Decimal(0),
         reference=text_or_none(metadata.get("payment_id")) if isinstance(metadata, dict) else None,
-        paid_at=moment(charge.get("created")) if paid else None,
+        paid_at=moment_of(charge.get("created")) if paid else None,
         review=review,
         answer=kept(intent, secrets=answer.secrets),
     )

@@ -17,7 +17,8 @@ from toril.errors import ConfigurationError, RetryableError, UnrecoverableError
 from toril.queues.sync.access_token import AccessToken
 from toril.queues.sync.http import VendorClient
 from toril.queues.sync.kept import kept
-from toril.queues.sync.payments.gateway import GatewayPayment, from_major, moment
+from toril.queues.sync.moments import moment_of
+from toril.queues.sync.payments.gateway import GatewayPayment, from_major
 from toril.queues.sync.vendor_answer import VendorAnswer
 from toril.queues.sync.vendor_errors import explain
 
@@ -174,7 +175,7 @@ class BillDoor:
             raw_status=answer.show(raw, limit=60),
             amount=from_major(answer, found["amount"]),
             currency=currency.strip().upper(),
-            paid_at=moment(found.get("paid_at")) if status is PaymentStatus.COMPLETED else None,
+            paid_at=moment_of(found.get("paid_at")) if status is PaymentStatus.COMPLETED else None,
             review=review,
             answer=kept(body, secrets=answer.secrets),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import random
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,6 +14,9 @@ from toril.errors import OptionError
 
 #: A custom strategy: (attempts made, error, the backoff's own options) → milliseconds; -1 fails the job now.
 BackoffStrategy = Callable[[int, BaseException, Any], float | Awaitable[float]]
+
+#: Seconds a custom strategy may think: meanwhile its job holds a slot of the worker.
+STRATEGY_WITHIN_S = 30.0
 
 _LONGEST_MS = 365 * 86_400_000.0
 
@@ -145,6 +149,7 @@ async def wait_ms(
 
     Raises:
         OptionError: the strategy is not known.
+        TimeoutError: a custom strategy gave no answer in time.
     """
     if raw is None:
         return 0.0
@@ -153,7 +158,7 @@ async def wait_ms(
     kind = raw.get("type") if isinstance(raw, Mapping) else None
     if (strategy := strategies.get(str(kind))) is not None:
         answer = strategy(attempts_made, error, raw.get("options"))
-        return float(await answer if inspect.isawaitable(answer) else answer)
+        return float(await _within(answer, kind) if inspect.isawaitable(answer) else answer)
     if kind not in ("fixed", "exponential"):
         raise OptionError(
             f"Unknown backoff strategy {kind}. If a custom backoff strategy is used, give it to the worker: "
@@ -168,3 +173,22 @@ async def wait_ms(
     if jitter := float(raw.get("jitter") or 0):
         wait -= wait * jitter * random.random()  # noqa: S311 - jitter
     return wait
+
+
+async def _within(answer: Awaitable[float], kind: Any) -> float:
+    # A task, since a strategy that swallows its cancelling could not be left by `asyncio.timeout`.
+    task = asyncio.ensure_future(_answer_of(answer))
+    try:
+        done, _ = await asyncio.wait({task}, timeout=STRATEGY_WITHIN_S)
+    finally:
+        task.cancel()
+    if not done:
+        raise TimeoutError(f"the backoff strategy {kind!r} gave no answer within {STRATEGY_WITHIN_S:g} s")
+    return task.result()
+
+
+async def _answer_of(answer: Awaitable[float]) -> float:
+    try:
+        return await answer
+    except (KeyboardInterrupt, SystemExit) as error:  # a task would end the whole event loop with these
+        raise RuntimeError(f"the backoff strategy raised {type(error).__name__}") from error

@@ -19,6 +19,7 @@ from toril.engine.outcome import (
     completed,
     failed_for_good,
     handed_back,
+    reason_of,
 )
 from toril.engine.postponement import postponed
 from toril.engine.processors import Processor, ProcessorTable
@@ -29,21 +30,30 @@ from toril.errors import DataError, JobTimeoutError, PostponedError, TorilError,
 
 log = logging.getLogger("toril.worker")
 
+#: Seconds that a job which was told to stop gets to clean up; after that it holds its slot no longer.
+STOP_WITHIN_S = 30.0
+_SHUTDOWN_WITHIN_S = 5.0
+
 #: Why a running job is stopped from outside.
 StopReason = Literal["timeout", "lost", "cancelled", "shutdown"]
 
 
 class Running:
-    """One job that occupies a slot."""
+    """One job that occupies a slot.
 
-    __slots__ = ("alarm", "begun", "job", "reason", "task")
+    Args:
+        deaf: called with it when it was told to stop and has not done so for ``STOP_WITHIN_S``.
+    """
 
-    def __init__(self, job: Job[Any]) -> None:
-        self.job = job
+    __slots__ = ("abandoned", "alarm", "begun", "deaf", "job", "reason", "task")
+
+    def __init__(self, job: Job[Any], deaf: Callable[[Running], None]) -> None:
+        self.job, self.deaf = job, deaf
         self.task: asyncio.Task[None] | None = None
         self.begun = False  #: whether the task has had its first step
         self.reason: StopReason | None = None
-        self.alarm: asyncio.TimerHandle | None = None
+        self.abandoned = False  #: whether its end has been recorded although it goes on
+        self.alarm: asyncio.TimerHandle | None = None  #: ends its time-out, and later its time to stop
 
     @property
     def is_stopped(self) -> bool:
@@ -54,8 +64,20 @@ class Running:
         """Cancel the job's task; the first reason counts."""
         if self.reason is None and self.task is not None:
             self.reason = reason
+            self.call_later(STOP_WITHIN_S, self.deaf, self)
             if self.begun:  # a task cancelled before its first step would never come to its end
                 self.task.cancel(reason)
+
+    def call_later(self, seconds: float, function: Callable[..., Any], *arguments: Any) -> None:
+        """Set the alarm anew."""
+        self.silence()
+        self.alarm = asyncio.get_running_loop().call_later(seconds, function, *arguments)
+
+    def silence(self) -> None:
+        """Call off the alarm."""
+        if self.alarm is not None:
+            self.alarm.cancel()
+            self.alarm = None
 
 
 class Executor:
@@ -81,6 +103,7 @@ class Executor:
         self.running: dict[str, Running] = {}
         self.threads = ThreadRunner(slots, freed=freed)
         self.processes = ProcessRunner(slots)
+        self._ending: set[asyncio.Task[None]] = set()  # of jobs that do not stop
         self.quiet = False  #: hand back whatever is started
         self._idle = asyncio.Event()
         self._idle.set()
@@ -101,7 +124,7 @@ class Executor:
             self._record(handed_back(job))
             return
         processor = self._processors.find(job.name)
-        entry = self.running[job.id] = Running(job)
+        entry = self.running[job.id] = Running(job, self._abandon)
         self._idle.clear()
         cancelled = len(taken) > 13 and taken[13] is not None
         entry.task = asyncio.create_task(self._run(entry, processor, cancelled=cancelled))
@@ -120,13 +143,15 @@ class Executor:
         return await comes_within(self._idle.wait(), timeout)
 
     async def stop_all(self, reason: StopReason) -> None:
-        """Stop every job and wait for their tasks; jobs in threads go on without us."""
+        """Stop every job and wait for their tasks; those that go on, and jobs in threads, go on without us."""
         entries = list(self.running.values())
         for entry in entries:
             entry.stop(reason)
         tasks = [entry.task for entry in entries if entry.task is not None]
         if tasks:
-            await asyncio.wait(tasks, timeout=5)
+            await asyncio.wait(tasks, timeout=_SHUTDOWN_WITHIN_S)
+        for entry in entries:
+            self._abandon(entry)
 
     async def close(self) -> None:
         """Let go of threads and child processes."""
@@ -153,31 +178,59 @@ class Executor:
                 self._hooks.emit("active", job)
             timeout = job.opts.get("timeout")
             if isinstance(timeout, int | float) and timeout > 0:
-                entry.alarm = asyncio.get_running_loop().call_later(timeout / 1000, entry.stop, "timeout")
+                entry.call_later(timeout / 1000, entry.stop, "timeout")
             value = await self._call(processor, job)
             if entry.reason in (None, "shutdown"):
                 outcome = completed(
                     job, value, encode(value, what="the result", limit=self._queue.max_data_bytes)
                 )
             else:
+                entry.silence()
                 outcome = await self._stopped(entry)
         except asyncio.CancelledError as error:
-            if entry.reason is None:
-                outcome = await self._failed(job, RuntimeError(f"the job's task was cancelled: {error}"))
-            else:
-                outcome = await self._stopped(entry)
-        except (Exception, SystemExit) as error:
+            outcome = await self._raised(
+                entry, RuntimeError(f"the job's task was cancelled: {reason_of(error)}")
+            )
+        except BaseException as error:
+            # Whatever was raised, a KeyboardInterrupt too: nobody else would end the job, and a task would end
+            # the event loop with some of them.
+            if isinstance(error, GeneratorExit) and not _is_current(entry.task):
+                raise  # not raised by the job: the loop is gone, and the coroutine is closed
             outcome = await self._raised(entry, error)
         finally:
-            if entry.alarm is not None:
-                entry.alarm.cancel()
-            self.running.pop(job.id, None)
-            if not self.running:
-                self._idle.set()
-            if outcome is not None:
-                self._record(outcome)
-            else:
-                self._freed()
+            if not entry.abandoned:
+                entry.silence()
+                self._leave(entry, outcome)
+
+    def _leave(self, entry: Running, outcome: Outcome | None) -> None:
+        self.running.pop(entry.job.id, None)
+        if not self.running:
+            self._idle.set()
+        if outcome is not None:
+            self._record(outcome)
+        else:
+            self._freed()
+
+    def _abandon(self, entry: Running) -> None:
+        """Record the end of a job that was told to stop and does not; its slot is free, though it goes on."""
+        if entry.abandoned or entry.task is None or entry.task.done():
+            return
+        entry.abandoned = True
+        log.warning(
+            "job_does_not_stop: job %s was told to stop (%s) and goes on; its slot is given to others. "
+            "Let its processor end at CancelledError",
+            entry.job.id,
+            entry.reason,
+            extra={"queue": self._queue.name, "job_id": entry.job.id},
+        )
+        task = asyncio.create_task(self._end_abandoned(entry))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _end_abandoned(self, entry: Running) -> None:
+        # At the end of the process it must not be handed back, to be run twice at once: its lock runs out.
+        outcome = None if entry.reason == "shutdown" else await self._stopped(entry)
+        self._leave(entry, outcome)
 
     async def _call(self, processor: Processor | None, job: Job[Any]) -> Any:
         if processor is None:
@@ -192,12 +245,9 @@ class Executor:
         return await self.threads.run(processor, job, arguments)
 
     async def _raised(self, entry: Running, error: BaseException) -> Outcome | None:
-        if entry.alarm is not None:
-            entry.alarm.cancel()  # the attempt is over; a slow backoff strategy is not part of it
+        entry.silence()  # the attempt is over; a slow backoff strategy is not part of it
         try:
-            return (
-                await self._failed(entry.job, error) if entry.reason is None else await self._stopped(entry)
-            )
+            return await self._failed(entry, error) if entry.reason is None else await self._stopped(entry)
         except asyncio.CancelledError:
             if entry.reason is None:
                 raise
@@ -212,7 +262,7 @@ class Executor:
         if reason == "timeout":
             ms = job.opts.get("timeout")
             text = f"Job timed out after {ms} milliseconds and was stopped"
-            return await self._failed(job, JobTimeoutError(job.id, text))
+            return await self._failed(entry, JobTimeoutError(job.id, text))
         log.warning(
             "lock_lost: job %s was stopped, since its lock is gone; another worker may run it. "
             "Make the processor idempotent, move blocking work to a thread, or raise lock_duration",
@@ -222,16 +272,36 @@ class Executor:
         self._hooks.emit("lock_lost", job)
         return None
 
-    async def _failed(self, job: Job[Any], error: BaseException) -> Outcome:
+    async def _failed(self, entry: Running, error: BaseException) -> Outcome:
+        job, stopped = entry.job, entry.reason
         try:
             if isinstance(error, PostponedError) and not job.discarded:
                 return await postponed(self._queue.scripts, job, error)
             return await after_error(job, error, self._strategies)
-        except Exception as trouble:
+        except BaseException as trouble:
+            if _is_ours(trouble, entry, stopped):
+                raise
             # A backoff nobody knows must not leave the job stuck: it fails, and says why it is not tried again.
             self._hooks.emit("error", trouble)
-            error.add_note(f"not tried again: {trouble}")
+            try:
+                error.add_note(f"not tried again: {reason_of(trouble)}")
+            except Exception:
+                log.debug("note_not_taken", exc_info=True)  # an error may forbid it; the event above has told
             return failed_for_good(job, error)
+
+
+def _is_ours(trouble: BaseException, entry: Running, before: StopReason | None) -> bool:
+    """Whether what arrived at a backoff strategy is our own stopping rather than something it raised."""
+    if isinstance(trouble, GeneratorExit):
+        return not _is_current(entry.task)
+    return isinstance(trouble, asyncio.CancelledError) and entry.reason != before
+
+
+def _is_current(task: asyncio.Task[None] | None) -> bool:
+    try:
+        return asyncio.current_task() is task
+    except RuntimeError:  # no event loop runs
+        return False
 
 
 def _is_expired(job: Job[Any]) -> bool:

@@ -110,7 +110,7 @@ class Listeners:
         for listener in tuple(listeners):
             try:
                 outcome = listener(*arguments)
-            except Exception:
+            except BaseException:
                 self._report(event)
                 continue
             if inspect.isawaitable(outcome):
@@ -137,7 +137,7 @@ class Listeners:
     async def _await(self, event: str, outcome: Any) -> None:
         try:
             await outcome
-        except Exception:
+        except (Exception, KeyboardInterrupt, SystemExit):  # these two would end the event loop
             self._report(event)
 
     def _report(self, event: str) -> None:

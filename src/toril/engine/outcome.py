@@ -100,20 +100,30 @@ def attempts_of(opts: Mapping[str, Any]) -> int:
 
 
 def reason_of(error: BaseException) -> str:
-    """The message of an error; the name of its class if it was given none."""
-    text = type(error).__name__ if not error.args and not str(error) else str(error)
-    return _printable(text[:_REASON_LIMIT])
+    """The message of an error; the name of its class if it was given none, or cannot tell it."""
+    try:
+        text = str(error) or ("" if error.args else type(error).__name__)
+        return _printable(text[:_REASON_LIMIT])
+    except BaseException as trouble:
+        return f"{type(error).__name__} (its message cannot be read: {type(trouble).__name__})"
 
 
 def _save_attempt(job: Job[Any], error: BaseException) -> tuple[str, bytes, str]:
     job.attempts_made += 1
     job.failed_reason = reason_of(error)
-    trace = "".join(traceback.format_exception(error, limit=-50))
-    job.stacktrace.append(_printable(trace[-_TRACE_LIMIT:]))
+    job.stacktrace.append(_trace_of(error))
     limit = job.opts.get("stackTraceLimit")
     if isinstance(limit, int) and limit > 0:
         del job.stacktrace[:-limit]
     return job.failed_reason, orjson.dumps(job.stacktrace), str(job.attempts_made)
+
+
+def _trace_of(error: BaseException) -> str:
+    try:
+        trace = "".join(traceback.format_exception(error, limit=-50))
+        return _printable(trace[-_TRACE_LIMIT:])
+    except BaseException as trouble:
+        return f"{reason_of(error)}\n(its stack trace cannot be read: {type(trouble).__name__})"
 
 
 def _printable(text: str) -> str:

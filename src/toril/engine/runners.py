@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from toril.engine.job import Job
+from toril.engine.outcome import reason_of
 from toril.engine.processors import Processor
 from toril.errors import ConfigurationError, TorilError
 
@@ -86,8 +87,11 @@ class ChildJob:
 def _call(function: Callable[[], Any]) -> Any:
     try:
         return function()
-    except StopIteration as error:  # no future takes it: its job would never end
-        raise RuntimeError(f"the processor raised {error!r}") from error
+    except BaseException as error:
+        if isinstance(error, Exception) and not isinstance(error, StopIteration):
+            raise
+        # No future takes a StopIteration, and the others would end the event loop or look like a cancelling of ours.
+        raise RuntimeError(f"the processor raised {type(error).__name__}: {reason_of(error)}") from error
 
 
 def _call_in_child(function: Callable[[], Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -124,3 +125,13 @@ class Scripts:
     def priorities(self) -> set[str]:
         """Ids in Bull's priority set."""
         return set(self.client.zrange(self.keys.of("priority"), 0, -1))
+
+    def calls_while(self, work: Callable[[], Any]) -> dict[str, int]:
+        """How often the server ran each command, also within scripts, while ``work`` was done."""
+        before = self.client.info("commandstats")
+        work()
+        after = self.client.info("commandstats")
+        return {
+            name.removeprefix("cmdstat_"): stats["calls"] - before.get(name, {"calls": 0})["calls"]
+            for name, stats in after.items()
+        }

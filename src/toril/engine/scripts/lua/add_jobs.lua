@@ -41,6 +41,16 @@ local function flush()
     fifo = {}
   end
 end
+-- The next number that is nobody's id, when custom ids lie ahead of the counter. The steps grow, so that a long row of
+-- them is passed by a few looks; they are bounded, so that a few chosen ids cannot drive the counter to its end.
+local function free_number()
+  local step = 1
+  while true do
+    local number = text_of(call('INCRBY', k_id, step))
+    if call('EXISTS', base .. number) == 0 then return number end
+    step = math.min(step * 2, 1048576)
+  end
+end
 local stamps, opts = {}, {}
 for g = 1, groups do
   local at = 5 + (g - 1) * 8
@@ -65,7 +75,7 @@ for i = 1, count do
   local duplicate = false
   if id == '' then
     id = text_of(next_id)
-    while numeric and call('EXISTS', base .. id) == 1 do id = text_of(call('INCR', k_id)) end
+    if numeric and call('EXISTS', base .. id) == 1 then id = free_number() end
   else
     duplicate = call('EXISTS', base .. id) == 1
     if not duplicate and not numeric and string.match(id, '^%d+$') then

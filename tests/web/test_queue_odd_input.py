@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import select
 from tests.support.queue_api import Api, module_api
@@ -62,3 +64,41 @@ async def test_an_odd_id_is_a_job_that_is_not_there(queue_api: Api, part: str) -
     async with queue_api.web.installation.database.reading() as session:
         targets = (await session.scalars(select(AuditEntry.target))).all()
     assert all(target and "\0" not in target and len(target) <= 600 for target in targets)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(
+            {"data": {"type": "temp-files", "data": {f"x{i}": 1 for i in range(300_000)}}}, id="data"
+        ),
+        pytest.param({f"x{i}": 1 for i in range(300_000)}, id="body"),
+        pytest.param({"data": {"type": "temp-files", "data": {"x" * 1_000_000: 1}}}, id="a long name"),
+        pytest.param({"data": {"type": "x" * 1_000_000}}, id="a long type"),
+        pytest.param({"data": {"type": "temp-files"}, "options": {"x" * 1_000_000: 1}}, id="a long option"),
+        pytest.param(
+            {"data": {"type": "temp-files"}, "options": {f"x{i}": 1 for i in range(300_000)}}, id="options"
+        ),
+        pytest.param({"data": {"type": "temp-files"}, "options": {"jobId": "x" * 1_000_000}}, id="a long id"),
+    ],
+)
+async def test_however_much_is_wrong_the_answer_is_short(queue_api: Api, body: Any) -> None:
+    response = await queue_api.client.post(JOBS, json=body)
+    assert response.status_code == 400
+    assert len(response.content) < 20_000
+    details = response.json()["error"].get("details") or []
+    assert len(details) <= 20
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/queues/cleanup/clean"),
+        ("POST", "/api/auth/login"),
+        ("POST", "/api/keys"),
+        ("POST", "/nowhere"),
+    ],
+)
+async def test_only_jobs_have_large_bodies(queue_api: Api, method: str, path: str) -> None:
+    response = await queue_api.client.request(method, path, json={"x": "y" * 70_000})
+    assert response.status_code == 413, response.text

@@ -6,10 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from toril.errors import PayloadError, UnrecoverableError
+from toril.queues.problems import list_problems, refuse_crowds
 
 
 class RunningJob(Protocol):
@@ -31,6 +32,11 @@ class Payload(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", str_strip_whitespace=True
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_crowds(cls, given: Any) -> Any:
+        return refuse_crowds(cls, given) if cls.model_config.get("extra") == "forbid" else given
 
 
 Processor = Callable[[Any, RunningJob], Awaitable[Mapping[str, Any]]]
@@ -68,7 +74,7 @@ class QueueDefinition:
         """Find the job type for ``data`` (``{"type": T, "data": D}``) and validate D.
 
         Raises:
-            PayloadError: with the path of the first bad field, and every problem in the message.
+            PayloadError: with the path of the first bad field, and the first problems in the message.
         """
         if not isinstance(data, Mapping):
             raise PayloadError(
@@ -107,9 +113,6 @@ class QueueDefinition:
 
 
 def _payload_error(queue: str, job_type: str, error: ValidationError) -> PayloadError:
-    problems = []
-    for item in error.errors(include_url=False, include_context=False, include_input=False):
-        path = ".".join(str(part) for part in item["loc"]) or "data"
-        problems.append((path, item["msg"]))
+    problems = [(path or "data", text) for path, text in list_problems(error)]
     listed = "; ".join(f"{path}: {text}" for path, text in problems)
     return PayloadError(f"{queue} job of type {job_type!r} is not acceptable: {listed}", field=problems[0][0])

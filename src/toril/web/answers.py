@@ -9,6 +9,11 @@ from typing import Any, Final
 import orjson
 from starlette.responses import Response
 
+from toril.queues.problems import cut
+
+#: Characters of an error's message, which may quote what was sent.
+_LONGEST_MESSAGE: Final = 12_000
+
 #: Levels of lists and objects in an answer.
 _DEEPEST: Final = 200
 
@@ -39,7 +44,7 @@ def failure(
     headers: Mapping[str, str] | None = None,
 ) -> Json:
     """``{"success": false, "error": {"code", "message", "details"?}}``."""
-    error = {"code": code, "message": message}
+    error = {"code": code, "message": cut(message, _LONGEST_MESSAGE)}
     if details is not None:
         error["details"] = details
     return Json({"success": False, "error": error}, status, headers)

@@ -13,7 +13,7 @@ from toril import __version__
 from toril.settings import Settings
 from toril.web import errors
 from toril.web.context import open_web
-from toril.web.middleware.body_limit import BodyLimit
+from toril.web.middleware.body_limit import LARGEST, SMALL, BodyLimit
 from toril.web.middleware.deadline import Deadline
 from toril.web.middleware.request_log import RequestLog
 from toril.web.middleware.security_headers import SecurityHeaders
@@ -23,8 +23,8 @@ from toril.web.routes import ROUTERS
 from toril.web.sockets import PATH
 from toril.web.sockets.transport import SocketPath
 
-#: Bytes of bodies for which anybody may make us work.
-_SMALL_BODIES = {"/api/auth": 16 * 1024, "/api/webhooks": 4 * 1024 * 1024}
+#: Bytes of a body, by how the path begins: only jobs carry files and pages, and Meta sends up to 3 MB at once.
+_BODIES = {"/api/auth": 16 * 1024, "/api/webhooks": 4 * 1024 * 1024, "/api/queues": LARGEST, "": SMALL}
 
 #: Headers that pages of other origins may send: also for a part of a file, and to go on with events.
 _ASKED = [
@@ -89,6 +89,6 @@ def _middleware(settings: Settings) -> list[Middleware]:
         *layers,
         Middleware(RequestLog),  # behind what lets other origins in, who may read its 500 too
         Middleware(Deadline),
-        Middleware(BodyLimit, smaller=_SMALL_BODIES),
+        Middleware(BodyLimit, limits=_BODIES),
         Middleware(TrailingSlash),
     ]

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -45,6 +44,7 @@ from toril.errors import (
     RetryableError,
     TorilError,
 )
+from toril.queues.problems import shortened
 from toril.web.answers import Json, failure
 from toril.web.breaker import StillAwayError
 
@@ -179,7 +179,7 @@ def answer_to_bad_request(error: RequestValidationError, request: Request) -> Js
     if any(problem["type"] == "json_invalid" for problem in problems):
         text = "the body is not JSON"
         return failure(400, "bad_json", text, [{"field": "body", "message": text}])
-    fields = [{"field": _path(each["loc"]), "message": str(each["msg"])} for each in problems]
+    fields = [{"field": path, "message": text} for path, text in shortened(problems)]
     first = fields[0] if fields else {"field": "body", "message": "cannot be read"}
     return failure(400, "bad_request", f"{first['field']}: {first['message']}", fields)
 
@@ -238,7 +238,3 @@ def _faulty(error: TorilError) -> str:
     if isinstance(error, ConfigurationError):
         return "a setting of the server is missing or wrong; its log says which"
     return "something went wrong on the server; its log has more"
-
-
-def _path(parts: Sequence[Any]) -> str:
-    return ".".join(str(part) for part in parts)

@@ -20,12 +20,12 @@ from starlette.types import Scope
 
 from toril.errors import TorilError
 from toril.web.errors import HttpError, answer_to, answer_to_bad_request
-from toril.web.middleware.body_limit import LARGEST
+from toril.web.middleware.body_limit import SMALL
 from toril.web.schemas import errors
 
 
 class TooLarge(HttpError):
-    """The body has more bytes than a job's data may have."""
+    """The body has more bytes than this endpoint takes."""
 
     code, status = "body_too_large", 413
 
@@ -81,18 +81,19 @@ class QueueRoute(APIRoute):
         return answer
 
 
-async def read_body(request: Request, model: type[B], *, optional: bool = False) -> B:
+async def read_body(request: Request, model: type[B], *, optional: bool = False, largest: int = SMALL) -> B:
     """The body as ``model``. Read here rather than by the framework, so that only those who may come in are read.
 
     Args:
         optional: no body is as good as ``{}``.
+        largest: bytes it may have.
 
     Raises:
         RequestValidationError: it is no JSON, or does not fit; answered with 400, or 415.
         Compressed: it is.
-        TooLarge: it is, in an application whose own limit is higher or missing.
+        TooLarge: it is.
     """
-    text = await _whole_body(request)
+    text = await _whole_body(request, largest)
     if not text and optional:
         return model()
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
@@ -140,13 +141,13 @@ def _bad(message: str, *, kind: str = "json") -> RequestValidationError:
     return RequestValidationError([{"type": kind, "loc": ("body",), "msg": message}])
 
 
-async def _whole_body(request: Request) -> bytes:
+async def _whole_body(request: Request, largest: int) -> bytes:
     parts, size = [], 0
     async for part in request.stream():
         parts.append(part)
         size += len(part)
-        if size > LARGEST:
-            raise TooLarge(f"the body is larger than the {LARGEST} bytes allowed")
+        if size > largest:
+            raise TooLarge(f"the body is larger than the {largest} bytes allowed")
     return b"".join(parts)
 
 

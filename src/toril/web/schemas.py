@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
+
+from toril.queues.problems import refuse_crowds
 
 T = TypeVar("T")
 
@@ -16,6 +18,11 @@ class Model(BaseModel):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="forbid", hide_input_in_errors=True
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_crowds(cls, given: Any) -> Any:
+        return refuse_crowds(cls, given) if cls.model_config.get("extra") == "forbid" else given
 
 
 class Answer(Model, Generic[T]):
@@ -56,7 +63,7 @@ STATUSES: Final[dict[int, tuple[str, str, str]]] = {
         "job_state",
         "job '41' is completed, and only failed jobs are retried",
     ),
-    413: ("The body is too large.", "body_too_large", "the body is larger than the 16777216 bytes allowed"),
+    413: ("The body is too large.", "body_too_large", "the body is larger than the 65536 bytes allowed"),
     415: ("The body is not JSON.", "unsupported_media_type", "send JSON with Content-Type: application/json"),
     429: (
         "Too often; `Retry-After` says when.",

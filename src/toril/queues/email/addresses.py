@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import dataclass
 from email.utils import formataddr
 from functools import lru_cache
@@ -18,6 +17,8 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LOCAL = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
 _DOMAIN = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _NAMED = re.compile(r'(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^<>"]*?))\s*<(?P<address>[^<>]*)>')
+#: Unicode's categories Cc, Cs, Zl and Zp.
+_ENDS_A_LINE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SPECIALS = re.compile(r'[][\\()<>@,:;".]')
 
 _FOLD = "\n "
@@ -35,10 +36,8 @@ def header_text_problem(text: str) -> str | None:
     surrogates, and RFC 2047 "encoded words": a reader decodes those, whatever they hide. Direction marks and
     joiners, which Arabic text needs, are fine.
     """
-    for char in text:
-        category = unicodedata.category(char)
-        if category in ("Cc", "Zl", "Zp", "Cs"):
-            return f"has the control character U+{ord(char):04X}; headers hold a single line of text"
+    if found := _ENDS_A_LINE.search(text):
+        return f"has the control character U+{ord(found[0]):04X}; headers hold a single line of text"
     if "=?" in text and "?=" in text:
         return "looks like an encoded word (=?…?=); give plain text, it is encoded for you"
     return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import unicodedata
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
@@ -28,6 +27,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from toril.errors import OptionError
 from toril.queues.email.addresses import header_text_problem, parse_mailbox
+from toril.queues.texts import without_control_characters
 
 MAX_RECIPIENTS = 50  #: addresses in each of to, cc and bcc
 MAX_SUBJECT = 900  #: characters; RFC 5322 allows lines of 998
@@ -87,11 +87,6 @@ def _header_text(text: str) -> str:
     if found := header_text_problem(text):
         raise problem(found)
     return text
-
-
-def _long_text(text: str) -> str:
-    kept = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(c for c in kept if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
 
 
 def _filename(text: str) -> str:
@@ -205,7 +200,9 @@ StoredPath = Annotated[str, AfterValidator(_path)]
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), HeaderText]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=500), HeaderText]
-LongText = Annotated[str, StringConstraints(min_length=1, max_length=5000), AfterValidator(_long_text)]
+LongText = Annotated[
+    str, StringConstraints(min_length=1, max_length=5000), AfterValidator(without_control_characters)
+]
 WebUrl = Annotated[str, StringConstraints(max_length=MAX_URL), AfterValidator(_web_url)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Amount = Annotated[Decimal, BeforeValidator(_amount), Field(ge=0, lt=10**12, allow_inf_nan=False)]

@@ -28,6 +28,8 @@ from toril.queues.email.placeholders import placeholders
 from toril.queues.email.template_data import TEMPLATES, TemplateData, template_name
 
 MAX_ATTACHMENTS = 40 * 1024 * 1024  #: bytes of all attachments together, counted in base64 as they travel
+MAX_FILES = 100  #: attachments of one mail
+MAX_TAGS = 75  #: tags of one mail
 MAX_BULK = 10_000  #: recipients of one bulk job
 MAX_VALUE = 10_000  #: characters of one value of a placeholder
 
@@ -67,8 +69,8 @@ class Transactional(Payload):
     reply_to: Addresses | None = None
     cc: Addresses | None = None
     bcc: Addresses | None = None
-    attachments: list[Attachment] | None = None
-    tags: list[Tag] | None = None
+    attachments: Annotated[list[Attachment], Field(max_length=MAX_FILES)] | None = None
+    tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Transactional:
@@ -149,7 +151,7 @@ class BulkRecipient(Payload, extra="allow"):
 class Bulk(Payload):
     """The same mail to many, each with its own values in place of ``{{name}}`` and the like."""
 
-    recipients: Annotated[list[BulkRecipient], Field(min_length=1, max_length=MAX_BULK)]
+    recipients: Annotated[list[BulkRecipient], Field(min_length=1, max_length=MAX_BULK, fail_fast=True)]
     subject: Subject
     html: Annotated[Body, Field(min_length=1)]
     text: Body | None = None  #: made from each mail's HTML when absent

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import unicodedata
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -21,6 +20,7 @@ from toril.db.ids import is_id
 from toril.errors import OptionError
 from toril.queues.notification.phones import to_e164
 from toril.queues.ssrf import MAX_URL, BlockedAddressError, Guard
+from toril.queues.texts import without_control_characters
 
 MAX_HEADERS: Final = 20
 MAX_METADATA: Final = 16 * 1024  #: bytes of JSON
@@ -75,12 +75,7 @@ def _firm_id(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    return " ".join(_text(text).split())
-
-
-def _text(text: str) -> str:
-    kept = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(char for char in kept if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cs"))
+    return " ".join(without_control_characters(text).split())
 
 
 def _something(text: str) -> str:
@@ -198,7 +193,10 @@ Title = Annotated[
     str, StringConstraints(min_length=1, max_length=200), AfterValidator(_line), AfterValidator(_something)
 ]
 Text = Annotated[
-    str, StringConstraints(min_length=1, max_length=5000), AfterValidator(_text), AfterValidator(_something)
+    str,
+    StringConstraints(min_length=1, max_length=5000),
+    AfterValidator(without_control_characters),
+    AfterValidator(_something),
 ]
 Link = Annotated[str, StringConstraints(min_length=1, max_length=MAX_URL), AfterValidator(_link)]
 WebUrl = Annotated[str, StringConstraints(min_length=1), AfterValidator(_web_url)]

@@ -138,7 +138,7 @@ class PushUser(Payload):
 class BulkPush(PushMessage):
     """The same push to many browsers, as a job of the type ``bulk-push`` carries it."""
 
-    users: Annotated[list[PushUser], Field(min_length=1, max_length=MAX_USERS)]
+    users: Annotated[list[PushUser], Field(min_length=1, max_length=MAX_USERS, fail_fast=True)]
 
 
 class InApp(Payload):

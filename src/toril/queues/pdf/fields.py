@@ -10,7 +10,6 @@ import base64
 import binascii
 import re
 import struct
-import unicodedata
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
@@ -18,6 +17,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, StringConstraints
 
 from toril.queues.pdf.renderers.base import Margins
+from toril.queues.texts import without_control_characters
 
 RIYADH = timezone(timedelta(hours=3), "Asia/Riyadh")  # no summer time, so a fixed offset is exact
 
@@ -32,8 +32,7 @@ def clean(value: Any) -> Any:
         return ""
     if not isinstance(value, str):
         return value
-    kept = value.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(c for c in kept if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
+    return without_control_characters(value)
 
 
 def decimal(value: Any) -> Decimal:

@@ -5,12 +5,13 @@ Each is an annotated type: what a JavaScript application sends goes in, a clean 
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import UTC, date, datetime, tzinfo
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, StringConstraints, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from toril.queues.texts import UNPRINTABLE
 
 _EARLIEST, _LATEST = 1980, 2200  #: years; what is earlier is most likely seconds where milliseconds are meant
 
@@ -70,7 +71,7 @@ def storable(text: str) -> str:
     Raises:
         PydanticCustomError: it has one. PostgreSQL keeps neither; SQLite would compare them with nothing.
     """
-    if any(unicodedata.category(each) in ("Cc", "Cs") and each not in "\n\t" for each in text):
+    if UNPRINTABLE.search(text):
         raise problem("has a control character")
     return text
 

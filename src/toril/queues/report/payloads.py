@@ -136,7 +136,7 @@ class TimeUtilization(PeriodRequest):
     """Minutes, billable and not, and utilisation, person by person."""
 
     format: Format = "json"
-    staff_ids: Annotated[list[RecordId], Field(max_length=MAX_STAFF), NONE_IS_EMPTY] = Field(
+    staff_ids: Annotated[list[RecordId], Field(max_length=MAX_STAFF, fail_fast=True), NONE_IS_EMPTY] = Field(
         default_factory=list
     )
 

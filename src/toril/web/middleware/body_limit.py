@@ -13,6 +13,9 @@ from toril.web.answers import failure
 #: Bytes of a body: a job's data may have 10 MiB, and there is JSON around it.
 LARGEST: Final = 16 * 1024 * 1024
 
+#: Bytes of a body that carries no job's data.
+SMALL: Final = 64 * 1024
+
 #: Bytes and seconds of a refused body that are still read, and thrown away: who is cut off while sending sees a broken
 #: connection, and not why.
 _STILL_READ: Final = 4 * LARGEST
@@ -27,20 +30,17 @@ class BodyLimit:
     """Answers 413 for larger bodies, whether or not they say beforehand how large they are.
 
     Args:
-        smaller: bytes for paths that begin so.
+        limits: bytes for paths that begin so; the first that fits counts.
     """
 
-    def __init__(
-        self, app: ASGIApp, *, largest: int = LARGEST, smaller: Mapping[str, int] | None = None
-    ) -> None:
-        self._app, self._largest = app, largest
-        self._smaller = tuple((smaller or {}).items())
+    def __init__(self, app: ASGIApp, *, limits: Mapping[str, int]) -> None:
+        self._app, self._limits = app, tuple(limits.items())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] in ("GET", "HEAD", "OPTIONS"):
             await self._app(scope, receive, send)
             return
-        limit = next((most for path, most in self._smaller if scope["path"].startswith(path)), self._largest)
+        limit = next((most for path, most in self._limits if scope["path"].startswith(path)), LARGEST)
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), None)
         if announced is not None and announced.isdigit() and int(announced) > limit:
             awaited = any(name == b"expect" for name, _ in scope["headers"])  # nothing is sent before we read

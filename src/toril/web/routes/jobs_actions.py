@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from toril.errors import JobError, JobNotFoundError
 from toril.web.answers import Json, ok
+from toril.web.middleware.body_limit import LARGEST
 from toril.web.queue_panel import End, JobId, Panelled, QueueName, Start, page_of
 from toril.web.queue_route import QueueRoute, described, read_body, takes
 from toril.web.queue_views import JobIds, JobRef, LogRows, NewData, Outcomes, Said
@@ -99,7 +100,7 @@ async def cancel_job(name: QueueName, job_id: JobId, panel: Panelled) -> Json:
 async def update_data(name: QueueName, job_id: JobId, request: Request, panel: Panelled) -> Json:
     """Replace a job's data, which must fit as that of a new job must. An attempt that runs goes on with what it has."""
     queue = panel.queue(name)
-    body = await read_body(request, NewData)
+    body = await read_body(request, NewData, largest=LARGEST)
     panel.service.definitions[name].check(body.data)
     await panel.audit("job.update_data", f"{name}/{job_id}")
     await queue.actions.update_data(job_id, body.data)

@@ -12,6 +12,7 @@ from toril.engine.options import JobOptions
 from toril.errors import OptionError, PayloadError
 from toril.service import named
 from toril.web.answers import Json, ok
+from toril.web.middleware.body_limit import LARGEST
 from toril.web.queue_panel import Panelled, QueueName
 from toril.web.queue_route import QueueRoute, described, read_body, takes
 from toril.web.queue_views import AddedJob, ListAnswer, NewJob, NewJobs
@@ -66,7 +67,7 @@ async def add_job(name: QueueName, request: Request, panel: Panelled) -> Json:
     `options` are Bull's: `delay`, `priority`, `attempts`, `backoff`, `timeout`, `jobId`, `lifo`, `repeat` and others.
     """
     panel.queue(name)
-    body = await read_body(request, NewJob)
+    body = await read_body(request, NewJob, largest=LARGEST)
     options = options_of(name, body.data, body.options)
     await panel.audit("job.add", f"{name}/{options.job_id}", type=body.data["type"])
     return ok(await panel.service.add_job(name, body.data, options), status=201)
@@ -84,7 +85,7 @@ async def add_job(name: QueueName, request: Request, panel: Panelled) -> Json:
 async def add_jobs(name: QueueName, request: Request, panel: Panelled) -> Json:
     """Add up to 1000 jobs. All are checked before the first is added; schedules are added one by one."""
     panel.queue(name)
-    body = await read_body(request, NewJobs)
+    body = await read_body(request, NewJobs, largest=LARGEST)
     jobs = []
     for index, job in enumerate(body.jobs):
         try:

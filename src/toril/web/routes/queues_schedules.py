@@ -13,6 +13,7 @@ from toril.engine.schedules import Schedule
 from toril.errors import PayloadError
 from toril.web.answers import Json, ok
 from toril.web.errors import NotFound
+from toril.web.middleware.body_limit import LARGEST
 from toril.web.queue_panel import End, Panelled, QueueName, Start, page_of
 from toril.web.queue_route import QueueRoute, described, read_body, takes
 from toril.web.queue_views import AddedJob, ListAnswer, NewSchedule, Said, ScheduleView
@@ -78,7 +79,7 @@ async def list_schedules(name: QueueName, panel: Panelled, start: Start = 0, end
 async def add_schedule(name: QueueName, request: Request, panel: Panelled) -> Json:
     """Add a schedule and its first run. The same schedule again gives its next runs the new data and options."""
     panel.queue(name)
-    body = await read_body(request, NewSchedule)
+    body = await read_body(request, NewSchedule, largest=LARGEST)
     return await _add(name, body, panel, "schedule.add")
 
 
@@ -94,7 +95,7 @@ async def replace_schedule(name: QueueName, key: ScheduleKey, request: Request, 
     The new one is added before the old one ends, so there is never none.
     """
     queue = panel.queue(name)
-    body = await read_body(request, NewSchedule)
+    body = await read_body(request, NewSchedule, largest=LARGEST)
     await _require(queue, key)
     answer = await _add(name, body, panel, "schedule.replace", key, status=200)
     if key != _key_of(name, body):

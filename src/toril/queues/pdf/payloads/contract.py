@@ -42,7 +42,9 @@ class Clause(Payload):
 
     title: ShortWords = NONE
     text: ClauseWords = NONE
-    clauses: list[Clause] = Field(default_factory=list, validate_default=True)
+    clauses: list[Clause] = Field(
+        default_factory=list, validate_default=True, max_length=MAX_CLAUSES, fail_fast=True
+    )
 
     @field_validator("clauses")
     @classmethod
@@ -57,7 +59,7 @@ class Schedule(Payload):
 
     title: Heading
     text: ClauseWords = NONE
-    clauses: list[Clause] = Field(default_factory=list)
+    clauses: list[Clause] = Field(default_factory=list, max_length=MAX_CLAUSES, fail_fast=True)
     table: Table | None = None
 
 
@@ -87,7 +89,7 @@ class ContractData(Payload):
     reference: ShortText = ""
     parties: list[Party] = Field(min_length=1, max_length=12)
     preamble: LongWords = NONE
-    clauses: list[Clause] = Field(min_length=1)
+    clauses: list[Clause] = Field(min_length=1, max_length=MAX_CLAUSES, fail_fast=True)
     schedules: list[Schedule] = Field(default_factory=list, max_length=30)
     witnesses: list[Witness] = Field(default_factory=list, max_length=8)
     currency: Currency = "SAR"

@@ -113,7 +113,7 @@ class InvoiceData(Payload):
     client_vat_number: ShortText = ""
     reference: ShortText = ""
     currency: Currency = "SAR"
-    items: list[InvoiceItem] = Field(min_length=1, max_length=MAX_ITEMS)
+    items: list[InvoiceItem] = Field(min_length=1, max_length=MAX_ITEMS, fail_fast=True)
     subtotal: NaturalAmount
     vat_rate: Percent
     vat_amount: NaturalAmount

@@ -95,7 +95,7 @@ class StatementData(Payload):
     reference: ShortText = ""
     currency: Currency = "SAR"
     opening_balance: Amount = Decimal(0)
-    entries: list[Entry] = Field(default_factory=list, max_length=MAX_ENTRIES)
+    entries: list[Entry] = Field(default_factory=list, max_length=MAX_ENTRIES, fail_fast=True)
     closing_balance: Amount = Field(None, validate_default=True)
     ageing: Ageing | None = None
     notes: LongText = ""

@@ -40,7 +40,7 @@ class Table(Payload):
 
     title: ShortWords = NONE
     columns: list[Column] = Field(min_length=1, max_length=12)
-    rows: list[dict[str, Any]] = Field(default_factory=list, max_length=MAX_ROWS)
+    rows: list[dict[str, Any]] = Field(default_factory=list, max_length=MAX_ROWS, fail_fast=True)
 
     @property
     def totals(self) -> dict[str, Decimal]:

@@ -1,0 +1,55 @@
+"""What is wrong with a payload, in few words, however much is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
+
+#: Problems that are listed; whoever sent a hundred thousand wants the first few.
+MOST_PROBLEMS: Final = 20
+
+#: Characters of a field's path and of a message: both may quote what was sent.
+_LONGEST_PATH: Final = 200
+_LONGEST_MESSAGE: Final = 500
+
+#: Unknown fields that are named one by one.
+_MOST_UNKNOWN: Final = 20
+
+Problem = tuple[str, str]
+
+
+def list_problems(error: ValidationError) -> list[Problem]:
+    """The first problems of a validation: the path of each field, and what is wrong with it. Values are not told."""
+    return shortened(error.errors(include_url=False, include_context=False, include_input=False))
+
+
+def shortened(found: Sequence[Any]) -> list[Problem]:
+    """The first of pydantic's errors, as dicts with ``loc`` and ``msg``; paths and messages cut to a length."""
+    return [(path_of(each["loc"]), cut(str(each["msg"]), _LONGEST_MESSAGE)) for each in found[:MOST_PROBLEMS]]
+
+
+def path_of(parts: Sequence[Any]) -> str:
+    """A field's path with dots, not longer than a line or two."""
+    return cut(".".join(cut(str(part), _LONGEST_PATH) for part in parts), _LONGEST_PATH)
+
+
+def cut(text: str, longest: int) -> str:
+    """The text, or its beginning and an ellipsis."""
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def refuse_crowds(model: type[BaseModel], given: Any) -> Any:
+    """What is given, unless it has many more fields than its model knows.
+
+    Naming each of a hundred thousand unknown fields takes seconds, so their number is looked at first.
+    """
+    if isinstance(given, dict) and len(given) > 3 * len(model.model_fields) + _MOST_UNKNOWN:
+        raise PydanticCustomError(
+            "too_many_fields",
+            "has {count} fields, of which at most {known} are known",
+            {"count": len(given), "known": len(model.model_fields)},
+        )
+    return given

@@ -87,6 +87,7 @@ class Committer:
         self._dry = False  # the last call found nothing more to take
         self._busy = False  # took something since the queue was last found empty
         self._closing = False
+        self._settled = asyncio.Event()  # not taking, and nothing that was asked for can still arrive
         self.limit_s = math.inf  #: seconds an outcome may take to be recorded; shortened at the end
 
     def record(self, outcome: Outcome) -> None:
@@ -102,7 +103,15 @@ class Committer:
         """Begin or stop taking jobs; outcomes are recorded all the same."""
         self._taking = wanted
         self._dry = False
+        if wanted:
+            self._settled.set()  # whoever waits for a pause waits no longer
+        else:
+            self._settled.clear()
         self._wake.set()
+
+    async def settled(self) -> None:
+        """After ``take(False)``: wait until no call is under way that could start a job, or jobs are taken again."""
+        await self._settled.wait()
 
     @property
     def unrecorded(self) -> bool:
@@ -116,6 +125,12 @@ class Committer:
 
     async def run(self) -> None:
         """Work until told to finish."""
+        try:
+            await self._work()
+        finally:
+            self._settled.set()
+
+    async def _work(self) -> None:
         while True:
             outcomes, self._outcomes = self._outcomes[:_MOST_OUTCOMES], self._outcomes[_MOST_OUTCOMES:]
             claims = self._idle.claimed()
@@ -140,6 +155,8 @@ class Committer:
                 return
             if self._taking and self._dry and self._free() > 0 and not self._idle.waiting:
                 self._idle.begin(self.wake)
+            if not self._taking and not self._idle.waiting:
+                self._settled.set()
             await self._wake.wait()
             self._wake.clear()
 

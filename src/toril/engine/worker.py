@@ -244,9 +244,16 @@ class Worker:
                 loop.remove_signal_handler(number)
 
     async def pause(self, *, wait: bool = True) -> None:
-        """Take no more jobs here (other workers go on); returns when running ones have ended."""
+        """Take no more jobs here (other workers go on); after it nothing starts until ``resume``.
+
+        Args:
+            wait: return when running jobs have ended; otherwise as soon as no call is under way that could bring
+                another one.
+        """
         self._committer.take(False)
         await self._idle.interrupt()
+        if self._committing is not None:
+            await self._committer.settled()
         if wait:
             await self._executor.wait_idle(None)
 

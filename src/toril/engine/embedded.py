@@ -250,7 +250,14 @@ def _prepare_home(home: Path) -> None:
 
 
 def _home_path(home: Path | None) -> Path:
-    return Path(home or os.environ.get("TORIL_HOME") or ".toril").expanduser().resolve()
+    path = Path(home or os.environ.get("TORIL_HOME") or ".toril").expanduser()
+    try:
+        return path.resolve()
+    except FileNotFoundError as exc:  # of a relative path only
+        raise ConfigurationError(
+            f"the home of the embedded server, {path}, is in the working directory, and that was deleted: go to "
+            "another directory, or set TORIL_HOME to an absolute path"
+        ) from exc
 
 
 def _member_of(home: Path) -> _Member:

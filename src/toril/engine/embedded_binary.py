@@ -26,7 +26,7 @@ def find_server() -> Path:
     too_old = ""
     for name in ("valkey-server", "redis-server"):
         if path := shutil.which(name):
-            version = _version(path)
+            version = version_of(Path(path))
             if version >= _OLDEST:
                 return Path(path).absolute()
             too_old += f" ({path} is of version {'.'.join(map(str, version)) or 'unknown'})"
@@ -51,8 +51,10 @@ def _platform() -> str:
     return f"{sys.platform}-{os.uname().machine}"
 
 
-def _version(program: str) -> tuple[int, ...]:
-    """(major, minor), or () if the program does not say."""
+def version_of(program: Path) -> tuple[int, ...]:
+    """(major, minor), or () if the program does not say; also for that of the package, which is new enough."""
+    if program == _bundled():
+        return ()
     try:
         said = subprocess.run(  # noqa: S603
             [program, "--version"], capture_output=True, text=True, timeout=10, check=False

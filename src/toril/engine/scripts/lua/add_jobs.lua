@@ -17,7 +17,8 @@
     id         str  custom id, or '' for the next number
   Returns {overflowed jobs left to restore, server's time ms, id, id, …}; an id is that of the earlier job if this
     one was a duplicate
-  Cost O(1) for each job, O(window) for a prioritised one that goes into the window
+  Cost O(1) for each job, and O(window) once if there are prioritised ones that go into the window; O(waiting) instead
+    while no Toril worker lives
 ]]
 -- @include keys clock place
 local request, groups = ARGV[3], tonumber(ARGV[4])
@@ -34,8 +35,12 @@ local next_id = call('INCRBY', k_id, count) - count
 local list = target_list()
 local numeric = call('EXISTS', k_numeric) == 1
 local waiting = base .. 'waiting@' .. token
-local reply, fifo = {0, text_of(now)}, {}
+local reply, fifo, ranked = {0, text_of(now)}, {}, {}
 local function flush()
+  if #ranked > 0 then
+    place_ranked(list, ranked, false)
+    ranked = {}
+  end
   if #fifo > 0 then
     call('LPUSH', list, unpack(fifo))
     fifo = {}
@@ -114,8 +119,7 @@ for i = 1, count do
         call('PUBLISH', base .. 'delayed', text_of(due))
       else
         if priority ~= 0 then
-          flush()
-          place_prioritised(list, id, priority, false)
+          ranked[#ranked + 1] = {id, priority}
         elseif ARGV[group + 4] == '1' then
           flush()
           call('RPUSH', list, id)

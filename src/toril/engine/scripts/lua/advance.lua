@@ -24,7 +24,7 @@
 ]]
 -- @include keys clock chunks place debounce keep metrics finish policy rate_limit promote cancelled take dead_letter
 local lock_ms, want, points = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6])
-local codes = {}
+local codes, placed = {}, {}
 local first = 9 + tonumber(ARGV[8])
 local list, paused = target_list()
 for at = first, #ARGV - 8, 9 do
@@ -58,17 +58,18 @@ for at = first, #ARGV - 8, 9 do
     call('PUBLISH', base .. 'failed', '{"jobId":' .. cjson.encode(id) .. ',"val":' .. cjson.encode(a) .. '}')
   elseif verb == 'retry' then
     save_attempt(id, a, b, c)
-    place(list, id, tonumber(e), d == '1', false)
+    placed[#placed + 1] = {id, tonumber(e), d == '1'}
   elseif verb == 'delay' then
     save_attempt(id, a, b, c)
     local due = now + tonumber(d)
     call('ZADD', k_delayed, due * 4096 + (tonumber(id) or 0) % 4096, id)
     call('PUBLISH', base .. 'delayed', text_of(due))
   else
-    place(list, id, tonumber(e), false, true)
+    placed[#placed + 1] = {id, tonumber(e), false, true}
   end
   codes[#codes + 1] = code
 end
+place(list, placed)
 flush_finished()
 settle_locks()
 

@@ -60,7 +60,7 @@ if delay > 0 then
   call('ZADD', k_delayed, due * 4096 + number % 4096, id)
   call('PUBLISH', base .. 'delayed', due)
 else
-  place(target_list(), id, tonumber(priority) or 0, false, false)
+  place(target_list(), {{id, tonumber(priority) or 0}})
   call('PUBLISH', base .. 'waiting@' .. token, id)
 end
 return {1, id, due, text_of(delay), text_of(now)}

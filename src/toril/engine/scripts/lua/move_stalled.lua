@@ -13,12 +13,17 @@
 local max_stalled, interval = tonumber(ARGV[3]), ARGV[4]
 if not redis.call('SET', k_stalled_check, now, 'NX', 'PX', interval) then return {{}, {}, {}} end
 local failed, stalled, dropped, unburied = {}, {}, {}, KEYS[25] and {} or nil
-local suspects = redis.call('SMEMBERS', k_stalled)
+local suspects = {}
+for _, id in ipairs(redis.call('SMEMBERS', k_stalled)) do suspects[id] = true end
 redis.call('DEL', k_stalled)
-local list = target_list()
-for _, id in ipairs(suspects) do
+local held = redis.call('LRANGE', k_active, 0, -1)
+local list, back = target_list(), {}
+-- Those taken first are at the right end; they keep their order.
+for i = #held, 1, -1 do
+  local id = held[i]
   local key = base .. id
-  if redis.call('EXISTS', key .. ':lock') == 0 and redis.call('LREM', k_active, 1, id) > 0 then
+  if suspects[id] and redis.call('EXISTS', key .. ':lock') == 0 and redis.call('LREM', k_active, -1, id) > 0 then
+    suspects[id] = nil
     local fields = redis.call('HMGET', key, 'opts', 'priority', 'deid', 'name', 'data')
     if not (fields[1] or fields[4] or fields[5]) then
       redis.call('DEL', key)
@@ -45,12 +50,13 @@ for _, id in ipairs(suspects) do
       -- A job that was handed to a worker comes first again. A blocking call leaves its priority behind.
       redis.call('ZREM', k_priority, id)
       local priority = tonumber(fields[2] or 0) or 0
-      place(list, id, priority, false, true)
+      back[#back + 1] = {id, priority, false, true}
       redis.call('PUBLISH', base .. 'stalled@', id)
       stalled[#stalled + 1] = id
     end
   end
 end
+place(list, back)
 local active = redis.call('LRANGE', k_active, 0, -1)
 in_chunks('SADD', k_stalled, active)
 return {failed, stalled, dropped, unburied}

@@ -11,15 +11,11 @@ local list, was_paused = target_list()
 local wrong, paused = was_paused and k_wait or k_paused, ARGV[3] == '1'
 local stray = call('RPOP', wrong, 1000)
 while stray and #stray > 0 do
-  local scores = call('ZMSCORE', k_priority, unpack(stray))
-  for i, id in ipairs(stray) do
-    if scores[i] then
-      call('ZREM', k_priority, id)
-      place_prioritised(list, id, tonumber(scores[i]), false)
-    else
-      call('LPUSH', list, id)
-    end
-  end
+  local ids = {unpack(stray)}
+  local scores = call('ZMSCORE', k_priority, unpack(ids))
+  for i, id in ipairs(stray) do stray[i] = {id, tonumber(scores[i] or 0)} end
+  call('ZREM', k_priority, unpack(ids))
+  place(list, stray)
   stray = call('RPOP', wrong, 1000)
 end
 if paused ~= was_paused and call('EXISTS', list) == 1 then call('RENAME', list, wrong) end

@@ -14,13 +14,14 @@ else
   ids = call('ZRANGE', k_delayed, 0, tonumber(ARGV[3]) - 1)
 end
 local list = target_list()
-local moved = {}
+local moved, placed = {}, {}
 for _, id in ipairs(ids) do
   if call('ZREM', k_delayed, id) == 1 and call('EXISTS', base .. id) == 1 then
-    place(list, id, tonumber(call('HGET', base .. id, 'priority') or 0) or 0, false, false)
+    placed[#placed + 1] = {id, tonumber(call('HGET', base .. id, 'priority') or 0) or 0}
     call('HSET', base .. id, 'delay', 0)
     call('PUBLISH', base .. 'waiting@' .. token, id)
     moved[#moved + 1] = id
   end
 end
+place(list, placed)
 return {call('ZCARD', k_delayed), moved}

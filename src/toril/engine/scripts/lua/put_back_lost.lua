@@ -12,7 +12,7 @@
 -- @include keys clock place
 local seen = {}
 for i = 3, #ARGV do seen[ARGV[i]] = true end
-local suspects, put_back = {}, {}
+local suspects, put_back, back = {}, {}, {}
 local list = target_list()
 for _, id in ipairs(call('LRANGE', k_active, 0, -1)) do
   local key = base .. id
@@ -26,10 +26,12 @@ for _, id in ipairs(call('LRANGE', k_active, 0, -1)) do
       call('ZREM', k_priority, id)
       call('SREM', k_stalled, id)
       if call('EXISTS', key) == 1 then
-        place(list, id, tonumber(call('HGET', key, 'priority') or 0) or 0, false, true)
+        -- The newest come first here.
+        table.insert(back, 1, {id, tonumber(call('HGET', key, 'priority') or 0) or 0, false, true})
       end
       put_back[#put_back + 1] = id
     end
   end
 end
+place(list, back)
 return {suspects, put_back}

@@ -18,6 +18,6 @@ call('HDEL', k_cancelled, id)
 local readable, opts = pcall(cjson.decode, fields[2] or '')
 local lifo = readable and type(opts) == 'table' and opts.lifo == true
 local list = target_list()
-place(list, id, tonumber(fields[1] or 0) or 0, lifo, false)
+place(list, {{id, tonumber(fields[1] or 0) or 0, lifo}})
 call('PUBLISH', base .. 'waiting@' .. token, id)
 return 1

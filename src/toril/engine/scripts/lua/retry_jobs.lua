@@ -14,15 +14,16 @@ if #ids == 0 then return {0, 0, before} end
 in_chunks('ZREM', k_failed, ids)
 in_chunks('HDEL', k_cancelled, ids)
 local list = target_list()
-local moved = 0
+local moved, placed = 0, {}
 for _, id in ipairs(ids) do
   local key = base .. id
   -- An id whose hash is gone just leaves.
   if call('EXISTS', key) == 1 then
     local priority = call('HGET', key, 'priority')
     call('HDEL', key, 'finishedOn', 'processedOn', 'failedReason')
-    place(list, id, tonumber(priority or 0) or 0, false, false)
     moved = moved + 1
+    placed[moved] = {id, tonumber(priority or 0) or 0}
   end
 end
+place(list, placed)
 return {moved, #ids == count and 1 or 0, before}

@@ -43,7 +43,7 @@ else
     'delay', 0, 'priority', ARGV[10])
 end
 call('HDEL', k_cancelled, id)
-place(target_list(), id, priority, ARGV[11] == '1', false)
+place(target_list(), {{id, priority, ARGV[11] == '1'}})
 call('PUBLISH', base .. 'waiting@' .. token, id)
 
 -- The oldest letters are at the right end.

@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from tests.support.records import NOW, add_client, add_firm, add_invoice
 
 from toril.db.models import Invoice, InvoiceStatus, Payment, PaymentStatus
-from toril.db.repositories.invoices import Invoices, Payments
+from toril.db.repositories.invoices import Invoices
+from toril.db.repositories.payments import Payments
 from toril.db.session import Database
 
 

@@ -25,8 +25,9 @@ from toril.db.models import (
 )
 from toril.db.repositories.banking import BankAccounts
 from toril.db.repositories.contracts import Contracts
-from toril.db.repositories.invoices import Invoices, Payments
+from toril.db.repositories.invoices import Invoices
 from toril.db.repositories.mail import Campaigns
+from toril.db.repositories.payments import Payments
 from toril.db.repositories.reports import Files, Reports
 from toril.db.repositories.users import Firms, Users
 from toril.db.repositories.whatsapp import WhatsAppMessages

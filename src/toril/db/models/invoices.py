@@ -144,7 +144,8 @@ class Payment(Identified, OfFirm, Stamped, Base):
 
     __tablename__ = "payments"
     __table_args__ = (
-        UniqueConstraint("firm_id", "provider", "provider_payment_id"),
+        # Of all firms: money that came once pays one invoice.
+        UniqueConstraint("provider", "provider_payment_id"),
         UniqueConstraint("firm_id", "bill_number"),
         CheckConstraint("amount >= 0 AND refunded_amount >= 0", name="amounts"),
         Index(None, "firm_id", "paid_on"),
@@ -167,4 +168,8 @@ class Payment(Identified, OfFirm, Stamped, Base):
     paid_at: Mapped[datetime | None]
     checked_at: Mapped[datetime | None]  #: when the provider was last asked
     review: Mapped[str | None]  #: why a person must look, such as an amount that does not match
+    reviewed: Mapped[str | None]  #: the reason that a person has decided about; it is not raised again
     answer: Mapped[dict[str, Any] | None]  #: the provider's last one, as it came
+    answer_count: Mapped[int] = mapped_column(
+        default=0
+    )  #: answers and decisions; tells one that was overtaken

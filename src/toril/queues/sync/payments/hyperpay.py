@@ -31,6 +31,8 @@ _THROTTLED: Final = re.compile(r"800\.120\.100")
 _PASSING: Final = re.compile(r"900\.[1234]00|000\.400\.030|800\.[56]|999\.|600\.1|800\.800\.[84]")
 _ACCESS: Final = re.compile(r"800\.900")
 _REFUSED: Final = re.compile(r"600\.[23]|500\.[12]|800\.121|200\.|700\.400\.580")
+#: Debit and capture; others give money back, or take none.
+_TAKES_MONEY: Final = ("DB", "CP")
 _CHARGEBACK: Final = re.compile(r"000\.100\.2")
 
 
@@ -78,6 +80,12 @@ class HyperPay:
 
     def _read(self, answer: VendorAnswer, body: dict[str, Any], code: str) -> GatewayPayment:
         status, review = self._judge(code, only_authorised=body.get("paymentType") == "PA")
+        if status is PaymentStatus.COMPLETED and body.get("paymentType", "DB") not in _TAKES_MONEY:
+            kind = answer.show(str(body["paymentType"]), limit=20)
+            status, review = (
+                None,
+                f"HyperPay's id is not that of a payment, but of a transaction of the type {kind}",
+            )
         return GatewayPayment(
             status=status,
             raw_status=code,

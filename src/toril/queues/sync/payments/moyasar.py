@@ -67,6 +67,8 @@ def _read(answer: VendorAnswer, found: dict[str, Any]) -> GatewayPayment:
     if status is None:
         review = f"Moyasar reports a state that is none of a payment: {answer.show(raw)}"
     amount = from_minor(answer, found.get("amount"), currency)
+    if status is PaymentStatus.COMPLETED and found.get("captured"):
+        amount = from_minor(answer, found["captured"], currency)  # of what was authorised, this was taken
     refunded = from_minor(answer, found.get("refunded") or 0, currency)
     if status is PaymentStatus.COMPLETED and refunded and refunded >= amount:
         status = PaymentStatus.REFUNDED

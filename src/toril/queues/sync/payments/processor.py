@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from toril.db.models.invoices import Payment
-from toril.db.repositories.invoices import Payments
+from toril.db.repositories.payments import Payments
 from toril.db.session import Database
 from toril.errors import NotConfiguredError, UnrecoverableError
 from toril.queues.base import RunningJob
 from toril.queues.sync.payloads import PaymentCheck
 from toril.queues.sync.payments.gateway import PaymentGateway
-from toril.queues.sync.payments.recording import record
+from toril.queues.sync.payments.recording import bring_up_to_date
 
 #: What somebody sets to ask about the payments of each kind.
 _SETTINGS: Final = {
@@ -59,9 +59,9 @@ class PaymentChecker:
             payment = await Payments(session).get(payload.payment_id, firm_id=payload.firm_id)
         gateway = self._gateway(payload, payment)
         await job.update_progress(20)
-        found = await gateway.fetch(payment)
-        await job.update_progress(70)
-        stored = await record(self._database, payment, found, now=self._clock())
+        stored, found = await bring_up_to_date(
+            self._database, payment, gateway.fetch, clock=self._clock, provider=gateway.name
+        )
         if stored.review:
             await job.log(f"somebody must look: {stored.review}")
         await job.update_progress(100)

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from toril.db.models.invoices import RECEIVED
-from toril.db.repositories.invoices import Payments
+from toril.db.repositories.payments import Payments
 from toril.db.session import Database
 from toril.errors import NotConfiguredError, UnrecoverableError
 from toril.queues.base import RunningJob
 from toril.queues.sync.payloads import MudadCheck
 from toril.queues.sync.payments.gateway import PaymentGateway
-from toril.queues.sync.payments.recording import record
+from toril.queues.sync.payments.recording import bring_up_to_date
 
 
 class BillChecker:
@@ -54,9 +54,7 @@ class BillChecker:
                 "the firm's bank or aggregator; the payment stays as it is"
             )
         await job.update_progress(20)
-        found = await self._door.fetch(payment)
-        await job.update_progress(70)
-        stored = await record(self._database, payment, found, now=self._clock())
+        stored, found = await bring_up_to_date(self._database, payment, self._door.fetch, clock=self._clock)
         if stored.review:
             await job.log(f"somebody must look: {stored.review}")
         if found.status is None:

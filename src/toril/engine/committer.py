@@ -33,6 +33,7 @@ log = logging.getLogger("toril.worker")
 
 _MOST_OUTCOMES = 500
 _ERROR_PAUSE = 1.0  # seconds after an error that is not the connection's
+_GATHER = 2.0  # seconds for which jobs handed back at the end wait for each other
 
 _NOT_STORED = {
     -1: "was removed while it ran",
@@ -79,6 +80,7 @@ class Committer:
         self._slots, self._running, self._occupied, self._start = slots, running, occupied, start
         self._step = max(1, (slots + 1) // 2)
         self._fixed = (lock_ms, limiter, metrics)
+        self._gather = min(_GATHER, lock_ms / 4000)
         self._letter_box = letter_box
         self._outcomes: list[Outcome] = []
         self._sent: list[Outcome] = []
@@ -87,6 +89,7 @@ class Committer:
         self._dry = False  # the last call found nothing more to take
         self._busy = False  # took something since the queue was last found empty
         self._closing = False
+        self._gathering: asyncio.TimerHandle | None = None
         self._settled = asyncio.Event()  # not taking, and nothing that was asked for can still arrive
         self.limit_s = math.inf  #: seconds an outcome may take to be recorded; shortened at the end
 
@@ -132,7 +135,7 @@ class Committer:
 
     async def _work(self) -> None:
         while True:
-            outcomes, self._outcomes = self._outcomes[:_MOST_OUTCOMES], self._outcomes[_MOST_OUTCOMES:]
+            outcomes = self._ripe()
             claims = self._idle.claimed()
             if claims:
                 self._dry = False
@@ -159,6 +162,34 @@ class Committer:
                 self._settled.set()
             await self._wake.wait()
             self._wake.clear()
+
+    def _ripe(self) -> list[Outcome]:
+        """The outcomes to record now.
+
+        While the worker closes, jobs that are handed back wait for each other until nothing runs, and go with one
+        call: the server puts those back in the order in which they were taken.
+        """
+        returned = (
+            [outcome for outcome in self._outcomes if outcome.verb == "return"] if self._closing else []
+        )
+        others = [outcome for outcome in self._outcomes if outcome.verb != "return"] if returned else []
+        if returned and not others and (not self._running() or self._gathered()):
+            self._outcomes = []
+            return returned
+        if not returned:
+            others = self._outcomes
+        ripe, self._outcomes = others[:_MOST_OUTCOMES], others[_MOST_OUTCOMES:] + returned
+        return ripe
+
+    def _gathered(self) -> bool:
+        """Whether jobs handed back have waited long enough for the others; begins the wait."""
+        loop = asyncio.get_running_loop()
+        if self._gathering is None:
+            self._gathering = loop.call_later(self._gather, self._wake.set)
+        if loop.time() < self._gathering.when():
+            return False
+        self._gathering = None
+        return True
 
     def _free(self) -> int:
         # The idle wait may bring one at any moment: its place is kept.

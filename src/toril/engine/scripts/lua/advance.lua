@@ -13,7 +13,8 @@
     cancel    as fail, for a job that somebody cancelled: no dead letter
     retry     reason, stack traces (JSON), attempts made, lifo 0/1, priority, ''
     delay     reason, stack traces (JSON), attempts made, delay (ms), '', ''
-    return    '', '', '', '', priority, ''        handed back, as if it had not been taken
+    return    '', '', '', '', priority, ''        handed back, as if it had not been taken; those of one call keep
+                                                  the order in which they were taken
   then the queue's name, if jobs that fail become dead letters: see includes/dead_letter.lua
   Returns {codes, jobs, dropped ids, next due ms or nil, jobs promoted, 1 if the queue is paused, now ms}
     fewer jobs than wanted: there were no more, or the limiter held some back
@@ -24,12 +25,16 @@
 ]]
 -- @include keys clock chunks place debounce keep metrics finish policy rate_limit promote cancelled take dead_letter
 local lock_ms, want, points = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6])
-local codes, placed = {}, {}
+local codes, placed, returned, taken_at = {}, {}, {}, nil
 local first = 9 + tonumber(ARGV[8])
 local list, paused = target_list()
 for at = first, #ARGV - 8, 9 do
   local verb, id, a, b, c, d, e = ARGV[at], ARGV[at + 1], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6],
     ARGV[at + 7]
+  if verb == 'return' and not taken_at then
+    taken_at = {}
+    for place, held in ipairs(call('LRANGE', k_active, 0, -1)) do taken_at[held] = place end
+  end
   local code = leave_active(id)
   local unwanted = code == 0 and marks_there and take_cancel_mark(id, call('HGET', base .. id, 'timestamp'))
   if code ~= 0 then
@@ -65,10 +70,13 @@ for at = first, #ARGV - 8, 9 do
     call('ZADD', k_delayed, due * 4096 + (tonumber(id) or 0) % 4096, id)
     call('PUBLISH', base .. 'delayed', text_of(due))
   else
-    placed[#placed + 1] = {id, tonumber(e), false, true}
+    returned[#returned + 1] = {id, tonumber(e), false, true}
   end
   codes[#codes + 1] = code
 end
+-- Jobs handed back come out as they were taken; the newest is at the left end of active.
+table.sort(returned, function(a, b) return (taken_at[a[1]] or 0) > (taken_at[b[1]] or 0) end)
+for _, job in ipairs(returned) do placed[#placed + 1] = job end
 place(list, placed)
 flush_finished()
 settle_locks()

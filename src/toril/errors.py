@@ -29,6 +29,22 @@ Each has a stable ``code`` for logs, HTTP bodies and exit statuses.
 
 from __future__ import annotations
 
+import copy
+
+
+def apart(error: Exception) -> Exception:
+    """A copy to raise, with the error as its cause.
+
+    Several callers that wait for one thing must not share an exception: each raise adds to its traceback, and one
+    caller's ``raise … from`` or note would be read by the others.
+    """
+    try:
+        twin = copy.copy(error)
+    except Exception:  # made in a way that cannot be repeated: better shared than hidden
+        return error
+    twin.__cause__ = error
+    return twin
+
 
 class TorilError(Exception):
     """Base of all errors of Toril."""

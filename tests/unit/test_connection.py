@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from toril.engine.connection import Server, parse_address
+from toril.engine.address import parse_address
+from toril.engine.connection import Server
 from toril.engine.link import ReplyError
 from toril.errors import OptionError
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from toril.cli.command import PATIENCE
 from toril.cli.finding import Finding
+from toril.engine.address import parse_address
 from toril.engine.codec import to_text
-from toril.engine.connection import Connection, parse_address
+from toril.engine.connection import Connection
 from toril.engine.link import ReplyError
 from toril.errors import ConfigurationError, OptionError, QueueUnavailableError, TorilError
 

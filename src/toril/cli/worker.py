@@ -16,7 +16,7 @@ from toril.cli.command import Call, command
 from toril.cli.exits import CommandError, ExitCode
 from toril.cli.group import Parent, WorkerGroup, work
 from toril.cli.load import load_queues
-from toril.engine.connection import parse_address
+from toril.engine.address import parse_address
 from toril.engine.queue import Queue
 from toril.engine.worker import Worker
 from toril.observability import logging as log_lines

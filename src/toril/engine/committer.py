@@ -17,7 +17,7 @@ from typing import Any
 from toril.engine.hooks import Hooks
 from toril.engine.idle import IdleWait
 from toril.engine.letter_box import LetterBox
-from toril.engine.link import ConnectionLostError
+from toril.engine.link import AnswerLateError, ConnectionLostError
 from toril.engine.outcome import Outcome
 from toril.engine.scripts.runner import ScriptRunner
 from toril.errors import (
@@ -201,7 +201,9 @@ class Committer:
             try:
                 reply = await self._call(outcomes, claims, max(want, len(claims)))
                 break
-            except ConnectionLostError:
+            except ConnectionLostError as error:
+                if isinstance(error, AnswerLateError) and self.limit_s < math.inf:
+                    return self._give_up(outcomes, error)
                 for outcome in outcomes:
                     outcome.resent = True
                 # What has ended since the call was made is known too: it must not be run again.

@@ -12,25 +12,35 @@ import math
 import os
 import random
 import re
-import ssl
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from toril.engine.address import parse_address
 from toril.engine.embedded import EmbeddedServer
 from toril.engine.embedded_disk import Disk
-from toril.engine.link import PASSING_ERRORS, Address, Argument, ConnectionLostError, Link, ReplyError
-from toril.engine.sentinel import SCHEMES, find_primary, read_sentinel_url
+from toril.engine.link import (
+    PASSING_ERRORS,
+    Address,
+    AnswerLateError,
+    Argument,
+    ConnectionLostError,
+    Link,
+    ReplyError,
+)
+from toril.engine.sentinel import find_primary
+from toril.engine.silence import Doubts, late_after
 from toril.engine.waiting import comes_within
 from toril.errors import (
-    OptionError,
     QueueStateError,
     QueueUnavailableError,
     ServerRefusedError,
     ServerVersionError,
+    TorilError,
+    apart,
 )
 
 log = logging.getLogger("toril.connection")
@@ -40,73 +50,11 @@ OLDEST_REDIS, OLDEST_VALKEY = (6, 2), (7, 2)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between attempts to connect
 
-#: Seconds a command may take before its connection is given up.
-ANSWER_WITHIN = 60.0
+#: Seconds within which a connection that leads nowhere is noticed, if new ones can be made.
+NOTICE_WITHIN = 6.0
 
-_VERIFY = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
-
-
-def parse_address(url: str, password: str | None = None) -> Address:
-    """Read ``redis://``, ``rediss://`` (TLS), ``unix://`` or ``redis+sentinel://`` URLs.
-
-    Args:
-        url: as redis-py reads it: user, password, host, port and database; for TLS also the query parameters
-            ``ssl_cert_reqs`` (none, optional, required), ``ssl_ca_certs``, ``ssl_certfile``, ``ssl_keyfile``.
-            With ``redis+sentinel://`` (``rediss+sentinel://`` for TLS) the hosts of one or more sentinels with
-            commas between, and the service's name before the database; see ``sentinel``.
-        password: used when the URL has none.
-
-    Raises:
-        OptionError: the URL cannot be read.
-    """
-    from redis.asyncio.connection import parse_url  # here: it takes most of what importing Toril would take
-
-    try:
-        split = urlsplit(url)
-        if split.scheme in SCHEMES:
-            return _sentinel_address(split, password)
-        parts: dict[str, Any] = dict(parse_url(url))
-        database = split.path.strip("/")
-        if database and not database.isdigit() and not parts.get("path"):  # redis-py would take it for 0
-            raise ValueError(f"database {database!r} is not a number")
-        tls = _tls_context(parts) if url.startswith("rediss://") else None
-        return Address(
-            host=parts.get("host") or "localhost",
-            port=int(parts.get("port") or 6379),
-            path=parts.get("path"),
-            db=int(parts.get("db") or 0),
-            username=parts.get("username"),
-            password=parts.get("password") or password,
-            tls=tls,
-            connect_timeout=float(parts.get("socket_connect_timeout") or 5.0),
-        )
-    except (ValueError, TypeError, OSError, KeyError) as error:
-        shown = re.sub(r"password=[^&]*", "password=***", re.sub(r"//[^@/]*@", "//***@", url))
-        raise OptionError(
-            f"server URL {shown!r} cannot be used ({error}); write redis://[user:password@]host:port/db, "
-            "rediss://… for TLS, unix:///path/to/socket?db=0, or redis+sentinel://host:port,host:port/service/db"
-        ) from error
-
-
-def _sentinel_address(url: SplitResult, password: str | None) -> Address:
-    query: dict[str, Any] = dict(parse_qsl(url.query))
-    found = read_sentinel_url(url, query)
-    return Address(
-        **{**found, "password": found["password"] or password},
-        tls=_tls_context(query) if url.scheme.startswith("rediss") else None,
-        connect_timeout=float(query.get("socket_connect_timeout") or 5.0),
-    )
-
-
-def _tls_context(parts: dict[str, Any]) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=parts.get("ssl_ca_certs"))
-    verify = str(parts.get("ssl_cert_reqs", "required"))
-    if verify != "required" or str(parts.get("ssl_check_hostname", "true")).lower() in ("false", "0", "no"):
-        context.check_hostname = False
-    context.verify_mode = _VERIFY[verify]
-    if parts.get("ssl_certfile"):
-        context.load_cert_chain(parts["ssl_certfile"], parts.get("ssl_keyfile"))
-    return context
+#: Seconds the first questions on a new connection may take.
+_INTRODUCE_WITHIN = 5.0
 
 
 class Server:
@@ -146,8 +94,9 @@ class Server:
                     self._embedded = await EmbeddedServer.acquire(self._home)
                     self.disk = Disk(self._embedded.home)
                 self._address = parse_address(self._embedded.url)
+        address = self._address
         try:
-            link = await Link.open(await self._present(self._address), on_message=on_message)
+            link = await Link.open(await self._present(address), on_message=on_message)
         except QueueUnavailableError:
             self._moved = None
             if self._embedded is None:
@@ -156,7 +105,9 @@ class Server:
             self._address = parse_address(self._embedded.url)
             link = await Link.open(self._address, on_message=on_message)
         if not self._checked and on_message is None:
-            await self._check(link)
+            if not await comes_within(self._check(link), address.connect_timeout):
+                link.close()
+                raise QueueUnavailableError(f"no answer from {self} within {address.connect_timeout:g} s")
             self._checked = True
         return link
 
@@ -171,6 +122,17 @@ class Server:
         if self._moved is not None:
             return self._moved
         return await find_primary(address) if address.sentinels else address
+
+    async def answers(self) -> bool:
+        """Whether a new connection gets an answer at this moment; starts nothing."""
+        if self._address is None:
+            return False
+        try:
+            link = await Link.open(await self._present(self._address))
+        except TorilError:
+            return False
+        link.close()
+        return True
 
     async def close(self) -> None:
         """Let the embedded server go; it stops when nobody else uses it."""
@@ -216,26 +178,39 @@ def _parse_info(reply: bytes) -> dict[str, str]:
 class Connection:
     """A connection that is made when first used and made again when lost.
 
+    A call whose answer is late is in doubt: if the server answers on a new connection, this one leads nowhere and
+    is replaced, and what may be sent again is. If it does not answer there either it is slow or away, and new
+    connections would not help: the call waits as long as its patience lasts.
+
     Args:
-        on_link: called with each new link before anything else uses it (to name it, or to subscribe again).
+        name: how it is called on the server's list of clients; a name of its own unless given.
+        on_link: called with each new link before anything else uses it (to subscribe again).
         on_message: makes it a subscriber; see ``Link``.
 
     Attributes:
-        answer_within: seconds a command may take, unless its caller gives another number.
+        answer_within: seconds a call may take if that is more than its patience; None: its patience.
+        notice_within: seconds within which a connection that leads nowhere is noticed. A worker lowers it to a
+            quarter of its locks.
+        client_id: what the server calls the present link; 0 if it does not tell.
     """
 
     def __init__(
         self,
         server: Server,
         *,
+        name: str | None = None,
         on_link: Callable[[Link], Any] | None = None,
         on_message: Callable[[list[Any]], None] | None = None,
     ) -> None:
         self.server = server
-        self.answer_within = ANSWER_WITHIN
+        self.name = name or f"toril-{uuid.uuid4().hex}"
+        self.answer_within: float | None = None
+        self.notice_within = NOTICE_WITHIN
+        self.client_id = 0
         self._on_link, self._on_message = on_link, on_message
         self._link: Link | None = None
-        self._connecting = asyncio.Lock()
+        self._opening: asyncio.Task[Exception | None] | None = None
+        self._doubts = Doubts(server)
         self._closed = asyncio.Event()
         self._lost_since: float | None = None
         self._away = ""  #: why the server cannot be reached
@@ -246,23 +221,28 @@ class Connection:
         *command: Argument,
         patience: float = 10.0,
         repeat: bool = False,
-        answer_within: float | None = None,
+        blocks: float | None = None,
     ) -> Any:
         """Send a command and return its reply (bytes, int, None or lists of them).
 
         Args:
-            patience: seconds to go on trying to reach the server.
+            patience: seconds to go on trying to reach the server, and to wait for the answer.
             repeat: send again if the connection is lost before the reply came; only for commands that do no
                 harm twice.
-            answer_within: seconds after which a server that does not answer is taken for lost: a network that
-                swallows packets must not leave anybody deaf.
+            blocks: seconds the command itself may take, as it waits for something; then its answer is waited for
+                as long as the connection leads to the server.
 
         Raises:
             QueueUnavailableError: the server was not there within ``patience``.
-            ConnectionLostError: lost after sending, and ``repeat`` is off: it may have been carried out.
+            ConnectionLostError: lost after sending, and ``repeat`` is off, or not answered in time
+                (``AnswerLateError``): it may have been carried out.
             ReplyError: the server's own error.
         """
-        deadline = time.monotonic() + patience
+        began = time.monotonic()
+        allowed = patience if self.answer_within is None else max(patience, self.answer_within)
+        end = began + allowed if blocks is None else math.inf
+        notice = min(self.notice_within, allowed)
+        doubted_after = (blocks or 0.0) + late_after(notice)
         pause = _FIRST_PAUSE
         loop = asyncio.get_running_loop()
         if loop is not self._loop:
@@ -270,12 +250,15 @@ class Connection:
         while True:
             link = self._link
             if link is None or link.lost:
-                link = await self.ready(deadline)
-            alarm = loop.call_later(answer_within or self.answer_within, link.close)
+                link = await self.ready(min(end, time.monotonic() + patience))
+            answer = link.send(*command)
+            alarm = loop.call_later(doubted_after, self._doubts.about, link, answer, end, notice)
             try:
-                return await link.send(*command)
+                return await answer
+            except AnswerLateError:
+                raise
             except ConnectionLostError:
-                if not repeat or time.monotonic() >= deadline:
+                if not repeat or time.monotonic() >= end:
                     raise
             except ReplyError as error:
                 if error.kind not in PASSING_ERRORS:
@@ -284,7 +267,7 @@ class Connection:
                     self.server.follow(error)
                 if error.kind in ("READONLY", "MOVED"):  # a fail-over: the address may lead elsewhere now
                     link.close()
-                if time.monotonic() + pause >= deadline:
+                if time.monotonic() + pause >= began + patience:
                     raise QueueUnavailableError(f"{self.server} cannot serve now: {error}") from error
                 await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
                 pause = min(pause * 2, _LONGEST_PAUSE)
@@ -295,51 +278,60 @@ class Connection:
         """A live link, made if need be; keeps trying until ``deadline`` (monotonic seconds)."""
         if (loop := asyncio.get_running_loop()) is not self._loop:
             self._enter(loop)
-        left = deadline - time.monotonic()
-        # Whoever tries to connect may have all the time in the world; we do not.
-        if not await comes_within(self._connecting.acquire(), None if left == math.inf else max(left, 0)):
-            raise QueueUnavailableError(self._away or f"{self.server} cannot be reached")
-        try:
-            pause = _FIRST_PAUSE
-            while True:
-                if self._closed.is_set():
-                    raise QueueUnavailableError(f"this connection to {self.server} was closed")
-                if self._link is not None and not self._link.lost:
-                    return self._link
-                try:
-                    self._link = await self._open()
-                    return self._link
-                except (ServerVersionError, ServerRefusedError):
-                    raise
-                except QueueUnavailableError as error:
-                    self._note_lost(error)
-                    left = deadline - time.monotonic()
-                    if left <= 0:
-                        raise
-                    wait = min(pause * random.uniform(0.5, 1), left)  # noqa: S311 - jitter
-                    pause = min(pause * 2, _LONGEST_PAUSE)
-                await comes_within(self._closed.wait(), wait)
-        finally:
-            self._connecting.release()
+        pause = _FIRST_PAUSE
+        while True:
+            if self._closed.is_set():
+                raise QueueUnavailableError(f"this connection to {self.server} was closed")
+            if self._link is not None and not self._link.lost:
+                return self._link
+            # One attempt for all who wait, each as long as it is told: it goes on for those who come later.
+            opening = self._opening
+            if opening is None or opening.done():
+                opening = self._opening = loop.create_task(self._open(), name="toril-connect")
+            left = deadline - time.monotonic()
+            await asyncio.wait([opening], timeout=None if left == math.inf else max(left, 0))
+            if not opening.done():
+                raise QueueUnavailableError(self._away or f"{self.server} cannot be reached: no answer yet")
+            if opening.cancelled() or (error := opening.result()) is None:
+                continue
+            left = deadline - time.monotonic()
+            final = isinstance(error, ServerVersionError | ServerRefusedError)
+            if final or left <= 0 or not isinstance(error, QueueUnavailableError):
+                raise apart(error)
+            wait = min(pause * random.uniform(0.5, 1), left)  # noqa: S311 - jitter
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            await comes_within(self._closed.wait(), wait)
 
     @property
     def live(self) -> Link | None:
-        """The link if it stands at this moment."""
-        return self._link if self._link is not None and not self._link.lost else None
+        """The link if it stands at this moment, and the server owes no answer on it for too long."""
+        link = self._link
+        return link if link is not None and not link.lost and not link.overdue else None
+
+    def renew(self) -> None:
+        """Make a new link in place of the present one; what waits for an answer there is lost, or sent again."""
+        if self._link is not None:
+            self._link.close()
 
     async def close(self) -> None:
         """End the connection for good; calls that wait for it get an error."""
         self._closed.set()
         link, self._link = self._link, None
-        if link is not None and self._loop is asyncio.get_running_loop():
+        if self._loop is not asyncio.get_running_loop():
+            return
+        await self._doubts.close()
+        if self._opening is not None and not self._opening.done():
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
+        if link is not None:
             link.close()
             await link.wait_closed()
 
     def start_anew(self) -> None:
         """Forget the present link without a word to the server: it belongs to a parent process, or to an event
         loop that has ended."""
-        self._link = self._loop = self._lost_since = None
-        self._connecting = asyncio.Lock()
+        self._link = self._loop = self._lost_since = self._opening = None
+        self.client_id, self._doubts = 0, Doubts(self.server)
         if not self._closed.is_set():
             self._closed = asyncio.Event()
 
@@ -353,19 +345,52 @@ class Connection:
             self.start_anew()
         self._loop = loop
 
-    async def _open(self) -> Link:
-        link = await self.server.open_link(self._on_message)
+    async def _open(self) -> Exception | None:
+        """Make the link; why not, if it could not be made."""
         try:
-            if self._on_link is not None:
-                await self._on_link(link)
-        except BaseException:
-            link.close()
-            raise
+            link = await self.server.open_link(self._on_message)
+            try:
+                async with asyncio.timeout(_INTRODUCE_WITHIN):
+                    if self._on_message is None:
+                        await self._introduce(link)
+                    if self._on_link is not None:
+                        await self._on_link(link)
+            except BaseException:
+                link.close()
+                raise
+        except (ServerVersionError, ServerRefusedError) as error:
+            return error
+        except (QueueUnavailableError, TimeoutError) as error:
+            if not isinstance(error, QueueUnavailableError):
+                error = QueueUnavailableError(f"no answer from {self.server} to the first questions")
+            self._note_lost(error)
+            return error
+        except Exception as error:
+            return error
+        self._link = link
         if self._lost_since is not None:
             away = time.monotonic() - self._lost_since
             log.info("server_back", extra={"server": str(self.server), "away_s": round(away, 3)})
             self._lost_since = None
-        return link
+        return None
+
+    async def _introduce(self, link: Link) -> None:
+        """Name the link, and see that the one before it does nothing more.
+
+        The server may have it still, and what was sent on it may be on its way: it would be carried out after it
+        was sent again here, and its answer would be nobody's.
+        """
+        former = self.client_id
+        try:
+            if former:
+                # Ids begin anew when the server does: the same one may be somebody else by now.
+                row = await link.send("CLIENT", "LIST", "ID", former)
+                if f" name={self.name} ".encode() in row:
+                    await link.send("CLIENT", "KILL", "ID", former)
+            self.client_id = int(await link.send("CLIENT", "ID"))
+            await link.send("CLIENT", "SETNAME", self.name)
+        except ReplyError as error:  # a name with spaces, or an account without these commands
+            log.info("connection_not_named", extra={"server": str(self.server), "reason": str(error)})
 
     def _note_lost(self, error: Exception) -> None:
         self._away = str(error)

@@ -124,8 +124,8 @@ class EventSubscriber:
         token: str,
         hooks: Hooks,
         *,
-        ping_every: float = 15.0,
-        answer_within: float = 5.0,
+        ping_every: float = 3.0,
+        answer_within: float = 2.0,
     ) -> None:
         self._keys, self._hooks = keys, hooks
         self._own_tokens = {token.encode()}

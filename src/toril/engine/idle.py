@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from toril.engine.connection import Connection, Server
 from toril.engine.keys import QueueKeys
-from toril.engine.link import ConnectionLostError, Link, ReplyError
+from toril.engine.link import ConnectionLostError, ReplyError
 from toril.engine.waiting import comes_within
 from toril.errors import QueueUnavailableError, ServerRefusedError, ServerVersionError
 
@@ -41,8 +41,8 @@ class IdleWait:
         self, server: Server, keys: QueueKeys, shared: Connection, *, given_up: Callable[[], None]
     ) -> None:
         self._keys, self._shared, self._given_up = keys, shared, given_up
-        self._connection = Connection(server, on_link=self._introduce)
-        self._client_id = 0
+        self._connection = Connection(server, name=client_name(keys))
+        self._connection.notice_within = 3.0  # beyond the time the call may last
         self._claims: list[str] = []
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
@@ -98,29 +98,10 @@ class IdleWait:
                 return
             try:
                 async with asyncio.timeout(1):
-                    await link.send("CLIENT", "UNBLOCK", self._client_id)
+                    await link.send("CLIENT", "UNBLOCK", self._connection.client_id)
             except (ReplyError, QueueUnavailableError, TimeoutError):
                 return
             await asyncio.wait([task], timeout=0.05)
-
-    async def _introduce(self, link: Link) -> None:
-        if self._client_id:
-            await self._end_former(link)
-        self._client_id = int(await link.send("CLIENT", "ID"))
-        try:
-            await link.send("CLIENT", "SETNAME", client_name(self._keys))
-        except ReplyError as error:  # a prefix with spaces: it works, but is not on Bull's list of workers
-            log.info("worker_not_named", extra={"queue": self._keys.name, "reason": str(error)})
-
-    async def _end_former(self, link: Link) -> None:
-        """See that the connection before this one, if the server has it still, moves no job any more."""
-        try:
-            # Ids begin anew when the server does: the same one may be somebody else by now.
-            row = await link.send("CLIENT", "LIST", "ID", self._client_id)
-            if f" name={client_name(self._keys)} ".encode() in row:
-                await link.send("CLIENT", "KILL", "ID", self._client_id)
-        except ReplyError as error:
-            log.debug("former_not_ended", extra={"queue": self._keys.name, "reason": str(error)})
 
     async def _wait(self, arrived: Callable[[], None]) -> None:
         try:
@@ -132,7 +113,7 @@ class IdleWait:
                 "LEFT",
                 DRAIN_DELAY,
                 patience=DRAIN_DELAY,
-                answer_within=DRAIN_DELAY * 2,
+                blocks=DRAIN_DELAY,
             )
             if job_id is not None:
                 self._claims.append(job_id.decode())

@@ -8,7 +8,9 @@ general-purpose client of redis-py takes 70-120 µs. Addresses are parsed by red
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import socket
 import ssl as ssl_module
 from collections import deque
 from collections.abc import Callable
@@ -47,6 +49,10 @@ class ConnectionLostError(QueueUnavailableError):
     """The connection went away; commands without an answer may or may not have been carried out."""
 
     code = "connection_lost"
+
+
+class AnswerLateError(ConnectionLostError):
+    """No answer within the caller's patience; the connection stands, and the server is slow, or away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +95,9 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._loop = asyncio.get_running_loop()
         self._closed = self._loop.create_future()
+        self.heard = 0  #: how often something came in
         self.lost = False
+        self.overdue = False  #: somebody gave up waiting for an answer, and nothing has come since
 
     @classmethod
     async def open(cls, address: Address, *, on_message: Callable[[list[Any]], None] | None = None) -> Link:
@@ -134,6 +142,11 @@ class Link(asyncio.Protocol):
             kind = QueueUnavailableError if _passes(error) else ServerRefusedError
             raise kind(_refusal(address, error)) from error
 
+    @property
+    def unsent(self) -> int:
+        """Bytes that the system has not yet taken over to send."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
     def send(self, *command: Argument) -> asyncio.Future[Any]:
         """Write one command now; the future gets its reply, ``ReplyError`` or ``ConnectionLostError``.
 
@@ -172,8 +185,11 @@ class Link(asyncio.Protocol):
         # Not checked: the transports of uvloop are none of asyncio's classes.
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=1 << 30)
+        keep_alive(transport)
 
     def data_received(self, data: bytes) -> None:
+        self.heard += 1
+        self.overdue = False
         self._reader.feed(data)
         waiting, gets = self._waiting, self._reader.gets
         while (reply := gets()) is not ...:
@@ -202,6 +218,28 @@ class Link(asyncio.Protocol):
             if not future.done():
                 reason = f": {error}" if error else ""
                 future.set_exception(ConnectionLostError(f"the connection to the server was lost{reason}"))
+
+
+def keep_alive(transport: asyncio.BaseTransport) -> None:
+    """Let the system find out about a peer that has gone without a word, within some 20 seconds.
+
+    The calls have limits of their own, which are shorter; this is for connections on which nobody waits.
+    """
+    connection = transport.get_extra_info("socket")
+    if connection is None or connection.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    options: list[tuple[int, str, int]] = [
+        (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+        (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 10),  # seconds
+        (socket.IPPROTO_TCP, "TCP_KEEPALIVE", 10),  # the same on macOS
+        (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 3),
+        (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
+        (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", 20_000),  # ms in which what was sent has to be confirmed
+    ]
+    for level, name, value in options:
+        if (number := getattr(socket, name, None)) is not None:
+            with contextlib.suppress(OSError):  # a system that knows the name only
+                connection.setsockopt(level, number, value)
 
 
 def _passes(error: ReplyError) -> bool:

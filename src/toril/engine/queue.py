@@ -45,7 +45,7 @@ class Queue(QueueQueries, QueueControl, QueueSchedules, QueueTasks):
             ``group_key``, a path into the data such as ``user.id``, for each of its values.
         dead_letter: name of a queue to which workers copy jobs that fail for good; see ``DeadLetters``.
         home: folder of the embedded server, when that is used.
-        patience: seconds a call waits for a lost server before it raises ``QueueUnavailableError``.
+        patience: seconds a call waits for a lost server, or for an answer, before it raises ``QueueUnavailableError``.
         max_data_bytes: most bytes of JSON in one job's data.
 
     Raises:

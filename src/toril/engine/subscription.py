@@ -11,6 +11,7 @@ from typing import Any
 from toril.engine.connection import Connection, Server
 from toril.engine.link import PASSING_ERRORS, Link, ReplyError
 from toril.engine.scripts.runner import PATIENCE
+from toril.engine.silence import leads_nowhere
 from toril.engine.waiting import comes_within
 from toril.errors import QueueUnavailableError, ServerRefusedError
 
@@ -31,7 +32,8 @@ class Subscription:
         subscribed: called each time all channels are confirmed on a new connection. What was published
             before, while there was none, is lost.
         ping_every: seconds of silence after which the server is asked for a sign of life.
-        answer_within: seconds it has to give one.
+        answer_within: seconds it has to give one; then it is asked on a new connection, and this one is given up
+            if that gets an answer.
     """
 
     def __init__(
@@ -41,8 +43,8 @@ class Subscription:
         receive: Callable[[bytes, bytes], None],
         subscribed: Callable[[], None],
         *,
-        ping_every: float = 15.0,
-        answer_within: float = 5.0,
+        ping_every: float = 3.0,
+        answer_within: float = 2.0,
     ) -> None:
         self._wanted, self._receive, self._subscribed = wanted, receive, subscribed
         self._ping_every, self._answer_within = ping_every, answer_within
@@ -146,14 +148,23 @@ class Subscription:
             if not self._heard:
                 link.post("PING")
                 if not await comes_within(link.wait_closed(), self._answer_within) and not self._heard:
-                    log.warning(
-                        "subscriber_silent: no answer from %s within %g s, connecting again",
-                        self._connection.server,
-                        self._answer_within,
-                        extra={"server": str(self._connection.server)},
-                    )
-                    link.close()
+                    await self._find_out(link)
             self._heard = False
+
+    async def _find_out(self, link: Link) -> None:
+        """Nothing is heard: go on when something is, or close a link that leads nowhere."""
+        server, pause = self._connection.server, _FIRST_PAUSE
+        log.warning(
+            "subscriber_silent: no answer from %s within %g s, asking it on a new connection",
+            server,
+            self._answer_within,
+            extra={"server": str(server)},
+        )
+        while not self._heard and not link.lost:
+            if await leads_nowhere(server, link, self._answer_within):
+                link.close()
+            elif not await comes_within(link.wait_closed(), pause):
+                pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _greet(self, link: Link) -> None:
         self._settled.clear()

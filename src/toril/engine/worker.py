@@ -104,6 +104,8 @@ class Worker:
         lock_ms = int(to_ms(lock_duration))
         core = self.queue
         self._scripts = ScriptRunner(core.connection, core.keys, self.token)
+        # A connection that leads nowhere must not cost a lock.
+        core.connection.notice_within = min(core.connection.notice_within, lock_duration / 4)
         lost_moves = LostMoveSearch(self._scripts)
         self._idle = IdleWait(core.server, core.keys, core.connection, given_up=lost_moves.begin)
         self._executor = Executor(

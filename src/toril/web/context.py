@@ -22,8 +22,8 @@ from toril.web.sockets import Sockets
 #: Seconds a request waits for a lost queue server: enough for a dropped connection, not for one that is gone.
 PATIENCE: Final = 0.25
 
-#: Seconds the queue server has for an answer; one that takes longer is taken for lost, and its requests get a 503. Much
-#: less than for workers, as somebody waits.
+#: Seconds the queue server has for an answer; requests that wait for longer get a 503. More than it has to be reached:
+#: a search takes its time.
 ANSWER_WITHIN: Final = 4.0
 
 

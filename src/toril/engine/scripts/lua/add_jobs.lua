@@ -27,7 +27,8 @@ if request ~= '0' then
   local last = call('HGET', k_producers, token)
   if last then
     local number, ids = string.match(last, '^(%d+) (.*)$')
-    if number == request then return cjson.decode(ids) end
+    -- One of an earlier number was held up on its way, and sent again meanwhile: nobody waits for its answer.
+    if tonumber(number) >= tonumber(request) then return cjson.decode(ids) end
   end
 end
 local count = (#ARGV - 4 - groups * 8) / 4

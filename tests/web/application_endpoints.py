@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from toril.db.models import (
     GeneratedFile,
     JobOwner,
     Notification,
+    Payment,
     PushSubscription,
     Report,
     ReportStatus,
@@ -172,6 +174,18 @@ async def a_key(office: Office) -> Call:
 
 async def an_invoice(office: Office) -> Call:
     return Call(values={"invoice_id": office.records.invoices[0].id})
+
+
+async def a_payment(office: Office) -> Call:
+    row = Payment(
+        id=new_id(), firm_id=office.firm_id, amount=Decimal(115), review="the gateway has 50.00 SAR"
+    )
+    await _store(office, row)
+    return Call(values={"payment_id": row.id}, sent={"json": {"decision": "complete", "amount": "50.00"}})
+
+
+async def a_payment_to_read(office: Office) -> Call:
+    return Call(values=(await a_payment(office)).values)
 
 
 async def new_report(office: Office) -> Call:
@@ -333,6 +347,27 @@ ENDPOINTS = (
     Endpoint(
         method="GET", path="/api/invoices/{invoice_id}/pdf", scope="records:write", prepare=an_invoice,
         stranger=404, bad_query=(*_FIRM, "download=perhaps", "priority=0", "priority=x", "priority=9999999"),
+    ),
+    Endpoint(
+        method="GET", path="/api/payments", scope="records:read",
+        bad_query=(*_PAGES, *_FIRM, "status=gone", "review=perhaps"),
+    ),
+    Endpoint(
+        method="GET", path="/api/payments/{payment_id}", scope="records:read", prepare=a_payment_to_read,
+        stranger=404, bad_query=_FIRM,
+    ),
+    Endpoint(
+        method="POST", path="/api/payments/{payment_id}/review", scope="records:write", prepare=a_payment,
+        stranger=404,
+        bad=(
+            *_BODIES,
+            {},
+            {"decision": "guess"},
+            {"decision": "complete", "amount": "0"},
+            {"decision": "complete", "amount": "1e300"},
+            {"decision": "keep", "amount": "5"},
+            {"decision": "refund", "amount": "116"},
+        ),
     ),
     Endpoint(
         method="POST", path="/api/reports/generate", scope="records:write", prepare=new_report,

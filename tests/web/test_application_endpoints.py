@@ -155,7 +155,10 @@ async def test_another_firm_learns_nothing(office: Office, endpoint: Endpoint) -
     response = await send(office, endpoint, call, stranger)
     error_of(response, endpoint.stranger)
     missing = await send(
-        office, endpoint, Call(query=call.query | {"endpoint": "https://no.example"}), stranger
+        office,
+        endpoint,
+        Call(query=call.query | {"endpoint": "https://no.example"}, sent=call.sent),
+        stranger,
     )
     assert response.status_code == missing.status_code, "as if there were nothing"
 

@@ -185,6 +185,20 @@ class People(Group):
     """
 
 
+class Payments(Group):
+    """``toril payments …``"""
+
+    rows: ClassVar = {
+        "review": Row("List the payments that somebody must look at.", "toril.cli.payments:list_reviews"),
+        "decide": Row(
+            "Say what became of a payment that had to be looked at.", "toril.cli.payments:decide_payment"
+        ),
+    }
+    examples = """
+    toril payments review    what must be looked at, and why
+    """
+
+
 class Zatca(Group):
     """``toril zatca …``"""
 
@@ -215,6 +229,7 @@ class Root(Group):
         "clean": Row("Delete old jobs of one state.", "toril.cli.queues:clean_queue"),
         "db": Row("Make and change the tables of the records.", Db),
         "users": Row("Say who may sign in to the web application.", People),
+        "payments": Row("List payments that must be looked at, and decide about them.", Payments),
         "zatca": Row("Bring firms to the tax authority's gateway.", Zatca),
         "doctor": Row("Check settings, server and installation.", "toril.cli.doctor:run_doctor"),
     }

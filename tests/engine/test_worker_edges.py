@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import threading
 from typing import Any
 
@@ -127,7 +126,8 @@ async def test_a_stop_iteration_in_a_thread_fails_its_job(queue: Queue) -> None:
     [
         pytest.param(child_work.run_dry, "StopIteration", id="stop iteration"),
         pytest.param(child_work.fail_unreadably, "two, words", id="error that cannot be read back"),
-        pytest.param(child_work.return_a_lock, "pickle", id="result that cannot travel"),
+        pytest.param(child_work.return_a_lambda, "the result is not JSON", id="lambda"),
+        pytest.param(child_work.return_a_lock, "the result is not JSON", id="result that cannot travel"),
     ],
 )
 async def test_what_a_child_process_cannot_hand_over_fails_its_job_alone(
@@ -256,6 +256,9 @@ async def test_an_id_whose_key_is_something_else_harms_no_other_job(
         {"grace": float("nan")},
         {"concurrency": 0},
         {"concurrency": 1e3},
+        {"child_processes": 0},
+        {"child_processes": True},
+        {"child_processes": 1.5},
     ],
     ids=str,
 )
@@ -318,12 +321,12 @@ async def test_a_listener_that_never_ends_holds_no_queue_open(
     assert "listener_stopped" in caplog.text
 
 
-async def test_child_processes_that_cannot_be_had_are_told_at_the_start(
-    queue: Queue, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "pebble", None)
-    queue.process("square", process=True)(child_work.square)
+async def test_functions_that_a_child_process_cannot_find_are_told_at_the_start(queue: Queue) -> None:
+    @queue.process("square", process=True)
+    def square(job: Any) -> int:
+        return 9
+
     job = await queue.add("square", 3)
-    with pytest.raises(ConfigurationError, match=r"pip install 'toril\[process\]'"):
+    with pytest.raises(ConfigurationError, match="must find it by its name in a module"):
         await Worker(queue).start()
     assert await job.state() == "waiting"

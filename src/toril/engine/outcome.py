@@ -108,22 +108,23 @@ def reason_of(error: BaseException) -> str:
         return f"{type(error).__name__} (its message cannot be read: {type(trouble).__name__})"
 
 
-def _save_attempt(job: Job[Any], error: BaseException) -> tuple[str, bytes, str]:
-    job.attempts_made += 1
-    job.failed_reason = reason_of(error)
-    job.stacktrace.append(_trace_of(error))
-    limit = job.opts.get("stackTraceLimit")
-    if isinstance(limit, int) and limit > 0:
-        del job.stacktrace[:-limit]
-    return job.failed_reason, orjson.dumps(job.stacktrace), str(job.attempts_made)
-
-
-def _trace_of(error: BaseException) -> str:
+def trace_of(error: BaseException) -> str:
+    """Its stack trace, the last part of a long one."""
     try:
         trace = "".join(traceback.format_exception(error, limit=-50))
         return _printable(trace[-_TRACE_LIMIT:])
     except BaseException as trouble:
         return f"{reason_of(error)}\n(its stack trace cannot be read: {type(trouble).__name__})"
+
+
+def _save_attempt(job: Job[Any], error: BaseException) -> tuple[str, bytes, str]:
+    job.attempts_made += 1
+    job.failed_reason = reason_of(error)
+    job.stacktrace.append(trace_of(error))
+    limit = job.opts.get("stackTraceLimit")
+    if isinstance(limit, int) and limit > 0:
+        del job.stacktrace[:-limit]
+    return job.failed_reason, orjson.dumps(job.stacktrace), str(job.attempts_made)
 
 
 def _printable(text: str) -> str:

@@ -90,6 +90,6 @@ class ProcessorTable:
         return sum(processor.concurrency for processor in self._by_name.values())
 
     @property
-    def in_process(self) -> bool:
-        """Whether one of them runs in child processes."""
-        return any(processor.in_process for processor in self._by_name.values())
+    def in_process(self) -> list[Processor]:
+        """Those that run in child processes."""
+        return [processor for processor in self._by_name.values() if processor.in_process]

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import functools
+import os
 import pickle
-import traceback
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from toril.engine.child_errors import unpack
+from toril.engine.child_frames import ChildCall, ChildJob
+from toril.engine.child_main import is_child
+from toril.engine.child_pool import ChildPool
 from toril.engine.job import Job
 from toril.engine.outcome import reason_of
 from toril.engine.processors import Processor
-from toril.errors import ConfigurationError, TorilError
-
-if TYPE_CHECKING:
-    from pebble import ProcessPool
+from toril.errors import ConfigurationError
 
 
 class ThreadRunner:
@@ -72,18 +72,6 @@ class ThreadRunner:
         self._freed()
 
 
-@dataclass(frozen=True, slots=True)
-class ChildJob:
-    """The job as a function in a child process gets it: what can travel there."""
-
-    id: str
-    name: str
-    data: Any
-    opts: dict[str, Any]
-    attempts_made: int
-    timestamp: int | float | None
-
-
 def _call(function: Callable[[], Any]) -> Any:
     try:
         return function()
@@ -94,67 +82,91 @@ def _call(function: Callable[[], Any]) -> Any:
         raise RuntimeError(f"the processor raised {type(error).__name__}: {reason_of(error)}") from error
 
 
-def _call_in_child(function: Callable[[], Any]) -> Any:
-    try:
-        return _call(function)
-    except Exception as error:
-        try:
-            pickle.loads(pickle.dumps(error))  # noqa: S301 - our own
-        except Exception:
-            raise RuntimeError("".join(traceback.format_exception_only(error)).strip()) from None
-        raise
-
-
-def check_child_processes() -> None:
-    """See that child processes can be used.
+def check_child_processes(processors: Iterable[Processor]) -> None:
+    """See that these processors can run in child processes.
 
     Raises:
-        ConfigurationError: their extra is not installed.
+        ConfigurationError: this process cannot start any, or a processor's function cannot be found there.
     """
-    try:
-        import pebble  # noqa: F401
-    except ImportError as error:
+    if is_child():
         raise ConfigurationError(
-            "processors with process=True need pebble: pip install 'toril[process]'"
-        ) from error
+            "this process is a child of a worker and was about to start a worker itself: put what starts the "
+            'worker under `if __name__ == "__main__":`, since children import the same module'
+        )
+    for processor in processors:
+        try:
+            pickle.dumps(processor.child_call or processor.call)
+        except Exception as error:
+            raise ConfigurationError(
+                f"the processor for {processor.name!r} cannot run in a child process, which must find it by its name "
+                f"in a module: {error}"
+            ) from error
+    if not sys.executable:
+        raise ConfigurationError("child processes cannot be started: Python does not know its own program")
 
 
 class ProcessRunner:
-    """Runs plain functions in child processes; stopping a job kills its process, and a new one takes its place."""
+    """Runs plain functions in child processes; stopping a job kills its process, and a new one takes its place.
 
-    def __init__(self, slots: int) -> None:
-        self._slots = slots
-        self._pool: ProcessPool | None = None
+    Args:
+        limit: most processes at once; none is started before it is needed.
+        max_bytes: of JSON in a result.
+        freed: called when a slot becomes free later than its outcome (a process that had to be replaced).
+        replaces: whether a process that was killed is to be replaced.
+    """
 
-    async def run(self, processor: Processor, job: Job[Any], arguments: dict[str, Any]) -> Any:
-        """Call the function in a child process.
+    def __init__(
+        self, limit: int, *, max_bytes: int, freed: Callable[[], None], replaces: Callable[[], bool]
+    ) -> None:
+        self._pool = ChildPool(limit, freed=freed, replaces=replaces)
+        self._max_bytes = max_bytes
+
+    @property
+    def replacing(self) -> int:
+        """How many slots are taken by processes that are on their way although their jobs are done with."""
+        return self._pool.replacing
+
+    async def run(
+        self,
+        processor: Processor,
+        job: Job[Any],
+        arguments: dict[str, Any],
+        *,
+        begun: Callable[[], None],
+        lost: Callable[[], None],
+    ) -> bytes:
+        """Call the function in a child process; returns its result as JSON.
+
+        Args:
+            begun: called when a child takes the job, again if that one is lost and another takes it.
+            lost: called when a child that may have taken it is gone.
 
         Raises:
-            ConfigurationError: the extra for child processes is not installed.
             TorilError: the process died.
+            Exception: what the function raised.
         """
-        check_child_processes()
-        from pebble import ProcessExpired, ProcessPool
-
-        if self._pool is None:
-            # Spawned, not forked: a fork copies our threads' locks and our connections.
-            import multiprocessing
-
-            self._pool = ProcessPool(self._slots, context=multiprocessing.get_context("spawn"))
-        target = processor.child_call or processor.call
-        child = ChildJob(job.id, job.name, job.data, job.opts, job.attempts_made, job.timestamp)
-        call = (
-            functools.partial(target, **arguments) if processor.spread else functools.partial(target, child)
+        function = pickle.dumps(processor.child_call or processor.call)
+        child_job = ChildJob(job.id, job.name, job.data, job.opts, job.attempts_made, job.timestamp)
+        call = ChildCall(
+            function=function,
+            main=_main_module() if b"__main__" in function else None,
+            arguments=pickle.dumps(arguments if processor.spread else child_job),
+            spread=processor.spread,
+            limit=self._max_bytes,
         )
-        future = self._pool.schedule(_call_in_child, args=[call])
-        try:
-            return await asyncio.wrap_future(future)
-        except ProcessExpired as error:
-            raise TorilError(f"Unexpected exit code: {error.exitcode} of the job's process") from error
+        returned, answer = await self._pool.run(pickle.dumps(call), job_id=job.id, begun=begun, lost=lost)
+        if not returned:
+            raise unpack(answer)
+        return answer
 
     async def close(self) -> None:
-        """Kill what still runs."""
-        if self._pool is not None:
-            pool, self._pool = self._pool, None
-            pool.stop()  # type: ignore[no-untyped-call]
-            await asyncio.to_thread(pool.join)
+        """End the processes."""
+        await self._pool.close()
+
+
+def _main_module() -> tuple[str | None, str | None]:
+    main = sys.modules["__main__"]
+    if (spec := getattr(main, "__spec__", None)) is not None:
+        return spec.name, None
+    path = getattr(main, "__file__", None)
+    return None, None if path is None else os.path.abspath(path)

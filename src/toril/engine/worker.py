@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 import uuid
@@ -42,6 +43,9 @@ class Worker:
         processor: takes every job that has no processor of its own on the queue; async, or a plain function,
             which runs in a thread. Gets the ``Job``.
         concurrency: jobs at once; without it, the sum of what the queue's processors ask for.
+        child_processes: child processes at once, for processors with ``process=True``; without it, as many as
+            there are processors (CPUs), or as those functions ask for by ``concurrency`` if that is more. They are
+            started when they are needed, and never outnumber ``concurrency``.
         lock_duration: seconds a job's lock lives without renewal. A worker that hangs longer loses its jobs.
         lock_renew: seconds between renewals; half of ``lock_duration`` unless set.
         stalled_interval: seconds between looks for jobs of dead workers; 0 leaves that to others.
@@ -61,6 +65,7 @@ class Worker:
         processor: Callable[..., Any] | None = None,
         *,
         concurrency: int | None = None,
+        child_processes: int | None = None,
         lock_duration: float = 30.0,
         lock_renew: float | None = None,
         stalled_interval: float = 30.0,
@@ -85,6 +90,13 @@ class Worker:
             or self.concurrency < 1
         ):
             raise OptionError(f"concurrency must be a whole number of at least 1, got {self.concurrency!r}")
+        if child_processes is None:
+            asked = sum(processor.concurrency for processor in self.processors.in_process)
+            child_processes = max(_cpus(), asked)
+        elif isinstance(child_processes, bool) or not isinstance(child_processes, int) or child_processes < 1:
+            raise OptionError(
+                f"child_processes must be a whole number of at least 1, got {child_processes!r}"
+            )
         lock_duration = seconds(lock_duration, "lock_duration")
         renew = lock_duration / 2 if lock_renew is None else seconds(lock_renew, "lock_renew")
         stalled_interval = seconds(stalled_interval, "stalled_interval")
@@ -112,6 +124,7 @@ class Worker:
             core,
             self.processors,
             slots=self.concurrency,
+            children=min(child_processes, self.concurrency),
             strategies=dict(backoff_strategies or {}),
             record=lambda outcome: self._committer.record(outcome),
             freed=lambda: self._committer.wake(),
@@ -178,12 +191,12 @@ class Worker:
         Raises:
             QueueUnavailableError: the server cannot be reached, or refuses us.
             OptionError: in a cluster, dead letters would lie in another slot.
-            ConfigurationError: a processor wants a child process, and their extra is not installed.
+            ConfigurationError: a processor cannot run in a child process, or this is one itself.
         """
         if self._committing is not None:
             return
-        if self.processors.in_process:
-            check_child_processes()  # now: each job would use up its attempts
+        if in_process := self.processors.in_process:
+            check_child_processes(in_process)  # now: each job would use up its attempts
         if self._pid != os.getpid():  # we were made before a fork: our siblings must not hold the same locks
             self.token, self._pid = str(uuid.uuid4()), os.getpid()
             self._scripts.call_as(self.token)
@@ -322,3 +335,8 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _cpus() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -86,12 +87,27 @@ def ending_of(error: BaseException) -> Ending:
             f"this command needs the package {package!r}, which is not installed",
             "pip install 'toril[all]' brings all that any command needs",
         )
+    if isinstance(error, FileNotFoundError) and not _is_anywhere():
+        return Ending(
+            ExitCode.USAGE,
+            ConfigurationError.code,
+            "the working directory was deleted",
+            "go to another one; a worker and its files need one that stays",
+        )
     return Ending(
         ExitCode.FAILED,
         "internal_error",
         f"{type(error).__name__}: {error}",
         "this is a fault of toril; the same command with TORIL_LOG_LEVEL=debug shows where",
     )
+
+
+def _is_anywhere() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _exit_of(error: TorilError) -> ExitCode:

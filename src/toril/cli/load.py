@@ -22,7 +22,7 @@ def load_queues(targets: list[str]) -> list[Queue]:
     Raises:
         CommandError: one cannot be found, cannot be imported, is no queue, or has no processors.
     """
-    if (here := str(Path.cwd())) not in sys.path:
+    if (here := _here()) and here not in sys.path:
         sys.path.insert(0, here)
     queues = {id(queue): queue for queue in map(_load_queue, targets)}
     return list(queues.values())
@@ -59,12 +59,15 @@ def _import(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
-            near = get_close_matches(name, [path.stem for path in Path.cwd().glob("*.py")], n=1)
+            near = get_close_matches(
+                name, [path.stem for path in Path(_here() or os.devnull).glob("*.py")], n=1
+            )
             hint = (
                 f"did you mean {near[0]!r}?" if near else "run toril where the module is, or set PYTHONPATH"
             )
             raise _wrong(
-                f"there is no module {error.name!r} in {Path.cwd()} or on Python's path", hint
+                f"there is no module {error.name!r} in {_here() or 'a deleted directory'} or on Python's path",
+                hint,
             ) from error
         raise _broken(name, error) from error
     except (Exception, SystemExit) as error:
@@ -98,3 +101,11 @@ def _broken(name: str, error: BaseException) -> CommandError:
         code="import_failed",
         hint=f"python -c 'import {name}' shows all of it",
     )
+
+
+def _here() -> str:
+    """The working directory; nothing if it was deleted."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""

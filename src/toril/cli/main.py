@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -28,6 +29,7 @@ from toril.cli.command import (
     write_parameters,
 )
 from toril.cli.exits import CommandError, Ending, ExitCode, ending_of
+from toril.cli.streams import flush_or_drop, replace_missing, unwritten
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -276,20 +278,33 @@ def run(arguments: Sequence[str]) -> int:
             import traceback
 
             traceback.print_exc()
-        ending = ending_of(error)
+        ending = (isinstance(error, OSError) and unwritten()) or ending_of(error)
         _tell(ending, as_json="--json" in arguments)
         return ending.exit
 
 
 def main() -> None:
     """Entry point of the installed command."""
+    replace_missing()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code == 0 and (ending := unwritten()):
+        _tell(ending, as_json="--json" in sys.argv)
+        code = ending.exit
+    flush_or_drop()
+    sys.exit(code)
 
 
 def _tell(ending: Ending, *, as_json: bool) -> None:
+    with suppress(OSError):  # nobody hears us; the exit code still says it
+        _write(ending, as_json=as_json)
+
+
+def _write(ending: Ending, *, as_json: bool) -> None:
+    if not ending.message:
+        return
     if as_json:
         error = {"code": ending.code, "message": ending.message}
         if ending.hint:

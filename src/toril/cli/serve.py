@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +14,7 @@ from toril.cli.command import Call, command
 from toril.cli.exits import CommandError, ExitCode
 from toril.cli.group import Parent, Part, Together, WorkerGroup, work
 from toril.cli.serve_plan import plan_processes, read_numbers
+from toril.cli.streams import announce
 from toril.errors import ConfigurationError
 from toril.installation import Installation, open_installation
 from toril.observability import logging as log_lines
@@ -90,8 +90,8 @@ def serve(
 ) -> int:
     """Work the ready-made queues, and serve the HTTP API.
 
-    Brings the database up to date, puts the planned schedules in place, and runs jobs until Ctrl-C or SIGTERM:
-    then HTTP ends, running jobs may end within the grace period, and the rest goes back. A second signal hands
+    Brings the database up to date, puts the planned schedules in place, and runs jobs until Ctrl-C, SIGTERM or
+    SIGHUP: then HTTP ends, running jobs may end within the grace period, and the rest goes back. A second signal hands
     back at once.
 
     When nobody can sign in yet, an administrator is made, and the password shown this once.
@@ -158,9 +158,7 @@ async def _serve(
 
         def started() -> None:
             told.extend(web_server.tell_start() if web_server is not None else [])
-            for line in (*told, "Ctrl-C to stop"):
-                typer.echo(line)
-            sys.stdout.flush()
+            announce([*told, "Ctrl-C to stop"])
 
         return await work(Together(parts), parent, started)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
+
+from toril.cli.streams import flush_or_drop
 
 #: Seconds the interpreter gets to end once all is closed.
 _END_WITHIN = 2.0
@@ -45,21 +46,28 @@ class StopRequests:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take SIGINT and SIGTERM as requests meanwhile."""
+        """Take SIGINT and SIGTERM as requests meanwhile, and a SIGHUP that is not ignored (``nohup``) as the first."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.ask)
+        taken = {signal.SIGINT: self.ask, signal.SIGTERM: self.ask}
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            taken[signal.SIGHUP] = self._ask_first
+        for number, handler in taken.items():
+            loop.add_signal_handler(number, handler)
         try:
             yield
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in taken:
                 loop.remove_signal_handler(number)
+
+    def _ask_first(self) -> None:
+        """A terminal that is closed may say so twice, itself and through its shell: nobody is in a hurry."""
+        if self.count == 0:
+            self.ask()
 
 
 def end_now(code: int) -> NoReturn:
     """End the process without waiting for anybody."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+    flush_or_drop()
     os._exit(code)
 
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import os
-import sys
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from toril.cli.command import Call, command
 from toril.cli.exits import CommandError, ExitCode
 from toril.cli.group import Parent, WorkerGroup, work
 from toril.cli.load import load_queues
+from toril.cli.streams import announce
 from toril.engine.address import parse_address
 from toril.engine.queue import Queue
 from toril.engine.worker import Worker
@@ -81,8 +81,8 @@ def run_worker(
 ) -> int:
     """Run the jobs of one or more queues.
 
-    Ctrl-C or SIGTERM: takes no more, lets running jobs end within the grace period, and hands the rest back
-    to the queue. A second one hands back at once, and ends with 130.
+    Ctrl-C, SIGTERM or SIGHUP: takes no more, lets running jobs end within the grace period, and hands the rest back
+    to the queue. A second Ctrl-C or SIGTERM hands back at once, and ends with 130.
 
     The server and the prefix are what the code says. --url stands in for REDIS_URL, where the code names no
     server.
@@ -121,16 +121,11 @@ def _tell_start(group: WorkerGroup, servers: list[str], *, as_json: bool) -> Non
         for worker, server in zip(group.workers, servers, strict=True)
     ]
     if as_json:
-        _print(json.dumps({"event": "ready", "pid": os.getpid(), "queues": rows}, ensure_ascii=False))
+        announce([json.dumps({"event": "ready", "pid": os.getpid(), "queues": rows}, ensure_ascii=False)])
         return
     parts = [f"{row['queue']} ({row['concurrency']} at once)" for row in rows]
     places = dict.fromkeys(str(row["server"]) for row in rows)
-    _print(f"worker {os.getpid()}: {', '.join(parts)} on {', '.join(places)}. Ctrl-C to stop")
-
-
-def _print(text: str) -> None:
-    typer.echo(log_lines.harmless(text))
-    sys.stdout.flush()
+    announce([f"worker {os.getpid()}: {', '.join(parts)} on {', '.join(places)}. Ctrl-C to stop"])
 
 
 def _check_surroundings(queues: list[Queue], call: Call) -> None:

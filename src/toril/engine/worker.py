@@ -225,7 +225,7 @@ class Worker:
         )
 
     async def run(self) -> None:
-        """Start, and work until SIGTERM, SIGINT or ``close``.
+        """Start, and work until SIGTERM, SIGINT, SIGHUP (unless it is ignored) or ``close``.
 
         The first signal lets running jobs end within the grace period; a second one stops them at once. Either
         way what was not finished is handed back to the queue.
@@ -234,8 +234,10 @@ class Worker:
         loop = asyncio.get_running_loop()
         signals = 0
 
-        def on_signal() -> None:
+        def on_signal(number: signal.Signals) -> None:
             nonlocal signals
+            if number is signal.SIGHUP and signals:
+                return  # a terminal that is closed may say so twice, itself and through its shell
             signals += 1
             stop.set()
             if signals > 1:
@@ -243,9 +245,10 @@ class Worker:
 
         caught = []
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, on_signal)
-                caught.append(number)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                if signal.getsignal(number) is not signal.SIG_IGN or number is not signal.SIGHUP:
+                    loop.add_signal_handler(number, on_signal, number)
+                    caught.append(number)
         try:
             await self.start()
             assert self._committing is not None

@@ -22,7 +22,7 @@ from tests.support.pdf_jobs import (
 from tests.support.records import add_client, add_firm, add_invoice
 
 from toril.db.ids import new_id
-from toril.db.models import Contract, Firm, Invoice, Report, ZatcaDocument
+from toril.db.models import Contract, Firm, Invoice, Report, ZatcaDocument, ZatcaEnvironment
 from toril.db.repositories.zatca import ZatcaDocuments
 from toril.db.session import Database
 from toril.errors import UnrecoverableError
@@ -265,15 +265,17 @@ CODE = {
 }
 
 
-async def with_tax_document(database: Database, firm: Firm, status: str, *, total: str = "8625.00") -> str:
+async def with_tax_document(
+    database: Database, firm: Firm, status: str, *, kind: str = "simplified", total: str = "8625.00"
+) -> str:
     """The id of an invoice of the firm with a tax document in this state."""
     invoice_id = (await records_of(database, firm))["invoiceId"]
     async with database.session() as session:
         documents = ZatcaDocuments(session)
-        unit = await documents.lock_unit(firm_id=firm.id)
+        unit = await documents.lock_unit(firm_id=firm.id, environment=ZatcaEnvironment.PRODUCTION)
         document = ZatcaDocument(
             invoice_id=invoice_id,
-            kind="simplified",
+            kind=kind,
             status=status,
             uuid=new_id(),
             icv=unit.last_icv + 1,
@@ -295,17 +297,36 @@ async def completed(database: Database, folder: Path, job: dict[str, Any]) -> st
 
 
 @pytest.mark.parametrize(
-    ("status", "taken"), [("cleared", True), ("reported", True), ("pending", False), ("rejected", False)]
+    ("kind", "status", "taken"),
+    [
+        ("standard", "cleared", True),
+        ("standard", "reported", True),
+        ("standard", "pending", False),
+        ("standard", "rejected", False),
+        ("simplified", "reported", True),
+        ("simplified", "pending", True),  # it is given to the buyer before it is reported
+        ("simplified", "rejected", False),
+    ],
 )
-async def test_an_accepted_invoice_has_the_code_of_its_tax_document(
-    database: Database, tmp_path: Path, status: str, taken: bool
+async def test_an_invoice_has_the_code_of_its_tax_document(
+    database: Database, tmp_path: Path, kind: str, status: str, taken: bool
 ) -> None:
     firm = await stored(database)
-    invoice_id = await with_tax_document(database, firm, status)
+    invoice_id = await with_tax_document(database, firm, status, kind=kind)
 
     code = await completed(database, tmp_path, of(invoice_job(), firm.id, invoiceId=invoice_id))
 
     assert code == (encode_tlv(CODE) if taken else None)
+
+
+async def test_a_document_of_another_environment_gives_no_code(database: Database, tmp_path: Path) -> None:
+    firm = await stored(database)
+    invoice_id = await with_tax_document(database, firm, "cleared")
+    payload = InvoicePayload.model_validate(of(invoice_job(), firm.id, invoiceId=invoice_id)["data"])
+    records = FirmRecords(database, LocalFileStore(tmp_path), zatca_environment=ZatcaEnvironment.SIMULATION)
+    found = await records.complete(payload)
+    assert isinstance(found, InvoicePayload)
+    assert found.invoice_data.qr_code is None
 
 
 async def test_a_code_that_the_job_sends_stays(database: Database, tmp_path: Path) -> None:
@@ -338,7 +359,5 @@ async def test_figures_other_than_the_accepted_ones_are_refused(database: Databa
     firm = await stored(database)
     invoice_id = await with_tax_document(database, firm, "reported", total="8000.00")
 
-    with pytest.raises(
-        UnrecoverableError, match=r"tax document, which is accepted: .*total is 8000.00.* 8625"
-    ):
+    with pytest.raises(UnrecoverableError, match=r"tax document, which is signed: .*total is 8000.00.* 8625"):
         await printed(database, tmp_path, of(invoice_job(), firm.id, invoiceId=invoice_id))

@@ -18,6 +18,7 @@ from toril.db.models import (
     WhatsAppMessage,
     WhatsAppNumber,
     ZatcaDocument,
+    ZatcaEnvironment,
 )
 from toril.db.repositories.banking import BankAccounts, CurrencyRates
 from toril.db.repositories.whatsapp import WhatsAppInbox, WhatsAppMessages
@@ -214,7 +215,7 @@ async def test_documents_signed_at_once_follow_one_another_in_one_chain(database
     async def sign(n: int) -> None:
         async with database.session() as session:
             documents = ZatcaDocuments(session)
-            unit = await documents.lock_unit(firm_id=firm.id)
+            unit = await documents.lock_unit(firm_id=firm.id, environment=ZatcaEnvironment.PRODUCTION)
             document = ZatcaDocument(
                 invoice_id=invoice.id,
                 kind="simplified",
@@ -232,6 +233,8 @@ async def test_documents_signed_at_once_follow_one_another_in_one_chain(database
         chain = (await session.scalars(select(ZatcaDocument).order_by(ZatcaDocument.icv))).all()
         assert [each.icv for each in chain] == list(range(1, 9))
         assert [each.previous_hash for each in chain] == ["first", *(each.hash for each in chain[:-1])]
-        latest = await ZatcaDocuments(session).latest(invoice.id, firm_id=firm.id)
+        latest = await ZatcaDocuments(session).latest(
+            invoice.id, firm_id=firm.id, environment=ZatcaEnvironment.PRODUCTION
+        )
         assert latest is not None
         assert latest.icv == 8

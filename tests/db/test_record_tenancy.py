@@ -22,6 +22,7 @@ from toril.db.models import (
     PaymentStatus,
     Report,
     WhatsAppNumber,
+    ZatcaEnvironment,
 )
 from toril.db.repositories.banking import BankAccounts
 from toril.db.repositories.contracts import Contracts
@@ -133,7 +134,12 @@ async def test_lists_hold_the_firm_s_own_records_only(database: Database) -> Non
         assert [each.id for each in await Users(session).list(firm_id=firm_id)] == [ids["user"]]
         assert len(await Users(session).list()) == 2
         assert len(await Firms(session).list()) == 2
-        assert await ZatcaDocuments(session).latest(ids["invoice"], firm_id=new_id()) is None
+        assert (
+            await ZatcaDocuments(session).latest(
+                ids["invoice"], firm_id=new_id(), environment=ZatcaEnvironment.PRODUCTION
+            )
+            is None
+        )
 
 
 async def test_a_firm_that_is_none_is_not_found(database: Database) -> None:

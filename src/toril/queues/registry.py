@@ -94,7 +94,7 @@ def ready_made_queues(
             tracker=Tracker(public_url, secret) if public_url and secret else None,
             zone=zone,
         ),
-        _documents(database, files, engines),
+        _documents(database, files, engines, vendors),
     ]
     if database is not None:
         definitions.append(_notifications(database, channels, outbox))
@@ -111,14 +111,18 @@ def _ledger(database: Database | None) -> SentLedger | None:
     return DatabaseLedger(database)
 
 
-def _documents(database: Database | None, files: FileStore, engines: EngineOptions | None) -> QueueDefinition:
+def _documents(
+    database: Database | None, files: FileStore, engines: EngineOptions | None, vendors: Vendors | None
+) -> QueueDefinition:
     with _needing("PDF files", "pdf"):
         from toril.queues.pdf.definition import pdf_queue
     if database is None:
         return pdf_queue(store=files, engines=engines)
     from toril.queues.pdf.firm_records import FirmRecords  # needs the extra "db"
 
-    records = FirmRecords(database, files)
+    zatca = None if vendors is None else vendors.zatca
+    environment = {} if zatca is None else {"zatca_environment": zatca.environment}
+    records = FirmRecords(database, files, **environment)
     return pdf_queue(store=files, engines=engines, find_seller=records.find_seller, complete=records.complete)
 
 

@@ -45,7 +45,7 @@ from toril.db.models.whatsapp import (
     WhatsAppNotification,
     WhatsAppNumber,
 )
-from toril.db.models.zatca import ZatcaDocument, ZatcaKind, ZatcaStatus, ZatcaUnit
+from toril.db.models.zatca import ZatcaDocument, ZatcaEnvironment, ZatcaKind, ZatcaStatus, ZatcaUnit
 
 __all__ = [
     "OWED",
@@ -103,6 +103,7 @@ __all__ = [
     "WhatsAppNotification",
     "WhatsAppNumber",
     "ZatcaDocument",
+    "ZatcaEnvironment",
     "ZatcaKind",
     "ZatcaStatus",
     "ZatcaUnit",

@@ -13,6 +13,14 @@ from toril.db.base import Base, Identified, OfFirm, Stamped
 from toril.db.types import Id
 
 
+class ZatcaEnvironment(StrEnum):
+    """Where documents go; a certificate works only where it was issued, a document counts only where it was sent."""
+
+    SANDBOX = "sandbox"
+    SIMULATION = "simulation"
+    PRODUCTION = "production"
+
+
 class ZatcaKind(StrEnum):
     """A standard document is cleared before the buyer gets it; a simplified one is reported within 24 hours."""
 
@@ -28,11 +36,13 @@ class ZatcaStatus(StrEnum):
 
 
 class ZatcaUnit(Identified, OfFirm, Stamped, Base):
-    """A firm's signing unit: the counter and the last hash of its chain. Its row is the lock for signing."""
+    """A firm's signing unit in one environment: the counter and the last hash of its chain. Its row is the lock for
+    signing."""
 
     __tablename__ = "zatca_units"
-    __table_args__ = (UniqueConstraint("firm_id"),)
+    __table_args__ = (UniqueConstraint("firm_id", "environment"),)
 
+    environment: Mapped[ZatcaEnvironment]
     last_icv: Mapped[int] = mapped_column(default=0)
     last_hash: Mapped[str | None] = mapped_column(String(128))
 
@@ -45,7 +55,7 @@ class ZatcaDocument(Identified, OfFirm, Stamped, Base):
 
     __tablename__ = "zatca_documents"
     __table_args__ = (
-        UniqueConstraint("firm_id", "icv"),
+        UniqueConstraint("firm_id", "environment", "icv"),
         UniqueConstraint("uuid"),
         CheckConstraint("icv > 0", name="icv"),
         Index(None, "firm_id", "status"),
@@ -53,10 +63,11 @@ class ZatcaDocument(Identified, OfFirm, Stamped, Base):
     )
 
     invoice_id: Mapped[str] = mapped_column(Id, ForeignKey("invoices.id"))
+    environment: Mapped[ZatcaEnvironment]
     kind: Mapped[ZatcaKind]
     status: Mapped[ZatcaStatus] = mapped_column(default=ZatcaStatus.PENDING)
     uuid: Mapped[str] = mapped_column(String(36))
-    icv: Mapped[int]  #: invoice counter value, without gaps within the firm
+    icv: Mapped[int]  #: invoice counter value, without gaps within the firm and environment
     previous_hash: Mapped[str] = mapped_column(String(128))
     hash: Mapped[str] = mapped_column(String(128))
     xml: Mapped[str]
@@ -66,3 +77,11 @@ class ZatcaDocument(Identified, OfFirm, Stamped, Base):
     submitted_at: Mapped[datetime | None]
     cleared_xml: Mapped[str | None]  #: as ZATCA signed it; then this is the legal document
     answer: Mapped[dict[str, Any] | None]
+
+    @property
+    def has_code(self) -> bool:
+        """Whether the invoice is printed with its code: a simplified one is given to the buyer before it is reported, a
+        standard one only once it is accepted."""
+        if self.kind is ZatcaKind.SIMPLIFIED:
+            return self.status is not ZatcaStatus.REJECTED
+        return self.status in (ZatcaStatus.CLEARED, ZatcaStatus.REPORTED)

@@ -16,14 +16,17 @@ from toril.db.repositories.base import Page, Repository
 class Invoices(Repository):
     """The firm's invoices."""
 
-    async def get(self, invoice_id: str, *, firm_id: str) -> Invoice:
+    async def get(self, invoice_id: str, *, firm_id: str, lock: bool = False) -> Invoice:
         """The firm's invoice, with its client and lines.
+
+        Args:
+            lock: no other transaction may change it until this one ends.
 
         Raises:
             RecordNotFoundError: there is none, or it is another firm's.
         """
         load = (selectinload(Invoice.client), selectinload(Invoice.lines))
-        return await self._own(Invoice, invoice_id, firm_id=firm_id, load=load)
+        return await self._own(Invoice, invoice_id, firm_id=firm_id, load=load, lock=lock)
 
     async def list(
         self,

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from toril.db.errors import RecordNotFoundError
 from toril.db.ids import is_id
-from toril.db.models import Contract, Firm, Invoice, Report, ZatcaStatus
+from toril.db.models import Contract, Firm, Invoice, Report, ZatcaEnvironment
 from toril.db.repositories.zatca import ZatcaDocuments
 from toril.db.session import Database
 from toril.errors import OptionError, PayloadError, UnrecoverableError
@@ -35,11 +35,19 @@ class FirmRecords:
 
     Args:
         files: where the firms' logos are.
+        zatca_environment: whose tax documents count.
     """
 
-    def __init__(self, database: Database, files: FileStore) -> None:
+    def __init__(
+        self,
+        database: Database,
+        files: FileStore,
+        *,
+        zatca_environment: ZatcaEnvironment = ZatcaEnvironment.PRODUCTION,
+    ) -> None:
         self.database = database
         self.files = files
+        self.zatca_environment = zatca_environment
 
     async def find_seller(self, firm_id: str) -> Seller | None:
         """The firm as its record has it; a logo that cannot be used is left out.
@@ -112,14 +120,16 @@ class FirmRecords:
         if invoice.qr_code is not None or not (is_id(payload.invoice_id) and is_id(payload.firm_id)):
             return payload
         async with self.database.reading() as session:
-            document = await ZatcaDocuments(session).latest(payload.invoice_id, firm_id=payload.firm_id)
-        if document is None or document.status not in (ZatcaStatus.CLEARED, ZatcaStatus.REPORTED):
+            document = await ZatcaDocuments(session).latest(
+                payload.invoice_id, firm_id=payload.firm_id, environment=self.zatca_environment
+            )
+        if document is None or not document.has_code:
             return payload
         try:
             check_qr(document.qr, total=invoice.total_amount, vat=invoice.vat_amount)
         except OptionError as error:
             raise PayloadError(
-                f"invoiceData does not agree with the invoice's tax document, which is accepted: {error}",
+                f"invoiceData does not agree with the invoice's tax document, which is signed: {error}",
                 field="invoiceData",
             ) from error
         with_code = invoice.model_copy(update={"qr_code": document.qr})

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from toril.db.models import Client, Invoice, ZatcaDocument, ZatcaStatus
+from toril.db.models import Client, Invoice, ZatcaDocument
 
 
 def invoice_job(invoice: Invoice, document: ZatcaDocument | None = None) -> dict[str, Any]:
     """Data of the job that prints an invoice.
 
-    The firm at its head is looked up by the job. A sent invoice whose tax document was accepted carries the code of
-    that document; otherwise one is made from its figures.
+    The firm at its head is looked up by the job. An invoice with a tax document carries the code of that, a standard
+    one once it is accepted; otherwise one is made from its figures.
 
     Args:
         invoice: with its client and lines.
         document: the invoice's newest tax document, if it has one.
     """
     client = invoice.client
-    accepted = document is not None and document.status in (ZatcaStatus.CLEARED, ZatcaStatus.REPORTED)
     return {
         "invoiceId": invoice.id,
         "firmId": invoice.firm_id,
@@ -40,7 +39,7 @@ def invoice_job(invoice: Invoice, document: ZatcaDocument | None = None) -> dict
             "currency": invoice.currency,
             "notes": invoice.notes,
             "paymentTerms": invoice.payment_terms,
-            "qrCode": document.qr if document is not None and accepted else None,
+            "qrCode": document.qr if document is not None and document.has_code else None,
         },
     }
 

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BeforeValidator, Field
 
-from toril.db.models import Client, Invoice, InvoiceLine, InvoiceStatus
+from toril.db.models import Client, Invoice, InvoiceLine, InvoiceStatus, ZatcaEnvironment
 from toril.db.repositories.invoices import Invoices
 from toril.db.repositories.zatca import ZatcaDocuments
 from toril.queues.pdf.from_records import invoice_job
 from toril.web.answers import Json, ok
-from toril.web.deps import Limits, Reading, Records, Service
+from toril.web.deps import Limits, Reading, Records, Service, Shared
 from toril.web.firms import ReadFirm, WriteFirm, WriteRecords
 from toril.web.owners import note_owner
 from toril.web.schemas import Answer, Model, errors
@@ -156,6 +156,7 @@ async def queue_invoice_pdf(
     invoice_id: str,
     user: WriteRecords,
     firm_id: WriteFirm,
+    web: Shared,
     database: Records,
     service: Service,
     download: Annotated[bool, Query(description="Somebody waits for it: it is made first.")] = False,
@@ -164,7 +165,8 @@ async def queue_invoice_pdf(
     """Have an invoice printed. Whoever asks may see how the job is, and fetch its file."""
     async with database.reading() as session:
         invoice = await Invoices(session).get(invoice_id, firm_id=firm_id)
-        document = await ZatcaDocuments(session).latest(invoice.id, firm_id=firm_id)
+        environment = ZatcaEnvironment(web.settings.zatca_environment or ZatcaEnvironment.PRODUCTION)
+        document = await ZatcaDocuments(session).latest(invoice.id, firm_id=firm_id, environment=environment)
         data = invoice_job(invoice, document)
     added = await service.generate_pdf(data, options={"priority": priority or (1 if download else 3)})
     job_id = added["jobId"]

@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from toril.db.models.zatca import ZatcaDocument, ZatcaStatus
+from toril.db.models.zatca import ZatcaDocument, ZatcaEnvironment, ZatcaStatus
 from toril.db.repositories.invoices import Invoices
 from toril.db.repositories.users import Firms
 from toril.db.repositories.zatca import ZatcaDocuments
 from toril.db.session import Database
-from toril.errors import NotConfiguredError, RetryableError, UnrecoverableError
+from toril.errors import NotConfiguredError, PostponedError, UnrecoverableError
 from toril.queues.sync.zatca import qr
 from toril.queues.sync.zatca.certificate import SigningIdentity
 from toril.queues.sync.zatca.document import FIRST_PREVIOUS_HASH, RIYADH, ChainPlace, TaxDocument
@@ -46,7 +46,7 @@ class RejectedError(UnrecoverableError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """The chains of all firms.
+    """The chains of all firms in one environment.
 
     Attributes:
         exemptions: why lines carry no VAT, by category.
@@ -54,6 +54,7 @@ class Chain:
     """
 
     db: Database
+    environment: ZatcaEnvironment
     exemptions: Exemptions
     patience: float
 
@@ -70,10 +71,11 @@ class Chain:
         """
         async with self.db.session() as session:
             documents = ZatcaDocuments(session)
-            invoice = await Invoices(session).get(invoice_id, firm_id=firm_id)
-            # From here to the commit nobody else can take the chain's next place.
-            unit = await documents.lock_unit(firm_id=firm_id)
-            latest = await documents.latest(invoice_id, firm_id=firm_id)
+            # From here to the commit nobody else can take the chain's next place, or change the invoice: whoever
+            # waited for this reads it as it is now, not as it was when they began to wait.
+            unit = await documents.lock_unit(firm_id=firm_id, environment=self.environment)
+            invoice = await Invoices(session).get(invoice_id, firm_id=firm_id, lock=True)
+            latest = await documents.latest(invoice_id, firm_id=firm_id, environment=self.environment)
             if latest is not None and latest.status is not ZatcaStatus.REJECTED:
                 return latest
             firm = await Firms(session).get(firm_id)
@@ -121,14 +123,14 @@ class Chain:
         Returns:
             The document; when it is no longer pending, there is nothing to send.
         Raises:
-            RetryableError: it was sent a moment ago, here or elsewhere, and the answer may still come.
+            PostponedError: it was sent a moment ago, here or elsewhere, and the answer may still come.
         """
         async with self.db.session() as session:
             document = await _Documents(session).locked(document_id, firm_id=firm_id)
             if document.status is not ZatcaStatus.PENDING:
                 return document
             if document.submission_unknown and (left := self.left(document, now)) > 0:
-                raise RetryableError(
+                raise PostponedError(
                     f"ZATCA was sent document {document.uuid} a moment ago, and has not answered; "
                     "sending the same again later",
                     retry_after=left,

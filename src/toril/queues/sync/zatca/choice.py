@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from toril.db.models.zatca import ZatcaEnvironment
 from toril.db.session import Database
 from toril.errors import ConfigurationError
-from toril.queues.sync.zatca.credentials import CredentialFolder, ZatcaEnvironment
+from toril.queues.sync.zatca.credentials import CredentialFolder
 from toril.queues.sync.zatca.gateway import ZatcaGateway
 from toril.queues.sync.zatca.processor import ZatcaInvoices
 

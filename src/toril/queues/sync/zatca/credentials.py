@@ -7,7 +7,6 @@ import json
 import os
 import secrets
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -17,18 +16,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from toril.db.ids import check_id
+from toril.db.models.zatca import ZatcaEnvironment
 from toril.errors import ConfigurationError, NotConfiguredError
 
 _NONCE_BYTES: Final = 12
 _SHORTEST_KEY: Final = 32  #: characters
-
-
-class ZatcaEnvironment(StrEnum):
-    """Where documents go; a certificate works only where it was issued."""
-
-    SANDBOX = "sandbox"
-    SIMULATION = "simulation"
-    PRODUCTION = "production"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

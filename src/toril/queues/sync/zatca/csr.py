@@ -18,9 +18,8 @@ from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 import toril
 from toril.db.models.firms import Firm
-from toril.db.models.zatca import ZatcaKind
+from toril.db.models.zatca import ZatcaEnvironment, ZatcaKind
 from toril.errors import OptionError, UnrecoverableError
-from toril.queues.sync.zatca.credentials import ZatcaEnvironment
 from toril.queues.sync.zatca.gateway import CERTIFICATE_TEMPLATES
 from toril.queues.sync.zatca.parties import VAT_NUMBER, seller_problems
 

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 import orjson
 
+from toril.db.models.zatca import ZatcaEnvironment
 from toril.errors import NotConfiguredError
 from toril.queues.sync.http import VendorClient
 from toril.queues.sync.vendor_answer import VendorAnswer
-from toril.queues.sync.zatca.credentials import ZatcaCredentials, ZatcaEnvironment
+from toril.queues.sync.zatca.credentials import ZatcaCredentials
 from toril.queues.sync.zatca.signature import SignedDocument
 
 _HOST: Final = "https://gw-fatoora.zatca.gov.sa/e-invoicing"

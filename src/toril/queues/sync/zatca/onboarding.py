@@ -8,12 +8,13 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from toril.db.models.zatca import ZatcaEnvironment
 from toril.db.repositories.users import Firms
 from toril.db.session import Database
 from toril.errors import NotConfiguredError, OptionError, TorilError, UnrecoverableError
 from toril.queues.sync.vendor_answer import VendorAnswer
 from toril.queues.sync.zatca.certificate import SigningIdentity
-from toril.queues.sync.zatca.credentials import CredentialFolder, ZatcaCredentials, ZatcaEnvironment
+from toril.queues.sync.zatca.credentials import CredentialFolder, ZatcaCredentials
 from toril.queues.sync.zatca.csr import Unit, make_csr, make_key
 from toril.queues.sync.zatca.document import Party
 from toril.queues.sync.zatca.gateway import ZatcaGateway

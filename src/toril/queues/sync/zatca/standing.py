@@ -7,13 +7,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from toril.db.models.zatca import ZatcaStatus
+from toril.db.models.zatca import ZatcaEnvironment, ZatcaStatus
 from toril.db.repositories.users import Firms
 from toril.db.repositories.zatca import DocumentCounts, ZatcaDocuments
 from toril.db.session import Database
 from toril.errors import NotConfiguredError
 from toril.queues.sync.zatca.certificate import SigningIdentity
-from toril.queues.sync.zatca.credentials import CredentialSource, ZatcaEnvironment
+from toril.queues.sync.zatca.credentials import CredentialSource
 
 WARN_BEFORE: Final = timedelta(days=30)  #: the end of a certificate
 OVERDUE: Final = timedelta(hours=20)  #: a simplified document must be reported within 24
@@ -66,7 +66,7 @@ async def standings(
     """How all firms stand, by id."""
     async with db.reading() as session:
         firms = await Firms(session).list()
-        counts = await ZatcaDocuments(session).counts()
+        counts = await ZatcaDocuments(session).counts(environment)
     found = []
     for firm in firms:
         access, expires_at = await _access(credentials, firm.id, environment, now)

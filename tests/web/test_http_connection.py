@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.support.until import until
 
 from toril.cli.http_connection import LARGEST_HEAD, HttpConnection
@@ -39,9 +39,16 @@ async def _hello(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.fixture
-async def port() -> AsyncIterator[int]:
+def application() -> ASGIApp:
+    return _hello
+
+
+@pytest.fixture
+async def port(application: ASGIApp) -> AsyncIterator[int]:
     """Of a server with such connections."""
-    config = uvicorn.Config(_hello, http=_Hasty, lifespan="off", log_config=None)
+    config = uvicorn.Config(
+        application, http=_Hasty, lifespan="off", log_config=None, timeout_graceful_shutdown=1
+    )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -130,3 +137,42 @@ async def test_refusals_are_in_the_envelope_of_the_api(port: int) -> None:
     head, _, body = received.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
     assert json.loads(body)["success"] is False
+
+
+async def _never(scope: Scope, receive: Receive, send: Send) -> None:
+    """Begins an answer that does not end, as polls, streams and downloads do not for long."""
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"transfer-encoding", b"chunked")]}
+    )
+    await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+@pytest.mark.parametrize("many", [True, False], ids=["many", "one"])
+@pytest.mark.parametrize("application", [_never])
+async def test_a_head_without_an_end_is_refused_while_an_answer_is_under_way(port: int, many: bool) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(GET + b"\r\n")
+    await reader.readuntil(b"begun")
+    writer.write(GET + (b"" if many else b"X-Long: "))
+    sent = 0
+    with contextlib.suppress(ConnectionError):
+        while not reader.at_eof() and sent < 100 * LARGEST_HEAD:
+            writer.write(b"X-More: 1\r\n" * 1000 if many else b"a" * 11_000)
+            sent += 11_000
+            await writer.drain()
+            await asyncio.sleep(0)
+    assert sent < 100 * LARGEST_HEAD
+    writer.close()
+
+
+@pytest.mark.parametrize("application", [_never])
+async def test_a_second_head_must_come_in_time_while_an_answer_is_under_way(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(GET + b"\r\n")
+    await reader.readuntil(b"begun")
+    writer.write(GET)
+    async with asyncio.timeout(10):
+        await reader.read()
+    writer.close()

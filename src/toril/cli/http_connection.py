@@ -26,7 +26,8 @@ class HttpConnection(HttpToolsProtocol):
 
     head_within = HEAD_WITHIN
     _alarm: asyncio.TimerHandle | None = None
-    _head_bytes = 0
+    _head_bytes = 0  #: since the last request was whole, also while its answer is on its way
+    _in_body = False
     _is_ours = True  #: not yet a WebSocket's
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -38,11 +39,16 @@ class HttpConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._head_bytes += len(data)
-        super().data_received(data)
-        if not self._is_ours or self.transport.is_closing() or not self._is_idle():
+        if self._in_body:
+            super().data_received(data)  # of a head that begins in here only what comes after it is counted
+        else:
+            self._head_bytes += len(data)
+            super().data_received(data)
+        if not self._is_ours or self.transport.is_closing() or self._in_body:
             return
-        if self._alarm is None:  # a request begins, or something that is none
+        if self._alarm is None and (
+            self._head_bytes or self._is_idle()
+        ):  # a request begins, or something that is none
             self._await_head()
         if self._head_bytes > LARGEST_HEAD:
             status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
@@ -50,12 +56,12 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._end_alarm()
-        self._head_bytes = 0
+        self._head_bytes, self._in_body = 0, True
         super().on_headers_complete()
 
-    def on_response_complete(self) -> None:
-        self._head_bytes = 0  # what came since the head was the body
-        super().on_response_complete()
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
         self._is_ours = False

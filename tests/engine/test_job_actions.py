@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from redis.asyncio import Redis
-from tests.support.steps import complete, delay, fail, run_all, take
+from tests.support.steps import complete, delay, fail, fence_of, run_all, take
 from tests.support.until import until
 
 from toril.engine.job import Job
@@ -437,7 +437,7 @@ async def test_a_running_job_is_marked_and_its_worker_told(queue: Queue, redis: 
         await job.cancel()
         assert await next_of(heard) == job.id
     assert await job.state() == "active"
-    _, cancelled = await queue.scripts.run("renew_locks", 60_000, job.id)
+    _, cancelled = await queue.scripts.run("renew_locks", 60_000, job.id, await fence_of(queue, job.id))
     assert cancelled == [job.id.encode()]
 
 

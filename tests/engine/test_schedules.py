@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import redis.asyncio as redis_asyncio
+from tests.support.steps import fence_of
 from tests.support.until import until
 
 from toril.engine.job import Job
@@ -44,7 +45,7 @@ async def take_early(queue: Queue, job_id: str) -> Job[Any]:
 
 
 async def complete(queue: Queue, job: Job[Any], *, keep: int = -1) -> None:
-    outcome = ("complete", job.id, 0, "null", "", "", keep, -1, "")
+    outcome = ("complete", job.id, await fence_of(queue, job.id), "null", "", "", keep, -1, "")
     reply = await queue.scripts.run("advance", 30_000, 0, "", 0, 0, 0, *outcome)
     assert reply[0] == [0]
 

@@ -27,8 +27,8 @@ def stopping_at_once(worker: Worker, monkeypatch: pytest.MonkeyPatch, reason: An
     """Stop each job within the turn of the event loop in which it was taken."""
     start = worker._executor.start
 
-    def start_and_stop(taken: Taken) -> None:
-        start(taken)
+    def start_and_stop(taken: Taken, fence: str) -> None:
+        start(taken, fence)
         assert taken[11] is not None
         worker._executor.stop(taken[11].decode(), reason)
 
@@ -151,9 +151,9 @@ async def test_threads_that_outlive_their_jobs_keep_a_slot_each(queue: Queue) ->
 
     try:
         async with Worker(queue, hang, concurrency=2, stalled_interval=0, grace=0.1) as worker:
-            job = await queue.add("n", {}, attempts=2, timeout=0.05)
-            with pytest.raises(JobFailedError, match="timed out"):
-                await job.result(WITHIN)
+            for job in [await queue.add("n", {}, timeout=0.05) for _ in range(2)]:
+                with pytest.raises(JobFailedError, match="timed out"):
+                    await job.result(WITHIN)
             assert entered == 2
             assert worker._executor.occupied() == 2
     finally:

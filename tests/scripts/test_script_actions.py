@@ -27,9 +27,9 @@ def failed_job(scripts: Scripts, priority: int = 0) -> str:
 @pytest.mark.parametrize(
     ("script", "arguments"),
     [
-        ("update_progress", ("1",)),
-        ("update_data", ("{}",)),
-        ("add_log", ("row", 0)),
+        ("update_progress", ("1", "")),
+        ("update_data", ("{}", "")),
+        ("add_log", ("row", 0, "")),
         ("cancel_job", ("cancelled",)),
     ],
 )
@@ -42,8 +42,8 @@ def test_a_missing_job_is_told_and_not_made(
 
 def test_progress_and_data_are_stored_as_given(scripts: Scripts) -> None:
     (job_id,) = scripts.add(0)
-    assert scripts.run("update_progress", job_id, '{"a":1}') == 0
-    assert scripts.run("update_data", job_id, "[2]") == 0
+    assert scripts.run("update_progress", job_id, '{"a":1}', "") == 0
+    assert scripts.run("update_data", job_id, "[2]", "") == 0
     assert scripts.client.hmget(scripts.keys.job(job_id), "progress", "data") == ['{"a":1}', "[2]"]
 
 
@@ -53,14 +53,14 @@ def test_ids_are_told_as_json_whatever_is_in_them(scripts: Scripts, job_id: str)
     with scripts.client.pubsub(ignore_subscribe_messages=True) as pubsub:
         pubsub.subscribe(scripts.keys.of("progress"))
         pubsub.get_message(timeout=5)
-        scripts.run("update_progress", job_id, "7")
+        scripts.run("update_progress", job_id, "7", "")
         message = pubsub.get_message(timeout=5)
     assert json.loads(message["data"]) == {"jobId": job_id, "progress": 7}
 
 
 def test_a_log_is_trimmed_to_its_newest_rows(scripts: Scripts) -> None:
     (job_id,) = scripts.add(0)
-    assert [scripts.run("add_log", job_id, row, 2) for row in "abc"] == [1, 2, 2]
+    assert [scripts.run("add_log", job_id, row, 2, "") for row in "abc"] == [1, 2, 2]
     assert scripts.list_of(f"{job_id}:logs") == ["b", "c"]
 
 

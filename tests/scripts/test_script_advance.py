@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import redis.asyncio as redis_asyncio
-from tests.support.steps import LOCK_MS, complete, delay, fail, take
+from tests.support.steps import LOCK_MS, complete, delay, fail, fence_of, take
 
 from toril.engine.queue import Queue
 
 
 async def outcome(queue: Queue, verb: str, job_id: str, *arguments: Any, resent: int = 0) -> int:
-    codes, *_ = await queue.scripts.run("advance", LOCK_MS, 0, "", 0, 0, 0, verb, job_id, resent, *arguments)
+    fence = f"{'-' * resent}{await fence_of(queue, job_id)}"
+    codes, *_ = await queue.scripts.run("advance", LOCK_MS, 0, "", 0, 0, 0, verb, job_id, fence, *arguments)
     return int(codes[0])
 
 
@@ -23,7 +24,9 @@ async def test_taking_locks_marks_and_reads(queue: Queue, redis: redis_asyncio.R
     reply = await queue.scripts.run("advance", 5000, 3, "", 0, 0, 0)
     fields = reply[1][0]
     assert (fields[0], fields[1], fields[11]) == (b"greet", b'{"a":1}', job.id.encode())
-    assert await redis.get(queue.keys.lock(job.id)) == queue.token
+    lock = await redis.get(queue.keys.lock(job.id))
+    assert lock == reply[7].decode()
+    assert lock.startswith(f"{queue.token}:")
     assert 0 < await redis.pttl(queue.keys.lock(job.id)) <= 5000
     assert await redis.lrange(queue.keys.of("active"), 0, -1) == [job.id]
     assert await redis.hget(queue.keys.job(job.id), "processedOn") == fields[12].decode()
@@ -41,7 +44,7 @@ async def test_a_claim_is_taken_with_the_rest(queue: Queue, redis: redis_asyncio
     claimed = await redis.lmove(queue.keys.of("wait"), queue.keys.of("active"), "RIGHT", "LEFT")
     reply = await queue.scripts.run("advance", 5000, 2, "", 0, 0, 1, claimed)
     assert [fields[11] for fields in reply[1]] == [b"1", b"2"]
-    assert await redis.get(queue.keys.lock("1")) == queue.token
+    assert await redis.get(queue.keys.lock("1")) == reply[7].decode()
 
 
 async def test_nothing_is_taken_from_a_paused_queue(queue: Queue) -> None:
@@ -150,7 +153,7 @@ async def test_equal_policies_trim_once_and_others_in_their_order(
     await take(queue, 6)
     rows = []
     for job_id, keep in zip(ids, (-1, -1, 2, 2, -1, 0), strict=True):
-        rows += ["complete", job_id, 0, "null", "", "", keep, -1, ""]
+        rows += ["complete", job_id, await fence_of(queue, job_id), "null", "", "", keep, -1, ""]
     codes, *_ = await queue.scripts.run("advance", LOCK_MS, 0, "", 0, 0, 0, *rows)
     assert codes == [0] * 6
     # The policies of 3 and 4 leave these two; 5 keeps all; 6 removes itself.
@@ -220,5 +223,5 @@ async def test_reclaiming_finds_locked_jobs_nobody_knows_of(queue: Queue, redis:
     await queue.add_bulk([("n", {"k": number}) for number in range(4)])
     await take(queue, 3)
     await redis.set(queue.keys.lock("3"), "somebody else")
-    found = await queue.scripts.run("reclaim", "1")
+    found = await queue.scripts.run("reclaim", "1", await fence_of(queue, "1"))
     assert [(job[11], job[1]) for job in found] == [(b"2", b'{"k":1}')]

@@ -32,7 +32,8 @@ class Letters:
 
     def end(self, verb: str, job_id: str, *arguments: Any, resent: int = 0) -> int:
         """Record how a taken job ended; the code of ``advance``."""
-        call = (LOCK_MS, 0, "", 0, 0, 0, verb, job_id, resent, *arguments, self.scripts.keys.name)
+        fence = f"{'-' * resent}{self.scripts.fence_of(job_id)}"
+        call = (LOCK_MS, 0, "", 0, 0, 0, verb, job_id, fence, *arguments, self.scripts.keys.name)
         return int(self.run("advance", self.box.keys_to_add, *call)[0][0])
 
     def fail(self, job_id: str, *, keep: int = -1, resent: int = 0) -> int:

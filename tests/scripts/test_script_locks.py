@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import redis.asyncio as redis_asyncio
-from tests.support.steps import take
+from tests.support.steps import fence_of, take
 
 from toril.engine.options import Keep
 from toril.engine.queue import Queue
@@ -36,10 +36,12 @@ async def abandoned(queue: Queue, redis: redis_asyncio.Redis, **options: Any) ->
 async def test_renewing_lengthens_own_locks_and_shows_life(queue: Queue, redis: redis_asyncio.Redis) -> None:
     await queue.add_bulk([("n", {}) for _ in range(3)])
     await take(queue, 3, lock_ms=1000)
+    fences = [part for job_id in "123" for part in (job_id, await fence_of(queue, job_id))]
     await redis.set(queue.keys.lock("2"), "somebody else", px=1000)
     await redis.delete(queue.keys.lock("3"))
+    await redis.hincrby(queue.keys.job("3"), "processedOn", 1)  # somebody started it since
     await redis.sadd(queue.keys.of("stalled"), "1", "2", "3")
-    lost, cancelled = await queue.scripts.run("renew_locks", 50_000, "1", "2", "3")
+    lost, cancelled = await queue.scripts.run("renew_locks", 50_000, *fences)
     assert (lost, cancelled) == ([b"2", b"3"], [])
     assert await redis.pttl(queue.keys.lock("1")) > 40_000
     assert await redis.pttl(queue.keys.lock("2")) <= 1000
@@ -51,7 +53,10 @@ async def test_renewing_tells_what_is_to_be_cancelled(queue: Queue) -> None:
     job = await queue.add("n", {})
     await take(queue)
     await job.cancel()
-    assert await queue.scripts.run("renew_locks", 50_000, job.id) == [[], [job.id.encode()]]
+    assert await queue.scripts.run("renew_locks", 50_000, job.id, await fence_of(queue, job.id)) == [
+        [],
+        [job.id.encode()],
+    ]
 
 
 async def test_a_stall_takes_two_looks(queue: Queue, redis: redis_asyncio.Redis) -> None:

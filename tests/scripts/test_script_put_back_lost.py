@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import redis.asyncio as redis_asyncio
-from tests.support.steps import LOCK_MS, complete, take
+from tests.support.steps import LOCK_MS, complete, fence_of, take
 
 from toril.engine.queue import Queue
 
@@ -79,7 +79,7 @@ async def test_a_claim_that_came_too_late_is_not_run(queue: Queue, redis: redis_
     async with Queue(queue.name, url=queue.server._url, prefix=queue.keys.prefix) as other:
         assert await take(other) == [job.id]
         assert await claim(queue, job.id) == [], "the other worker runs it"
-        assert (await redis.get(queue.keys.lock(job.id))) == other.token
+        assert (await redis.get(queue.keys.lock(job.id))).startswith(f"{other.token}:")
         assert await complete(other, job.id) == 0
     assert await claim(queue, job.id) == [], "it has finished"
     assert await job.state() == "completed"
@@ -105,6 +105,9 @@ async def test_a_wish_to_cancel_outlives_a_lost_answer(queue: Queue, redis: redi
         assert [(taken[11].decode(), taken[13]) for taken in jobs] == [(job.id, b"1")]
     # Or it is taken up again by its lock, and its worker told at the next renewal.
     assert [taken[11].decode() for taken in await queue.scripts.run("reclaim")] == [job.id]
-    assert await queue.scripts.run("renew_locks", LOCK_MS, job.id) == [[], [job.id.encode()]]
+    assert await queue.scripts.run("renew_locks", LOCK_MS, job.id, await fence_of(queue, job.id)) == [
+        [],
+        [job.id.encode()],
+    ]
     assert await complete(queue, job.id) == 0
     assert not await redis.exists(queue.keys.of("toril:cancelled"))

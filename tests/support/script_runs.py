@@ -84,7 +84,15 @@ class Scripts:
 
     def end(self, verb: str, job_id: str, *arguments: Any) -> int:
         """Record how a taken job ended, as ``advance`` wants it; returns the code."""
-        return int(self.run("advance", LOCK_MS, 0, "", 0, 0, 0, verb, job_id, 0, *arguments)[0][0])
+        return int(
+            self.run("advance", LOCK_MS, 0, "", 0, 0, 0, verb, job_id, self.fence_of(job_id), *arguments)[0][
+                0
+            ]
+        )
+
+    def fence_of(self, job_id: str) -> str:
+        """The fence of the attempt that has the job, which is the value of its lock; 0 without one."""
+        return self.client.get(self.keys.lock(job_id)) or "0"
 
     def hand_back(self, job_id: str, priority: int) -> None:
         """Put a taken job back to the head."""

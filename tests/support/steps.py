@@ -16,8 +16,15 @@ async def take(queue: Queue, count: int = 1, *, lock_ms: int = LOCK_MS) -> list[
     return [job[11].decode() for job in jobs]
 
 
+async def fence_of(queue: Queue, job_id: str) -> str:
+    """The fence of the attempt that has the job, which is the value of its lock; 0 if it is not the queue object's."""
+    lock = await queue.scripts.ask("GET", queue.keys.lock(job_id))
+    return lock.decode() if lock is not None and lock.startswith(f"{queue.token}:".encode()) else "0"
+
+
 async def _end(queue: Queue, verb: str, job_id: str, *arguments: Any, metrics: int = 0) -> int:
-    codes, *_ = await queue.scripts.run("advance", LOCK_MS, 0, "", metrics, 0, 0, verb, job_id, 0, *arguments)
+    outcome = (verb, job_id, await fence_of(queue, job_id), *arguments)
+    codes, *_ = await queue.scripts.run("advance", LOCK_MS, 0, "", metrics, 0, 0, *outcome)
     return int(codes[0])
 
 

@@ -12,6 +12,7 @@ from toril.engine.codec import decode, encode, to_text
 from toril.errors import (
     JobFailedError,
     JobLockedError,
+    JobLockLost,
     JobNotFoundError,
     JobStateError,
     OptionError,
@@ -42,34 +43,38 @@ class JobActions:
         self._core = core
         self.keys = core.keys
 
-    async def update_progress(self, job_id: str, value: Any) -> None:
+    async def update_progress(self, job_id: str, value: Any, *, fence: str = "") -> None:
         """Store and publish progress, any JSON value.
+
+        Args:
+            fence: of the attempt that calls; see ``Job``.
 
         Raises:
             JobNotFoundError: there is no such job.
+            JobLockLost: it was given to another attempt.
             DataError: ``value`` is not JSON.
         """
         text = encode(value, what="progress", limit=self._core.max_data_bytes)
-        if await self._run("update_progress", job_id, text) < 0:
-            raise self._missing(job_id, "updateProgress")
+        self._check(await self._run("update_progress", job_id, text, fence), job_id, "updateProgress")
         self._core.hooks.emit("progress", job_id, value)
 
-    async def add_log(self, job_id: str, row: str, keep: int | None = None) -> int:
+    async def add_log(self, job_id: str, row: str, keep: int | None = None, *, fence: str = "") -> int:
         """Add a row to the job's log; returns how many it has.
 
         Args:
             keep: newest rows that stay; None keeps all.
+            fence: of the attempt that calls; see ``Job``.
 
         Raises:
             JobNotFoundError: there is no such job.
+            JobLockLost: it was given to another attempt.
         """
         if not isinstance(row, str):
             raise OptionError(f"a row of a job's log must be a text, got {type(row).__name__}")
         if keep is not None and (isinstance(keep, bool) or not isinstance(keep, int) or keep < 1):
             raise OptionError(f"keep must be a number of rows, at least 1, got {keep!r}")
-        rows = await self._run("add_log", job_id, row, keep or 0, repeat=False)
-        if rows < 0:
-            raise self._missing(job_id, "addLog")
+        rows = await self._run("add_log", job_id, row, keep or 0, fence, repeat=False)
+        self._check(rows, job_id, "addLog")
         return rows
 
     async def get_logs(
@@ -88,15 +93,19 @@ class JobActions:
         texts = [to_text(row) for row in rows]
         return texts if asc else texts[::-1], count
 
-    async def update_data(self, job_id: str, data: Any) -> None:
+    async def update_data(self, job_id: str, data: Any, *, fence: str = "") -> None:
         """Replace the job's data, in whatever state it is.
+
+        Args:
+            fence: of the attempt that calls; see ``Job``.
 
         Raises:
             JobNotFoundError: there is no such job.
+            JobLockLost: it was given to another attempt.
             DataError: ``data`` is not JSON, or too large.
         """
-        if await self._run("update_data", job_id, encode(data, limit=self._core.max_data_bytes)) < 0:
-            raise self._missing(job_id, "updateData")
+        text = encode(data, limit=self._core.max_data_bytes)
+        self._check(await self._run("update_data", job_id, text, fence), job_id, "updateData")
 
     async def remove(self, job_id: str) -> None:
         """Delete a job and all that is kept of it; nothing happens if there is none.
@@ -205,6 +214,16 @@ class JobActions:
 
     def _named(self, job_id: str) -> str:
         return f"job {job_id} of queue {self.keys.name!r}"
+
+    def _check(self, code: int, job_id: str, command: str) -> None:
+        if code == -1:
+            raise self._missing(job_id, command)
+        if code < 0:
+            raise JobLockLost(
+                job_id,
+                f"{self._named(job_id)} was given to another attempt ({command} refused, {code}): this one lost its "
+                "lock. End it: what it returns is not stored either",
+            )
 
     def _missing(self, job_id: str, command: str) -> JobNotFoundError:
         return JobNotFoundError(

@@ -56,9 +56,9 @@ class Committer:
 
     Args:
         slots: how many jobs may run at once.
-        running: gives the ids of the jobs that run.
+        running: gives id and fence of each attempt that runs.
         occupied: tells how many slots are taken; more than run, while threads outlive their jobs.
-        start: called with each job taken, as ``advance`` hands it over.
+        start: called with each job taken, as ``advance`` hands it over, and the fence of the attempt.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Committer:
         idle: IdleWait,
         *,
         slots: int,
-        running: Callable[[], Collection[str]],
+        running: Callable[[], Collection[tuple[str, str]]],
         occupied: Callable[[], int],
-        start: Callable[[Taken], None],
+        start: Callable[[Taken, str], None],
         lock_ms: int,
         limiter: str = "",
         metrics: int = 0,
@@ -207,7 +207,8 @@ class Committer:
                 for outcome in outcomes:
                     outcome.resent = True
                 # What has ended since the call was made is known too: it must not be run again.
-                await self._reclaim([outcome.job.id for outcome in outcomes + self._outcomes] + claims)
+                ended = [(outcome.job.id, outcome.job.fence) for outcome in outcomes + self._outcomes]
+                await self._reclaim([*ended, *((job_id, "") for job_id in claims)])
                 want = min(want, max(0, self._free()))
             except QueueUnavailableError as error:
                 self._report(error)
@@ -226,9 +227,9 @@ class Committer:
                     self._idle.abandon()
                 await asyncio.sleep(_ERROR_PAUSE)
                 return None
-        codes, taken, ghosts, _, _, _, now = reply
+        codes, taken, ghosts, _, _, _, now, fence = reply
         for job in taken:
-            self._start(job)
+            self._start(job, fence.decode())
         for outcome, code in zip(outcomes, codes, strict=True):
             self._tell(outcome, code, now)
         if ghosts:
@@ -246,18 +247,20 @@ class Committer:
         lock_ms, limiter, metrics = self._fixed
         rows: list[Any] = [lock_ms, want, limiter, metrics, 1 if self._busy else 0, len(claims), *claims]
         for outcome in outcomes:
-            rows += (outcome.verb, outcome.job.id, 1 if outcome.resent else 0, *outcome.arguments)
+            fence = f"-{outcome.job.fence}" if outcome.resent else outcome.job.fence
+            rows += (outcome.verb, outcome.job.id, fence, *outcome.arguments)
         keys: tuple[bytes, ...] = ()
         if self._letter_box is not None and any(outcome.verb == "fail" for outcome in outcomes):
             keys = self._letter_box.keys_to_add
             rows.append(self._scripts.keys.name)
         return await self._scripts.run("advance", *rows, repeat=False, patience=self.limit_s, more_keys=keys)
 
-    async def _reclaim(self, known: list[str]) -> None:
+    async def _reclaim(self, ended: list[tuple[str, str]]) -> None:
         """Take up jobs that a lost answer would have brought."""
         while True:
             try:
-                found = await self._scripts.run("reclaim", *self._running(), *known, patience=self.limit_s)
+                known = [part for attempt in (*self._running(), *ended) for part in attempt]
+                found = await self._scripts.run("reclaim", *known, patience=self.limit_s)
                 break
             except ConnectionLostError:
                 continue
@@ -265,10 +268,11 @@ class Committer:
                 self._report(error)
                 return
         for job in found:
-            self._start(job)
+            self._start(job, job[14].decode())
 
     def _tell(self, outcome: Outcome, code: int, now: bytes) -> None:
         job, hooks = outcome.job, self._hooks
+        job.fence = ""  # the attempt is over: what listeners do with the job is anybody's
         if code < 0:
             log.warning(
                 "outcome_not_stored: job %s %s; its %s is dropped",

@@ -11,6 +11,7 @@ from toril.engine.backoff import BackoffStrategy
 from toril.engine.codec import decode, encode
 from toril.engine.committer import Taken
 from toril.engine.current import running_job
+from toril.engine.earlier_runs import EarlierRuns
 from toril.engine.job import Job
 from toril.engine.outcome import (
     Outcome,
@@ -110,18 +111,22 @@ class Executor:
     ) -> None:
         self._queue, self._processors, self._strategies = queue, processors, strategies
         self._record, self._freed, self._hooks = record, freed, queue.hooks
-        self.running: dict[str, Running] = {}
+        self.running: dict[str, Running] = {}  #: by job id, the newest attempt of each
         self.threads = ThreadRunner(slots, freed=freed)
         self.processes = ProcessRunner(
             children, max_bytes=queue.max_data_bytes, freed=freed, replaces=lambda: not self.quiet
         )
+        self._earlier = EarlierRuns(queue.name, self.threads.outliving)
         self._ending: set[asyncio.Task[None]] = set()  # of jobs that do not stop
         self.quiet = False  #: hand back whatever is started
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def start(self, taken: Taken) -> None:
-        """Run a job that was taken; bad ones fail at once and harm no other."""
+    def start(self, taken: Taken, fence: str) -> None:
+        """Run a job that was taken; bad ones fail at once and harm no other.
+
+        Of a job that runs here already the earlier attempt is stopped, and the new one begins when it has ended.
+        """
         try:
             job: Job[Any] = Job.from_taken(self._queue.actions, taken)
         except UnicodeDecodeError as error:
@@ -130,11 +135,16 @@ class Executor:
             return
         except DataError as error:
             job = _unreadable(self._queue, taken)
+            job.fence = fence
             self._record(failed_for_good(job, error))
             return
+        job.fence = fence
         if self.quiet:
             self._record(handed_back(job))
             return
+        if (former := self.running.get(job.id)) is not None:
+            self._earlier.supersede(job.id, former.task)
+            former.stop("lost")
         processor = self._processors.find(job.name)
         entry = self.running[job.id] = Running(job, self._abandon)
         self._idle.clear()
@@ -143,11 +153,17 @@ class Executor:
 
     def occupied(self) -> int:
         """How many slots are taken."""
-        return len(self.running) + len(self.threads.outliving) + self.processes.replacing
+        taken = len(self.running) + len(self._earlier.superseded) + len(self.threads.outliving)
+        return taken + self.processes.replacing
 
-    def stop(self, job_id: str, reason: StopReason) -> None:
-        """Stop one job, if it runs here."""
-        if (entry := self.running.get(job_id)) is not None:
+    def attempts(self) -> list[tuple[str, str]]:
+        """Job id and fence of each attempt that runs, and may hold a lock."""
+        return [(job_id, entry.job.fence) for job_id, entry in self.running.items()]
+
+    def stop(self, job_id: str, reason: StopReason, fence: str | None = None) -> None:
+        """Stop one job, if it runs here; with a fence, only if it is that attempt."""
+        entry = self.running.get(job_id)
+        if entry is not None and fence in (None, entry.job.fence):
             entry.stop(reason)
 
     async def wait_idle(self, timeout: float | None) -> bool:
@@ -179,6 +195,7 @@ class Executor:
             if entry.is_stopped:
                 outcome = await self._stopped(entry)
                 return
+            await self._earlier.ended(job.id)
             if "repeat" in job.opts:  # first of all: a schedule must go on, whatever becomes of this run
                 await self._queue.schedule_next(job)
             if cancelled:
@@ -210,8 +227,11 @@ class Executor:
                 self._leave(entry, outcome)
 
     def _leave(self, entry: Running, outcome: Outcome | None) -> None:
-        self.running.pop(entry.job.id, None)
-        if not self.running:
+        if self.running.get(entry.job.id) is entry:
+            del self.running[entry.job.id]
+        elif entry.task is not None:
+            self._earlier.superseded.pop(entry.task, None)
+        if not self.running and not self._earlier.superseded:
             self._idle.set()
         if outcome is not None:
             self._record(outcome)
@@ -223,6 +243,7 @@ class Executor:
         if entry.abandoned or entry.task is None or entry.task.done():
             return
         entry.abandoned = True
+        self._earlier.abandon(entry.job.id, entry.task)
         log.warning(
             "job_does_not_stop: job %s was told to stop (%s) and goes on; its slot is given to others. "
             "Let its processor end at CancelledError",

@@ -37,6 +37,8 @@ class Job(Generic[R]):
         failed_reason: message of the last failure.
         stacktrace: one text for each failed attempt, oldest first.
         stalled_counter: how often its worker went away.
+        fence: names the attempt that this object stands for while a worker runs it; '' otherwise. What a run does
+            whose job was given to another is refused with ``JobLockLost``.
     """
 
     __slots__ = (
@@ -48,6 +50,7 @@ class Job(Generic[R]):
         "delay",
         "discarded",
         "failed_reason",
+        "fence",
         "finished_on",
         "id",
         "name",
@@ -89,6 +92,7 @@ class Job(Generic[R]):
         self.stacktrace: list[str] = []
         self.debounce_id: str | None = None
         self.discarded = False
+        self.fence = ""
 
     @classmethod
     def from_hash(cls, actions: JobActions, job_id: str, fields: Mapping[bytes, bytes]) -> Job[Any]:
@@ -183,16 +187,16 @@ class Job(Generic[R]):
 
     async def update_progress(self, progress: Any) -> None:
         """Store and publish progress: a number or any JSON value."""
-        await self._actions.update_progress(self.id, progress)
+        await self._actions.update_progress(self.id, progress, fence=self.fence)
         self.progress = progress
 
     async def log(self, row: str) -> int:
         """Add a row to the job's log; returns how many it has."""
-        return await self._actions.add_log(self.id, row)
+        return await self._actions.add_log(self.id, row, fence=self.fence)
 
     async def update(self, data: Any) -> None:
         """Replace the job's data, in whatever state it is."""
-        await self._actions.update_data(self.id, data)
+        await self._actions.update_data(self.id, data, fence=self.fence)
         self.data = data
 
     async def state(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from itertools import chain
 from typing import Any
 
 from toril.engine.hooks import Hooks
@@ -16,11 +17,11 @@ class LockRenewer(Service):
     """Renews all locks of one worker with one call each period.
 
     Args:
-        running: gives the ids of running jobs.
+        running: gives id and fence of each attempt that runs.
         lock_ms: life of a lock.
         period: seconds between renewals, half the life unless set.
-        lost: called with the id of a job whose lock is gone.
-        cancelled: called with the id of a job that somebody wants cancelled.
+        lost: called with id and fence of an attempt whose lock is gone.
+        cancelled: called with id and fence of an attempt that somebody wants cancelled.
     """
 
     def __init__(
@@ -28,11 +29,11 @@ class LockRenewer(Service):
         scripts: ScriptRunner,
         hooks: Hooks,
         *,
-        running: Callable[[], Collection[str]],
+        running: Callable[[], Collection[tuple[str, str]]],
         lock_ms: int,
         period: float,
-        lost: Callable[[str], Any],
-        cancelled: Callable[[str], Any],
+        lost: Callable[[str, str], Any],
+        cancelled: Callable[[str, str], Any],
     ) -> None:
         super().__init__("locks", period)
         self._scripts, self._hooks = scripts, hooks
@@ -43,23 +44,23 @@ class LockRenewer(Service):
         return super()._jittered() * 0.9  # never later than told: the locks would run out
 
     async def run_once(self) -> float | None:
-        ids = list(self._running())
-        if not ids:
+        held = dict(self._running())
+        if not held:
             return self.period * 0.95
         began = time.monotonic()
         try:
             lost, cancelled = await self._scripts.run(
-                "renew_locks", self._lock_ms, *ids, patience=self._lock_ms / 1000
+                "renew_locks",
+                self._lock_ms,
+                *chain.from_iterable(held.items()),
+                patience=self._lock_ms / 1000,
             )
         except QueueUnavailableError as error:
-            self._hooks.emit("lock_extension_failed", ids, error)
+            self._hooks.emit("lock_extension_failed", list(held), error)
             return 0.5
-        still = set(self._running())
-        for job_id in lost:
-            if (text := job_id.decode()) in still:
-                self._lost(text)
-        for job_id in cancelled:
-            if (text := job_id.decode()) in still:
-                self._cancelled(text)
+        for job_id in map(bytes.decode, lost):
+            self._lost(job_id, held[job_id])
+        for job_id in map(bytes.decode, cancelled):
+            self._cancelled(job_id, held[job_id])
         # A slow renewal must not eat into the next one's margin.
         return max(0.05, self.period * 0.95 - (time.monotonic() - began))

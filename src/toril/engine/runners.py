@@ -31,12 +31,12 @@ class ThreadRunner:
         freed: called when a thread that outlived its job has ended.
 
     Attributes:
-        outliving: calls that still run in a thread although their jobs are done with.
+        outliving: calls that still run in a thread although their jobs are done with, and the ids of those.
     """
 
     def __init__(self, slots: int, *, freed: Callable[[], None]) -> None:
         self._slots, self._freed = slots, freed
-        self.outliving: set[asyncio.Future[Any]] = set()
+        self.outliving: dict[asyncio.Future[Any], str] = {}
         self._pool: ThreadPoolExecutor | None = None
 
     async def run(self, processor: Processor, job: Job[Any], arguments: dict[str, Any]) -> Any:
@@ -56,7 +56,7 @@ class ThreadRunner:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             if not future.done():
-                self.outliving.add(future)
+                self.outliving[future] = job.id
                 future.add_done_callback(self._ended)
             raise
 
@@ -66,7 +66,7 @@ class ThreadRunner:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _ended(self, ended: asyncio.Future[Any]) -> None:
-        self.outliving.discard(ended)
+        self.outliving.pop(ended, None)
         if not ended.cancelled():
             ended.exception()  # its job has failed already: whatever came of the thread is nobody's
         self._freed()

@@ -134,7 +134,7 @@ class Worker:
             core.hooks,
             self._idle,
             slots=self.concurrency,
-            running=lambda: self._executor.running,
+            running=self._executor.attempts,
             occupied=self._executor.occupied,
             start=self._executor.start,
             lock_ms=lock_ms,
@@ -153,11 +153,11 @@ class Worker:
             LockRenewer(
                 self._scripts,
                 core.hooks,
-                running=lambda: self._executor.running,
+                running=self._executor.attempts,
                 lock_ms=lock_ms,
                 period=renew,
-                lost=lambda job_id: self._executor.stop(job_id, "lost"),
-                cancelled=lambda job_id: self._executor.stop(job_id, "cancelled"),
+                lost=lambda job_id, fence: self._executor.stop(job_id, "lost", fence),
+                cancelled=lambda job_id, fence: self._executor.stop(job_id, "cancelled", fence),
             ),
         ]
         if stalled_interval > 0:

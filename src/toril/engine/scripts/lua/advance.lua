@@ -7,7 +7,8 @@
   ARGV[6] metrics  int  minutes of metrics kept, 0 for none
   ARGV[7] drained  0/1  1: say so on the channel when there is nothing to take
   ARGV[8] claims   int  N; then N ids this worker moved to active by its blocking call
-  then for each outcome 9 arguments: verb, id, resent (1: an earlier call may have recorded it), and
+  then for each outcome 9 arguments: verb, id, fence of the attempt (see includes/fence.lua; with a minus sign if an
+    earlier call may have recorded the outcome), and
     complete  return value (JSON), '', '', keep count, keep age (s), deid
     fail      reason, stack traces (JSON), attempts made, keep count, keep age (s), deid
     cancel    as fail, for a job that somebody cancelled: no dead letter
@@ -16,14 +17,14 @@
     return    '', '', '', '', priority, ''        handed back, as if it had not been taken; those of one call keep
                                                   the order in which they were taken
   then the queue's name, if jobs that fail become dead letters: see includes/dead_letter.lua
-  Returns {codes, jobs, dropped ids, next due ms or nil, jobs promoted, 1 if the queue is paused, now ms}
+  Returns {codes, jobs, dropped ids, next due ms or nil, jobs promoted, 1 if the queue is paused, now ms, fence of the jobs}
     fewer jobs than wanted: there were no more, or the limiter held some back
     code 0 done | 1 was done before | 2 failed as cancelled instead | 3 failed without the dead letter | -1 no such job | -2 lock gone | -3 not active | -6 other's lock
     job  {name, data, opts, timestamp, delay, priority, attemptsMade, stacktrace, progress, stalledCounter,
           deid, id, processedOn, '1' if it was cancelled on its way here}
   Cost O(1) for each outcome and job, plus what the keep policies remove
 ]]
--- @include keys clock chunks place debounce keep metrics finish policy rate_limit promote cancelled take dead_letter
+-- @include keys clock fence chunks place debounce keep metrics finish policy rate_limit promote cancelled take dead_letter
 local lock_ms, want, points = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6])
 local codes, placed, returned, taken_at = {}, {}, {}, nil
 local first = 9 + tonumber(ARGV[8])
@@ -35,10 +36,11 @@ for at = first, #ARGV - 8, 9 do
     taken_at = {}
     for place, held in ipairs(call('LRANGE', k_active, 0, -1)) do taken_at[held] = place end
   end
-  local code = leave_active(id)
+  local fence, resent = string.gsub(ARGV[at + 2], '^-', '')
+  local code = leave_active(id, fence)
   local unwanted = code == 0 and marks_there and take_cancel_mark(id, call('HGET', base .. id, 'timestamp'))
   if code ~= 0 then
-    if ARGV[at + 2] == '1' and (code == -1 or code == -2) and
+    if resent == 1 and (code == -1 or code == -2) and
       (code == -1 or call('LPOS', k_active, id) == false) then
       code = 1
     end
@@ -91,7 +93,7 @@ if want > 0 then
     local id = ARGV[at]
     local holder = call('GET', base .. id .. ':lock')
     -- A claim may come too late: the job was put back, and somebody else has it or is done with it.
-    if (not holder or holder == token) and call('LPOS', k_active, id) then claimed[#claimed + 1] = id end
+    if (not holder or is_own(holder)) and call('LPOS', k_active, id) then claimed[#claimed + 1] = id end
   end
   take(claimed, lock_ms, jobs, ghosts)
   if not paused then
@@ -113,4 +115,4 @@ if want > 0 then
   end
   if #jobs == 0 and ARGV[7] == '1' then call('PUBLISH', base .. 'drained', '') end
 end
-return {codes, jobs, ghosts, next_due, promoted, paused and 1 or 0, text_of(now)}
+return {codes, jobs, ghosts, next_due, promoted, paused and 1 or 0, text_of(now), new_fence}

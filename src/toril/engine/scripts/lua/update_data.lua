@@ -3,10 +3,13 @@
 
   ARGV[3] id
   ARGV[4] data  JSON
-  Returns 0 | -1 no such job
+  ARGV[5] fence  of the attempt that calls, '' for anybody else: see includes/fence.lua
+  Returns 0 | -1 no such job | -2, -6 the attempt has lost the job, as in includes/fence.lua
   Cost O(1)
 ]]
--- @include keys
+-- @include keys clock fence
 if call('EXISTS', base .. ARGV[3]) == 0 then return -1 end
+local held = ARGV[5] == '' and 0 or holding(ARGV[3], ARGV[5])
+if held < 0 then return held end
 call('HSET', base .. ARGV[3], 'data', ARGV[4])
 return 0

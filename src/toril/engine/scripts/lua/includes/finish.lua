@@ -1,16 +1,18 @@
 --[[ finish
   What an ended attempt leaves behind. Lock check, then removal from active; codes as Bull's:
     0 done | -1 no such job | -2 the lock is gone | -3 not in active | -6 somebody else's lock
+  An attempt whose lock ran out while nobody else started the job may end all the same: see fence.
 
   Locks and stalled marks of a batch are dropped together by settle_locks().
-  needs keys, clock, chunks, place, keep, debounce, metrics
+  needs keys, clock, fence, chunks, place, keep, debounce, metrics
 ]]
 local locks, shown_life = {}, {}
-local function leave_active(id)
+local function leave_active(id, fence)
   local key = base .. id
   if call('EXISTS', key) == 0 then return -1 end
-  local holder = call('GET', key .. ':lock')
-  if holder ~= token then return holder and -6 or -2 end
+  local held = holding(id, fence)
+  if held < 0 then return held end
+  if held == 1 and call('LPOS', k_active, id) == false then return -2 end
   locks[#locks + 1] = key .. ':lock'
   shown_life[#shown_life + 1] = id
   -- The oldest are at the right end, and they tend to finish first.

@@ -2,7 +2,7 @@
   Start jobs whose ids were moved to active: lock, mark, read. A job without a name, data or options is not one
   (Node would run it as an empty one): its id is dropped and reported.
 
-  needs keys, clock, chunks, finish, metrics, rate_limit, cancelled
+  needs keys, clock, fence, chunks, finish, metrics, rate_limit, cancelled
 ]]
 local FIELDS = {'name', 'data', 'opts', 'timestamp', 'delay', 'priority', 'attemptsMade', 'stacktrace', 'progress',
   'stalledCounter', 'deid'}
@@ -22,7 +22,7 @@ local function take(ids, lock_ms, jobs, ghosts)
       call('DEL', key)
       ghosts[#ghosts + 1] = id
     elseif admit(id) then
-      call('SET', key .. ':lock', token, 'PX', lock_ms)
+      call('SET', key .. ':lock', new_fence, 'PX', lock_ms)
       if fields[6] and fields[6] ~= '0' then call('ZREM', k_priority, id) end
       call('HSET', key, 'processedOn', now)
       call('PUBLISH', channel, id)

@@ -1,0 +1,26 @@
+--[[ fence
+  What names one attempt of a job: its worker's token, a colon, and the server's time in microseconds at which it was
+  started. No two scripts run in the same one, so that no attempt can speak for another, be it one of the same worker.
+  It is the value of the job's lock, which Bull compares as a text.
+
+  A lock that ran out says nothing about who has the job: while nobody has started it again (its processedOn is the
+  fence's millisecond) it is still the attempt's.
+  needs keys, clock
+]]
+local new_fence = string.format('%s:%.0f', token, time[1] * 1000000 + time[2])
+-- 0 the attempt has the job | 1 its lock ran out, and nobody has started the job since | -1 no such job |
+-- -2 the lock is gone, and the job was started again | -6 somebody else's lock
+local function holding(id, fence)
+  local key = base .. id
+  local holder = call('GET', key .. ':lock')
+  if holder == fence then return 0 end
+  if call('EXISTS', key) == 0 then return -1 end
+  if holder then return -6 end
+  local started = tonumber(call('HGET', key, 'processedOn') or nil)
+  local micros = tonumber(string.match(fence, ':(%d+)$') or nil)
+  if started and micros and started == math.floor(micros / 1000) then return 1 end
+  return -2
+end
+local function is_own(lock)
+  return string.sub(lock, 1, #token + 1) == token .. ':'
+end

@@ -138,6 +138,19 @@ async def test_an_add_waits_only_as_long_as_it_is_told(own_server: RedisServer) 
         assert await queue.count() == 2
 
 
+async def test_callers_of_one_batch_get_an_error_each(own_server: RedisServer) -> None:
+    async with Queue("q", url=own_server.url, patience=0.2) as queue:
+        await asyncio.to_thread(own_server.kill)
+        errors = await asyncio.gather(*(queue.add("n", {}) for _ in range(3)), return_exceptions=True)
+        assert [type(error) for error in errors] == [QueueUnavailableError] * 3
+        assert len({id(error) for error in errors}) == 3
+        for error in errors:
+            assert isinstance(error, QueueUnavailableError)
+            assert "cannot connect" in str(error.__cause__)
+            error.add_note("mine")
+            assert error.__notes__ == ["mine"]
+
+
 async def test_a_frozen_server_is_noticed_and_work_goes_on(
     own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

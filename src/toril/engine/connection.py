@@ -31,11 +31,11 @@ from toril.engine.link import (
     Link,
     ReplyError,
 )
+from toril.engine.one_loop import OneLoop
 from toril.engine.sentinel import find_primary
 from toril.engine.silence import Doubts, late_after
 from toril.engine.waiting import comes_within
 from toril.errors import (
-    QueueStateError,
     QueueUnavailableError,
     ServerRefusedError,
     ServerVersionError,
@@ -214,7 +214,7 @@ class Connection:
         self._closed = asyncio.Event()
         self._lost_since: float | None = None
         self._away = ""  #: why the server cannot be reached
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._owner = OneLoop(f"this connection to {server}")
 
     async def execute(
         self,
@@ -245,8 +245,8 @@ class Connection:
         doubted_after = (blocks or 0.0) + late_after(notice)
         pause = _FIRST_PAUSE
         loop = asyncio.get_running_loop()
-        if loop is not self._loop:
-            self._enter(loop)
+        if loop is not self._owner.loop:
+            self._enter()
         while True:
             link = self._link
             if link is None or link.lost:
@@ -276,8 +276,8 @@ class Connection:
 
     async def ready(self, deadline: float) -> Link:
         """A live link, made if need be; keeps trying until ``deadline`` (monotonic seconds)."""
-        if (loop := asyncio.get_running_loop()) is not self._loop:
-            self._enter(loop)
+        if (loop := asyncio.get_running_loop()) is not self._owner.loop:
+            self._enter()
         pause = _FIRST_PAUSE
         while True:
             if self._closed.is_set():
@@ -308,6 +308,10 @@ class Connection:
         link = self._link
         return link if link is not None and not link.lost and not link.overdue else None
 
+    def check_loop(self) -> None:
+        """Raise QueueStateError if the event loop it is used in runs, and is not this one."""
+        self._owner.check()
+
     def renew(self) -> None:
         """Make a new link in place of the present one; what waits for an answer there is lost, or sent again."""
         if self._link is not None:
@@ -317,7 +321,7 @@ class Connection:
         """End the connection for good; calls that wait for it get an error."""
         self._closed.set()
         link, self._link = self._link, None
-        if self._loop is not asyncio.get_running_loop():
+        if self._owner.loop is not asyncio.get_running_loop():
             return
         await self._doubts.close()
         if self._opening is not None and not self._opening.done():
@@ -330,20 +334,15 @@ class Connection:
     def start_anew(self) -> None:
         """Forget the present link without a word to the server: it belongs to a parent process, or to an event
         loop that has ended."""
-        self._link = self._loop = self._lost_since = self._opening = None
+        self._owner.loop = self._link = self._lost_since = self._opening = None
         self.client_id, self._doubts = 0, Doubts(self.server)
         if not self._closed.is_set():
             self._closed = asyncio.Event()
 
-    def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._loop is not None:
-            if not self._loop.is_closed():
-                raise QueueStateError(
-                    f"this connection to {self.server} is used in another event loop, which goes on; make a queue "
-                    "for each, or use toril.sync.Queue, which all threads can share"
-                )
+    def _enter(self) -> None:
+        if self._owner.enter():
             self.start_anew()
-        self._loop = loop
+            self._owner.enter()
 
     async def _open(self) -> Exception | None:
         """Make the link; why not, if it could not be made."""

@@ -33,9 +33,10 @@ from toril.engine.connection import Server
 from toril.engine.event_messages import TOKEN_EVENTS, read_message
 from toril.engine.hooks import Hooks, Listener, Listeners
 from toril.engine.keys import QueueKeys
+from toril.engine.one_loop import OneLoop
 from toril.engine.scripts.runner import PATIENCE
 from toril.engine.subscription import Subscription
-from toril.errors import QueueUnavailableError
+from toril.errors import QueueStateError, QueueUnavailableError
 
 log = logging.getLogger("toril.queue")
 
@@ -70,12 +71,14 @@ class EventStream(AsyncIterator[QueueEvent]):
         self._events: deque[QueueEvent] = deque(maxlen=limit)
         self._arrived = asyncio.Event()
         self._ended = False
+        self._owner = OneLoop("this stream of events")
         self.dropped = 0  #: events lost because the reader was too slow
 
     def __aiter__(self) -> EventStream:
         return self
 
     async def __anext__(self) -> QueueEvent:
+        self._owner.enter()
         while not self._events:
             if self._ended:
                 raise StopAsyncIteration
@@ -187,7 +190,11 @@ class EventSubscriber:
         """All events from now on. One that nobody holds any more is forgotten."""
         stream = EventStream(self._keys.name)
         self._streams.add(stream)
-        self.refresh()
+        try:
+            self.refresh()
+        except QueueStateError:
+            self._streams.discard(stream)
+            raise
         return stream
 
     @asynccontextmanager

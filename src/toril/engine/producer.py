@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Sequence
 
 from toril.engine.encoding import Group
+from toril.engine.one_loop import OneLoop
 from toril.engine.scripts.runner import ScriptRunner
-from toril.errors import QueueUnavailableError
+from toril.errors import QueueUnavailableError, apart
 
 #: One call carries at most so many jobs, and bytes of data: it holds the server up for a few ms.
 MAX_JOBS, MAX_BYTES = 1000, 4 * 1024 * 1024
@@ -30,12 +31,17 @@ class Producer:
         self._request = 0
         self._overflow_left = 0
         self._closed = False
+        self._owner = OneLoop(f"queue {scripts.keys.name!r}")
 
     def submit(self, jobs: Sequence[NewJob]) -> asyncio.Future[Added]:
         """Queue jobs for the next call; the future gets the server's time and their ids."""
         if self._closed:
             raise QueueUnavailableError(f"queue {self._scripts.keys.name!r} is closed; add to an open one")
-        future: asyncio.Future[Added] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        if loop is not self._owner.loop and self._owner.enter():
+            self._waiting.clear()  # of a loop that has ended
+            self._sender = None
+        future: asyncio.Future[Added] = loop.create_future()
         self._waiting.append((jobs, future))
         if self._sender is None or self._sender.done():
             # The task starts after the current turn of the loop, so what is added in this turn goes together.
@@ -45,10 +51,16 @@ class Producer:
     def start_anew(self) -> None:
         """In a child process after a fork: what waits is sent by the parent."""
         self._waiting.clear()
+        self._owner.loop = None
         self._sender, self._request, self._overflow_left = None, 0, 0
 
     async def close(self) -> None:
-        """Send what waits, then take no more."""
+        """Send what waits, then take no more.
+
+        Raises:
+            QueueStateError: called from another event loop than the one that adds, while that runs.
+        """
+        self._owner.check()
         self._closed = True
         if self._sender is not None and not self._sender.done():
             await asyncio.wait([self._sender])
@@ -66,7 +78,7 @@ class Producer:
             except Exception as error:
                 for _, future in batch:
                     if not future.done():
-                        future.set_exception(error)
+                        future.set_exception(apart(error))
                 self._overflow_left = 0
                 continue
             at = 0

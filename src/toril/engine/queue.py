@@ -98,6 +98,7 @@ class Queue(QueueQueries, QueueControl, QueueSchedules, QueueTasks):
         ``completed`` and the like tell what this process does; ``global:completed`` what anybody does, by the
         server's published messages, with the job's id in place of the job.
         """
+        self.connection.check_loop()
         if event.startswith("global:"):
             self.subscriber.on(event.removeprefix("global:"), listener)
         else:
@@ -117,10 +118,16 @@ class Queue(QueueQueries, QueueControl, QueueSchedules, QueueTasks):
 
         Published messages are not kept: what happens while the connection is lost is not seen.
         """
+        self.connection.check_loop()
         return self.subscriber.stream()
 
     async def close(self) -> None:
-        """Send what waits, then end the connections. May be called twice."""
+        """Send what waits, then end the connections. May be called twice.
+
+        Raises:
+            QueueStateError: called from another event loop than the one that uses the queue, while that runs.
+        """
+        self.connection.check_loop()
         await self.producer.close()
         await self.hooks.close()
         await self.subscriber.close()

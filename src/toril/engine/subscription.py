@@ -10,6 +10,7 @@ from typing import Any
 
 from toril.engine.connection import Connection, Server
 from toril.engine.link import PASSING_ERRORS, Link, ReplyError
+from toril.engine.one_loop import OneLoop
 from toril.engine.scripts.runner import PATIENCE
 from toril.engine.silence import leads_nowhere
 from toril.engine.waiting import comes_within
@@ -58,12 +59,12 @@ class Subscription:
         self._heard = False
         self._task: asyncio.Task[None] | None = None
         self._closed = False
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._owner = OneLoop("this subscription")
 
     def start_anew(self) -> None:
         """Forget a connection of a parent process, or of an event loop that has ended."""
         self._connection.start_anew()
-        self._link = self._task = self._loop = self._refusal = None
+        self._owner.loop = self._link = self._task = self._refusal = None
         self._asked, self._confirmed = set(), set()
         self._settled = asyncio.Event()
 
@@ -72,16 +73,21 @@ class Subscription:
 
         What is no longer wanted is left at the next look at the connection. Outside of a running event loop
         nothing happens yet: the next call inside one makes up for it.
+
+        Raises:
+            QueueStateError: called from another event loop, or outside of any, while the one it belongs to runs.
         """
-        if self._loop is not None and self._loop.is_closed():
+        self._owner.check()
+        if self._owner.loop is not None and self._owner.loop.is_closed():
             self.start_anew()
         missing = set(self._wanted()) - self._asked
         if not missing or self._closed:
             return
         try:
-            self._loop = loop = asyncio.get_running_loop()
+            loop = asyncio.get_running_loop()
         except RuntimeError:
             return
+        self._owner.enter()
         self._settled.clear()
         if self._task is None or self._task.done():
             self._task = loop.create_task(self._keep(), name="toril-subscriber")
@@ -115,7 +121,12 @@ class Subscription:
             raise ServerRefusedError(self._refusal)
 
     async def close(self) -> None:
-        """End it for good."""
+        """End it for good.
+
+        Raises:
+            QueueStateError: called from another event loop while the one it belongs to runs.
+        """
+        self._owner.check()
         self._closed = True
         self._settled.set()
         task, self._task = self._task, None

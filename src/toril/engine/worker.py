@@ -21,6 +21,7 @@ from toril.engine.housekeeping import Housekeeping
 from toril.engine.idle import IdleWait
 from toril.engine.locks import LockRenewer
 from toril.engine.lost_moves import LostMoveSearch
+from toril.engine.one_loop import OneLoop
 from toril.engine.processors import ANY_NAME, Processor, ProcessorTable
 from toril.engine.promoter import DelayedPromoter
 from toril.engine.queue import Queue
@@ -30,7 +31,7 @@ from toril.engine.scripts.runner import ScriptRunner
 from toril.engine.service import Service
 from toril.engine.stalled import StalledCheck
 from toril.engine.window import WindowRefill
-from toril.errors import OptionError
+from toril.errors import OptionError, QueueStateError
 
 log = logging.getLogger("toril.worker")
 
@@ -167,6 +168,7 @@ class Worker:
         self._stop_listening: list[Callable[[], None]] = []
         self._committing: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
+        self._owner = OneLoop(f"the worker of queue {self.queue.name!r}")
 
     def _table(self, processor: Callable[..., Any] | None) -> ProcessorTable:
         if processor is None:
@@ -192,7 +194,15 @@ class Worker:
             QueueUnavailableError: the server cannot be reached, or refuses us.
             OptionError: in a cluster, dead letters would lie in another slot.
             ConfigurationError: a processor cannot run in a child process, or this is one itself.
+            QueueStateError: it was closed, or started in another event loop.
         """
+        if self._closing is not None:
+            raise QueueStateError(f"this worker of queue {self.queue.name!r} was closed; make a new one")
+        if self._owner.enter() and self._committing is not None:
+            raise QueueStateError(
+                f"this worker of queue {self.queue.name!r} was started in an event loop that has ended; close it "
+                "there, and make a new one for the next"
+            )
         if self._committing is not None:
             return
         if in_process := self.processors.in_process:
@@ -268,6 +278,7 @@ class Worker:
             wait: return when running jobs have ended; otherwise as soon as no call is under way that could bring
                 another one.
         """
+        self._owner.check()
         self._committer.take(False)
         await self._idle.interrupt()
         if self._committing is not None:
@@ -277,10 +288,12 @@ class Worker:
 
     def resume(self) -> None:
         """Take jobs again after ``pause``."""
+        self._owner.check()
         self._committer.take(True)
 
     def hurry(self) -> None:
         """While closing: do not wait for running jobs any longer."""
+        self._owner.check()
         self._executor.quiet = True
         for entry in list(self._executor.running.values()):
             entry.stop("shutdown")
@@ -290,7 +303,11 @@ class Worker:
 
         Args:
             grace: seconds for running jobs; the worker's own unless given.
+
+        Raises:
+            QueueStateError: called from another event loop than the one it was started in.
         """
+        self._owner.check()
         if self._closing is None:
             self._closing = asyncio.create_task(
                 self._close(self.grace if grace is None else grace), name="toril-close"

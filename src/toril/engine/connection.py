@@ -11,13 +11,14 @@ import logging
 import math
 import os
 import random
-import re
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from toril.engine.address import parse_address
 from toril.engine.embedded import EmbeddedServer
@@ -33,6 +34,7 @@ from toril.engine.link import (
 )
 from toril.engine.one_loop import OneLoop
 from toril.engine.sentinel import find_primary
+from toril.engine.server_check import check_server
 from toril.engine.silence import Doubts, late_after
 from toril.engine.waiting import comes_within
 from toril.errors import (
@@ -44,9 +46,6 @@ from toril.errors import (
 )
 
 log = logging.getLogger("toril.connection")
-
-#: Oldest versions whose commands the scripts use (LMOVE, RPOP with a count).
-OLDEST_REDIS, OLDEST_VALKEY = (6, 2), (7, 2)
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0  # seconds between attempts to connect
 
@@ -72,6 +71,7 @@ class Server:
         self._address: Address | None = None
         self._moved: Address | None = None  #: the node of a cluster that has the queue
         self.disk: Disk | None = None  #: where the embedded server keeps its data, once connected
+        self._links: WeakSet[Link] = WeakSet()  #: to the embedded server
         self._starting = asyncio.Lock()
         self._checked = False
         self.version = ""  #: as the server tells it, once connected
@@ -91,8 +91,13 @@ class Server:
         async with self._starting:
             if self._address is None:
                 if self._embedded is None:
-                    self._embedded = await EmbeddedServer.acquire(self._home)
+                    loop = asyncio.get_running_loop()
+                    self._embedded = await EmbeddedServer.acquire(
+                        self._home, gone=lambda: self._tell_gone(loop)
+                    )
                     self.disk = Disk(self._embedded.home)
+                else:
+                    await self._embedded.ensure_running()
                 self._address = parse_address(self._embedded.url)
         address = self._address
         try:
@@ -109,7 +114,19 @@ class Server:
                 link.close()
                 raise QueueUnavailableError(f"no answer from {self} within {address.connect_timeout:g} s")
             self._checked = True
+        if self._embedded is not None:
+            self._links.add(link)
         return link
+
+    def _tell_gone(self, loop: asyncio.AbstractEventLoop) -> None:
+        with suppress(RuntimeError):  # the loop has ended, and its links with it
+            loop.call_soon_threadsafe(self._leave_gone)
+
+    def _leave_gone(self) -> None:
+        """The home was deleted or moved: be led anew, to the server that is where it should be."""
+        self._address = None
+        for link in tuple(self._links):
+            link.close()
 
     def follow(self, moved: ReplyError) -> None:
         """Connect from now on to the node of a cluster that has our keys, as ``MOVED slot host:port`` tells."""
@@ -142,37 +159,8 @@ class Server:
             await embedded.release()
 
     async def _check(self, link: Link) -> None:
-        try:
-            info = _parse_info(await link.send("INFO"))
-        except ReplyError as error:  # an account without INFO: nothing to check with
-            log.info("server_not_checked", extra={"server": str(self), "reason": str(error)})
-            return
-        self.is_cluster = info.get("redis_mode", info.get("server_mode")) == "cluster"
-        fork = "valkey" if "valkey_version" in info else "redis"
-        self.version = f"{fork} {info.get(f'{fork}_version', '0')}"
-        oldest = OLDEST_VALKEY if fork == "valkey" else OLDEST_REDIS
-        found = tuple(int(part) for part in re.findall(r"\d+", self.version)[:2])
-        if found < oldest:
-            link.close()
-            raise ServerVersionError(
-                f"{self} is {self.version}; Toril needs Redis {OLDEST_REDIS[0]}.{OLDEST_REDIS[1]} or Valkey "
-                f"{OLDEST_VALKEY[0]}.{OLDEST_VALKEY[1]}, or newer. Upgrade the server, or unset REDIS_URL to use "
-                "the embedded one"
-            )
-        policy = info.get("maxmemory_policy", "noeviction")
-        if policy != "noeviction":
-            log.warning(
-                "eviction_policy_loses_jobs: maxmemory-policy is %s on %s, so a full server deletes jobs; "
-                "set it to noeviction",
-                policy,
-                self,
-                extra={"server": str(self), "maxmemory_policy": policy},
-            )
-
-
-def _parse_info(reply: bytes) -> dict[str, str]:
-    rows = (row.partition(":") for row in reply.decode(errors="replace").splitlines() if ":" in row)
-    return {name: value for name, _, value in rows}
+        facts = await check_server(link, self)
+        self.version, self.is_cluster = facts.version, facts.is_cluster
 
 
 class Connection:

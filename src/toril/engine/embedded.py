@@ -22,10 +22,11 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from toril.engine.embedded_line import ServerLine, place_of
 from toril.engine.embedded_locks import FileLock
 from toril.engine.embedded_process import POLL_S, START_S, STOP_S, Answer, ServerProcess, socket_url
 from toril.errors import ConfigurationError, QueueUnavailableError, TorilError
@@ -34,22 +35,31 @@ log = logging.getLogger(__name__)
 
 _TURN_S = START_S + 2 * STOP_S  # how long another process may take to start or stop the server
 
+#: Seconds between two looks whether the home is still there.
+WATCH_S = 2.0
+
 _members: dict[str, _Member] = {}
 
 
 class EmbeddedServer:
     """The server of one TORIL_HOME, shared by all processes on the machine. One object per ``acquire``."""
 
-    def __init__(self, member: _Member) -> None:
-        self._member = member
+    def __init__(self, member: _Member, gone: Callable[[], None] | None = None) -> None:
+        self._member, self._gone = member, gone
         self._released = False
+        if gone is not None:
+            member.gone_listeners.add(gone)
 
     @classmethod
-    async def acquire(cls, home: Path | None = None) -> EmbeddedServer:
+    async def acquire(
+        cls, home: Path | None = None, *, gone: Callable[[], None] | None = None
+    ) -> EmbeddedServer:
         """Start the server of ``home``, or join it if it runs, and wait until its data is loaded.
 
         Args:
             home: the directory; without it ``$TORIL_HOME``, else ``./.toril``. Made if missing.
+            gone: called in a thread when the home was deleted or moved: connections lead to a server that no new
+                user finds. ``ensure_running`` leads to the one that takes its place.
         Raises:
             ServerNotFoundError: there is no server program on this machine.
             ConfigurationError: the home cannot be used.
@@ -66,7 +76,7 @@ class EmbeddedServer:
             if entering.exception() is None:
                 await asyncio.to_thread(member.leave)
             raise
-        return cls(member)
+        return cls(member, gone)
 
     @property
     def home(self) -> Path:
@@ -104,6 +114,8 @@ class EmbeddedServer:
         else:  # a fork of the process that acquired: become a user of our own
             await asyncio.to_thread(member.enter)
             self._member = member
+            if self._gone is not None:
+                member.gone_listeners.add(self._gone)
 
     async def release(self) -> None:
         """Leave. The last user, over all processes, stops the server and returns when it has ended.
@@ -113,6 +125,8 @@ class EmbeddedServer:
         if self._released:
             return
         self._released = True
+        if self._gone is not None:
+            self._member.gone_listeners.discard(self._gone)
         if _member_of(self.home) is self._member:  # otherwise we are a fork, and never were a user
             await asyncio.to_thread(self._member.leave)
 
@@ -127,7 +141,10 @@ class _Member:
         self._process = ServerProcess(home)
         self._uses = 0
         self._users_lock: FileLock | None = None
+        self._line: ServerLine | None = None
         self._busy = threading.Lock()
+        self._watcher: threading.Thread | None = None
+        self.gone_listeners: set[Callable[[], None]] = set()
 
     def enter(self) -> None:
         """Count one more use in this process; have the server run."""
@@ -161,7 +178,7 @@ class _Member:
                 self._busy.release()
 
     def _have_it_run(self) -> None:
-        if self._users_lock is not None and (answer := self._process.ask()) and not answer.loading:
+        if self._is_user_here() and (answer := self._process.ask()) and not answer.loading:
             self._note(answer)
             return
         try:
@@ -183,16 +200,25 @@ class _Member:
     def _note(self, answer: Answer) -> None:
         self.server_pid = answer.pid
         self.socket_path = self._process.find_socket()
+        if self._line is None or self._line.pid != answer.pid:
+            self._hang_up()
+            with suppress(OSError):  # it ended again: whoever needs it will notice
+                self._line = ServerLine(self.socket_path, answer.pid)
+        if self._watcher is None:
+            self._watcher = threading.Thread(target=self._watch, name="toril-home-watch", daemon=True)
+            self._watcher.start()
 
     def _depart(self) -> None:
         if self._users_lock is None:
             return
         try:
             # A home that was deleted under us may have been made anew by others: their server is not ours.
-            if self._users_lock.is_current():
-                with self._turn():
-                    if self._users_lock.own():
-                        self._process.stop()
+            if not self._users_lock.is_current():
+                self._leave_the_gone()
+                return
+            with self._turn():
+                if self._users_lock.own():
+                    self._process.stop()
         except (TorilError, OSError) as exc:
             log.warning("embedded_server_not_stopped", extra={"home": str(self.home), "error": str(exc)})
         finally:
@@ -215,9 +241,52 @@ class _Member:
         finally:
             lock.close()
 
+    def _is_user_here(self) -> bool:
+        return self._users_lock is not None and self._users_lock.is_current()
+
+    def _watch(self) -> None:
+        """Look now and then whether the home is the one we know; ends when the process is no user any more."""
+        while True:
+            time.sleep(WATCH_S)
+            with self._busy:
+                if self._users_lock is None:
+                    self._watcher = None
+                    return
+                if self._users_lock.is_current():
+                    continue
+                self._leave_the_gone()
+                self._watcher = None
+            for gone in tuple(self.gone_listeners):
+                gone()
+            return
+
+    def _leave_the_gone(self) -> None:
+        """Be no user any more of a server whose home was deleted or moved; the last one ends it."""
+        lock, line = self._users_lock, self._line
+        if lock is None:
+            return
+        place = place_of(lock)
+        unfinished = {} if line is None else line.unfinished()
+        facts = {"home": str(self.home), "pid": self.server_pid, "unfinished_jobs": unfinished}
+        if place is not None:
+            log.error(
+                "embedded_home_moved: its jobs are in %s; run a worker with TORIL_HOME set to that, or move it back",
+                place,
+                extra={**facts, "moved_to": str(place)},
+            )
+        else:
+            log.error(
+                "embedded_home_deleted: its jobs are lost once its server has ended, which its last user sees to",
+                extra=facts,
+            )
+        if line is not None and lock.own():
+            line.end_server()
+            log.warning("embedded_server_ended: no new user could find it", extra=facts)
+        self._drop_users_lock()
+
     def _take_users_lock(self) -> None:
-        if self._users_lock is None or not self._users_lock.is_current():
-            self._drop_users_lock()
+        if not self._is_user_here():
+            self._leave_the_gone()
             self._users_lock = FileLock(self.home / "users.lock")
             self._users_lock.share()  # it is held alone only during a leaver's turn, and this is ours
 
@@ -225,6 +294,12 @@ class _Member:
         if self._users_lock is not None:
             self._users_lock.close()
             self._users_lock = None
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._line is not None:
+            self._line.close()
+            self._line = None
 
 
 def _prepare_home(home: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.support.servers import RedisServer
+from tests.support.until import until
 
 from toril.engine.job import Job
 from toril.engine.link import ConnectionLostError, Link
@@ -47,6 +48,10 @@ def lose_the_next_job_moved(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return lost
 
 
+async def _waits(worker: Worker) -> bool:
+    return worker._idle.waiting
+
+
 @pytest.mark.parametrize("priority", [0, 3])
 async def test_a_job_that_was_moved_but_not_heard_of_is_run_soon(
     server_url: str, prefix: str, monkeypatch: pytest.MonkeyPatch, priority: int
@@ -60,7 +65,9 @@ async def test_a_job_that_was_moved_but_not_heard_of_is_run_soon(
 
     async with Queue("q", url=server_url, prefix=prefix) as queue:
         # No stalled check: it would find the job half a minute later.
-        async with Worker(queue, work, stalled_interval=0):
+        async with Worker(queue, work, stalled_interval=0) as worker:
+            # Else the worker's first look could bring it, before there is a blocking call.
+            await until(lambda: _waits(worker), within_s=20)
             job = await queue.add("n", {}, priority=priority)
             assert await job.result(20) == "done"
         again = await queue.get_job(job.id)

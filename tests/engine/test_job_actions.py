@@ -62,9 +62,10 @@ async def until_awaited(queue: Queue, redis: Redis) -> None:
 
 
 async def keys_of(queue: Queue, redis: Redis) -> set[str]:
-    """Suffixes of all keys of the queue."""
+    """Suffixes of all keys of the queue; what is remembered of a producer without its name."""
     base = f"{queue.keys.base}:"
-    return {key.removeprefix(base) async for key in redis.scan_iter(f"{base}*")}
+    keys = {key.removeprefix(base) async for key in redis.scan_iter(f"{base}*")}
+    return {"toril:producers" if key.startswith("toril:producers:") else key for key in keys}
 
 
 async def failed_job(queue: Queue, **options: object) -> Job[object]:

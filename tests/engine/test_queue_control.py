@@ -34,9 +34,10 @@ async def overflowing(queue: Queue, count: int = WINDOW + 100) -> list[str]:
 
 
 async def keys_of(queue: Queue, redis: Redis) -> set[str]:
-    """Suffixes of all keys of the queue."""
+    """Suffixes of all keys of the queue; what is remembered of a producer without its name."""
     base = f"{queue.keys.base}:"
-    return {key.removeprefix(base) async for key in redis.scan_iter(f"{base}*", count=5000)}
+    keys = {key.removeprefix(base) async for key in redis.scan_iter(f"{base}*", count=5000)}
+    return {"toril:producers" if key.startswith("toril:producers:") else key for key in keys}
 
 
 async def age(queue: Queue, redis: Redis, job_id: str, seconds: float) -> None:

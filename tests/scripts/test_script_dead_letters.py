@@ -166,7 +166,7 @@ def test_a_job_that_stalls_too_often_becomes_a_letter(letters: Letters, scripts:
     for _ in range(2):
         scripts.client.delete(scripts.keys.of("stalled-check"))
         found = letters.run("move_stalled", letters.box.keys_to_add, 0, 1000, "work")
-    assert found == [[job_id], [], [], []]
+    assert found == [[job_id], [], [], [], []]
     assert not scripts.client.exists(scripts.keys.job(job_id))
     kept = letters.data(f"1:work:{job_id}")
     assert (kept["failedReason"], kept["stalledCounter"], kept["attemptsMade"], kept["stacktrace"]) == (
@@ -234,7 +234,7 @@ def test_a_stalled_job_fails_even_then_and_is_named(letters: Letters, scripts: S
     for _ in range(2):
         scripts.client.delete(scripts.keys.of("stalled-check"))
         found = letters.run("move_stalled", letters.box.keys_to_add, 0, 1000, "work")
-    assert found == [[job_id], [], [], [job_id]]
+    assert found == [[job_id], [], [], [job_id], []]
     assert scripts.client.zrange(scripts.keys.of("failed"), 0, -1) == [job_id]
 
 

@@ -14,12 +14,13 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from toril.engine.codec import to_text
 from toril.engine.hooks import Hooks
 from toril.engine.idle import IdleWait
 from toril.engine.letter_box import LetterBox
-from toril.engine.link import AnswerLateError, ConnectionLostError
+from toril.engine.link import AnswerLateError, ConnectionLostError, ReplyError
 from toril.engine.outcome import Outcome
-from toril.engine.scripts.runner import ScriptRunner
+from toril.engine.scripts.runner import ScriptRunner, explain
 from toril.errors import (
     JobLockLost,
     PostponedError,
@@ -35,6 +36,9 @@ _MOST_OUTCOMES = 500
 _ERROR_PAUSE = 1.0  # seconds after an error that is not the connection's
 _GATHER = 2.0  # seconds for which jobs handed back at the end wait for each other
 
+#: How often an outcome is sent that the server answers with an error; a lock outlives it.
+_MOST_REFUSALS = 5
+
 _NOT_STORED = {
     -1: "was removed while it ran",
     -2: "its lock had run out",
@@ -47,6 +51,9 @@ _CANCELLED = 2
 
 #: Code of ``advance``: failed, but the dead letter could not be written.
 _NO_LETTER = 3
+
+#: Code of ``advance``: could not be recorded; the job is as it was.
+_UNRECORDED = -9
 
 Taken = list[bytes | None]
 
@@ -84,6 +91,7 @@ class Committer:
         self._letter_box = letter_box
         self._outcomes: list[Outcome] = []
         self._sent: list[Outcome] = []
+        self._set_aside: set[Outcome] = set()  # to be sent again after a pause
         self._wake = asyncio.Event()
         self._taking = True
         self._dry = False  # the last call found nothing more to take
@@ -119,7 +127,7 @@ class Committer:
     @property
     def unrecorded(self) -> bool:
         """Whether there are outcomes that the server has not confirmed."""
-        return bool(self._outcomes or self._sent)
+        return bool(self._outcomes or self._sent or self._set_aside)
 
     def finish(self) -> None:
         """Take no more, and let ``run`` return once nothing runs and all is recorded."""
@@ -154,7 +162,7 @@ class Committer:
                     await asyncio.sleep(_ERROR_PAUSE)
                 self._sent = []
                 continue
-            if self._closing and not self._running() and not self._idle.waiting:
+            if self._closing and not (self._running() or self._set_aside or self._idle.waiting):
                 return
             if self._taking and self._dry and self._free() > 0 and not self._idle.waiting:
                 self._idle.begin(self.wake)
@@ -217,31 +225,66 @@ class Committer:
                 await asyncio.sleep(_ERROR_PAUSE)
             except QueueStateError as error:
                 self._report(error)
+                for outcome in outcomes:
+                    outcome.resent = True
                 if len(outcomes) > 1:  # one bad outcome must not hold up the others
-                    for outcome in outcomes:
-                        await self._advance([outcome], [], 0)
-                    outcomes = []
+                    half = len(outcomes) // 2
+                    await self._advance(outcomes[:half], [], 0)
+                    await self._advance(outcomes[half:], [], 0)
                 elif outcomes:
-                    return self._give_up(outcomes, error)
+                    self._put_aside(outcomes[0], error)
                 if claims:
                     self._idle.abandon()
                 await asyncio.sleep(_ERROR_PAUSE)
                 return None
-        codes, taken, ghosts, _, _, _, now, fence = reply
+        codes, taken, ghosts, _, _, _, now, fence, troubles = reply
         for job in taken:
             self._start(job, fence.decode())
+        reasons = dict(zip(map(to_text, troubles[::2]), map(to_text, troubles[1::2]), strict=True))
         for outcome, code in zip(outcomes, codes, strict=True):
-            self._tell(outcome, code, now)
+            if code == _UNRECORDED:
+                self._put_aside(outcome, self._state_error(reasons.pop(outcome.job.id, "refused")))
+            else:
+                self._tell(outcome, code, now)
         if ghosts:
             ids = [job_id.decode(errors="replace") for job_id in ghosts]
             log.warning("ghosts_dropped", extra={"queue": self._scripts.keys.name, "job_ids": ids})
         self._dry = want > 0 and len(taken) < want
         if taken:
             self._busy = True
-        elif want > 0 and self._busy:
+        elif want > 0 and self._busy and not reasons:
             self._busy = False
             self._hooks.emit("drained")
+        if reasons:
+            await self._not_taken(reasons, claims)
         return None
+
+    async def _not_taken(self, reasons: dict[str, str], claims: list[str]) -> None:
+        """Jobs could not be started, or none could be taken at all (no id): say so, and give it some time."""
+        for job_id, reason in reasons.items():
+            what = f"job {job_id} cannot be started" if job_id else "no jobs can be taken"
+            self._report(self._state_error(f"{what}: {reason}"))
+        if "" in reasons and claims:
+            self._idle.abandon()
+        await asyncio.sleep(_ERROR_PAUSE)
+
+    def _state_error(self, reason: str) -> Exception:
+        return explain(ReplyError(reason), self._scripts.keys, "advance")
+
+    def _put_aside(self, outcome: Outcome, error: Exception) -> None:
+        """Send an outcome again after a pause that holds nobody else up; after some tries give it up."""
+        outcome.resent = True
+        outcome.refusals += 1
+        if outcome.refusals >= _MOST_REFUSALS:
+            return self._give_up([outcome], error)
+        self._report(error)
+        self._set_aside.add(outcome)
+        asyncio.get_running_loop().call_later(_ERROR_PAUSE, self._send_again, outcome)
+        return None
+
+    def _send_again(self, outcome: Outcome) -> None:
+        self._set_aside.discard(outcome)
+        self.record(outcome)
 
     async def _call(self, outcomes: Sequence[Outcome], claims: Sequence[str], want: int) -> Any:
         lock_ms, limiter, metrics = self._fixed

@@ -22,7 +22,7 @@ _TRACE_LIMIT = 16_000
 _REASON_LIMIT = 4_000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Outcome:
     """What happens to a job next, as the arguments of ``advance``, and what listeners are told."""
 
@@ -33,6 +33,7 @@ class Outcome:
     error: BaseException | None = None
     wait_ms: float = 0.0
     resent: bool = False
+    refusals: int = 0  #: how often the server could not record it
 
 
 def completed(job: Job[Any], value: Any, text: bytes) -> Outcome:

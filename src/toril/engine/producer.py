@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from toril.engine.encoding import Group
 from toril.engine.one_loop import OneLoop
 from toril.engine.scripts.runner import ScriptRunner
-from toril.errors import QueueUnavailableError, apart
+from toril.errors import QueueStateError, QueueUnavailableError, apart
 
 #: One call carries at most so many jobs, and bytes of data: it holds the server up for a few ms.
 MAX_JOBS, MAX_BYTES = 1000, 4 * 1024 * 1024
@@ -20,13 +20,15 @@ NewJob = tuple[Group, str, bytes, str]
 #: (server's time ms, ids)
 Added = tuple[int, list[str]]
 
+_Entry = tuple[Sequence[NewJob], "asyncio.Future[Added]"]
+
 
 class Producer:
     """Adds jobs to one queue, in the order they are given."""
 
     def __init__(self, scripts: ScriptRunner) -> None:
         self._scripts = scripts
-        self._waiting: deque[tuple[Sequence[NewJob], asyncio.Future[Added]]] = deque()
+        self._waiting: deque[_Entry] = deque()
         self._sender: asyncio.Task[None] | None = None
         self._request = 0
         self._overflow_left = 0
@@ -69,26 +71,36 @@ class Producer:
         while self._waiting or self._overflow_left:
             batch = self._next_batch()
             try:
-                now, ids = await self._send([job for jobs, _ in batch for job in jobs])
+                await self._deliver(batch)
             except asyncio.CancelledError:
                 for _, future in (*batch, *self._waiting):
                     future.cancel()
                 self._waiting.clear()
                 raise
-            except Exception as error:
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(apart(error))
-                self._overflow_left = 0
-                continue
-            at = 0
-            for jobs, future in batch:
-                if not future.done():
-                    future.set_result((now, ids[at : at + len(jobs)]))
-                at += len(jobs)
 
-    def _next_batch(self) -> list[tuple[Sequence[NewJob], asyncio.Future[Added]]]:
-        batch: list[tuple[Sequence[NewJob], asyncio.Future[Added]]] = []
+    async def _deliver(self, batch: Sequence[_Entry]) -> None:
+        try:
+            now, ids = await self._send([job for jobs, _ in batch for job in jobs])
+        except Exception as error:
+            self._overflow_left = 0
+            if isinstance(error, QueueStateError) and len(batch) > 1:
+                # Nothing was added. Halves show whose job it is, and nobody else is refused for it.
+                half = len(batch) // 2
+                await self._deliver(batch[:half])
+                return await self._deliver(batch[half:])
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(apart(error))
+            return None
+        at = 0
+        for jobs, future in batch:
+            if not future.done():
+                future.set_result((now, ids[at : at + len(jobs)]))
+            at += len(jobs)
+        return None
+
+    def _next_batch(self) -> list[_Entry]:
+        batch: list[_Entry] = []
         jobs = size = 0
         while self._waiting:
             entry = self._waiting[0]

@@ -8,6 +8,7 @@ from toril.engine.job import Job
 from toril.engine.queries import QueueQueries
 from toril.engine.service import Service
 from toril.engine.service import log as worker_log
+from toril.errors import QueueStateError
 
 STALLED_TEXT = "job stalled more than allowable limit"
 
@@ -33,7 +34,7 @@ class StalledCheck(Service):
         # Slightly shorter than our own period, so that our next check is not taken for a second one.
         life = max(1, int(self.period * 900) - 1)
         box = self._queue.letter_box
-        failed, stalled, dropped, *unburied = await self._queue.scripts.run(
+        failed, stalled, dropped, unburied, troubles = await self._queue.scripts.run(
             "move_stalled",
             self._max_stalled,
             life,
@@ -47,11 +48,14 @@ class StalledCheck(Service):
             if hooks.wanted("failed"):
                 job = await self._queue.get_job(job_id.decode())
             hooks.emit("failed", job, StalledError(STALLED_TEXT))
-        if box is not None and unburied:
-            for job_id in unburied[0]:
+        if box is not None:
+            for job_id in unburied:
                 hooks.emit("error", box.not_written(to_text(job_id)))
         for job_id in stalled:
             hooks.emit("stalled", to_text(job_id))
+        for job_id, reason in zip(troubles[::2], troubles[1::2], strict=True):
+            text = f"job {to_text(job_id)} of queue {self._queue.name!r} has stalled and cannot be moved: "
+            hooks.emit("error", QueueStateError(text + to_text(reason)))
         for job_id in dropped:
             worker_log.warning(
                 "ghost_dropped", extra={"queue": self._queue.name, "job_id": job_id.decode(errors="replace")}

@@ -9,13 +9,14 @@
   Cost O(1)
 ]]
 -- @include keys clock fence
-local id, keep, fence = ARGV[3], tonumber(ARGV[5]), ARGV[6]
+local id, keep, fence = ARGV[3], number(ARGV[5]), ARGV[6]
 if call('EXISTS', base .. id) == 0 then return -1 end
 local held = fence == '' and 0 or holding(id, fence)
 if held < 0 then return held end
 local rows = call('RPUSH', base .. id .. ':logs', ARGV[4])
 if keep > 0 and rows > keep then
-  call('LTRIM', base .. id .. ':logs', -keep, -1)
+  -- The row is there: one too many goes with the next.
+  try('LTRIM', base .. id .. ':logs', -keep, -1)
   return keep
 end
 return rows

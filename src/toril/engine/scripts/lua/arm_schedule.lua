@@ -1,5 +1,5 @@
 --[[ arm_schedule
-  Add the next run of a repeatable job, in one step, unless the schedule has a run on its way.
+  Add the next run of a repeatable job, in one step or not at all, unless the schedule has a run on its way.
 
   ARGV[3] why      str  add: somebody adds the schedule | next: a run was taken | heal: its run got lost
   ARGV[4] key      str  of the schedule
@@ -18,10 +18,10 @@
     removed | -2 the run that was taken is gone, and its data with it
   Cost O(log N)
 ]]
--- @include keys clock place schedule
-local why, key, prefix, due, since, source = ARGV[3], ARGV[4], ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8]
+-- @include keys clock undo rows place schedule
+local why, key, prefix, due, since, source = ARGV[3], ARGV[4], ARGV[5], ARGV[6], number(ARGV[7]), ARGV[8]
 local name, data, opts, priority, count, template = ARGV[9], ARGV[10], ARGV[11], ARGV[12], ARGV[13], ARGV[14]
-local score = tonumber(call('ZSCORE', k_repeat, key))
+local score = number(call('ZSCORE', k_repeat, key))
 if why ~= 'add' and not score then return {-1, '', '', 0, text_of(now)} end
 if data == '' then
   data = call('HGET', base .. source, 'data')
@@ -34,10 +34,10 @@ if score then
   if (settled and state == 'pending') or (why == 'heal' and score ~= since) then
     if why == 'add' then
       call('INCR', k_id)
-      call('PUBLISH', base .. 'duplicated@' .. token, current)
+      publish(base .. 'duplicated@' .. token, current)
       -- The run on its way keeps its data; those after it get the new, which has to be newer than that run.
       local armed = call('HMGET', base .. current, 'opts', 'timestamp')
-      local at = math.max(now, (tonumber(armed[2] or nil) or 0) + 1)
+      local at = math.max(now, (number(armed[2]) or 0) + 1)
       remember(key, text_of(at), count_of(armed[1]), prefix, name, data, template)
     end
     return {0, current, text_of(score), 0, text_of(now)}
@@ -45,22 +45,28 @@ if score then
   if state == 'lost' then call('DEL', base .. current, base .. current .. ':logs') end
 end
 local id = prefix .. due
-local number = call('INCR', k_id)
-call('ZADD', k_repeat, due, key)
-remember(key, text_of(now), count, prefix, name, data, template)
-if call('EXISTS', base .. id) == 1 then
-  call('PUBLISH', base .. 'duplicated@' .. token, id)
-  return {0, id, due, 0, text_of(now)}
-end
-local delay = math.max(0, tonumber(due) - now)
-call('HSET', base .. id, 'name', name, 'data', data, 'timestamp', text_of(now), 'delay', text_of(delay),
-  'priority', priority,
-  'opts', opts .. ',"delay":' .. text_of(delay) .. ',"timestamp":' .. text_of(now) .. '}')
-if delay > 0 then
-  call('ZADD', k_delayed, due * 4096 + number % 4096, id)
-  call('PUBLISH', base .. 'delayed', due)
-else
-  place(target_list(), {{id, tonumber(priority) or 0}})
-  call('PUBLISH', base .. 'waiting@' .. token, id)
-end
-return {1, id, due, text_of(delay), text_of(now)}
+local delay = math.max(0, (number(due) or 0) - now)
+return whole(function()
+  local number_of_job = call('INCR', k_id)
+  if score then undo('ZADD', k_repeat, text_of(score), key) else undo('ZREM', k_repeat, key) end
+  call('ZADD', k_repeat, due, key)
+  local before = call('HGET', k_schedules, key)
+  if before then undo('HSET', k_schedules, key, before) else undo('HDEL', k_schedules, key) end
+  remember(key, text_of(now), count, prefix, name, data, template)
+  if call('EXISTS', base .. id) == 1 then
+    publish(base .. 'duplicated@' .. token, id)
+    return {0, id, due, 0, text_of(now)}
+  end
+  undo('DEL', base .. id)
+  call('HSET', base .. id, 'name', name, 'data', data, 'timestamp', text_of(now), 'delay', text_of(delay),
+    'priority', priority,
+    'opts', opts .. ',"delay":' .. text_of(delay) .. ',"timestamp":' .. text_of(now) .. '}')
+  if delay > 0 then
+    call('ZADD', k_delayed, due * 4096 + number_of_job % 4096, id)
+    publish(base .. 'delayed', due)
+  else
+    place(target_list(), {{id, number(priority) or 0}})
+    publish(base .. 'waiting@' .. token, id)
+  end
+  return {1, id, due, text_of(delay), text_of(now)}
+end)

@@ -20,13 +20,13 @@ for at = 4, #ARGV, 2 do
   if score then
     local since, prefix = remembered(key)
     prefix = prefix or ARGV[at + 1]
-    local due = text_of(tonumber(score))
+    local due = text_of(number(score) or 0)
     local id = prefix .. due
     local state = run_state(id)
     if state == 'pending' then
       local fields = call('HMGET', base .. id, 'timestamp', 'name', 'data', 'opts')
-      local made = tonumber(fields[1])
-      if made and fields[2] and fields[3] and (not since or made > tonumber(since)) then
+      local made = number(fields[1])
+      if made and fields[2] and fields[3] and (not since or made > (number(since) or 0)) then
         remember(key, text_of(made), count_of(fields[4]), prefix, fields[2], fields[3], fields[4])
       end
     else

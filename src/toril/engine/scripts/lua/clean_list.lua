@@ -10,9 +10,9 @@
   Returns {ids deleted, the id behind which to go on, 1 if this was the end}
   Cost O(count), plus one walk over the list up to here
 ]]
--- @include keys clock chunks place discard armed old
+-- @include keys clock chunks undo rows place discard armed old
 local list = ARGV[3] == 'wait' and k_wait or ARGV[3] == 'paused' and k_paused or k_active
-local after, count, grace, most = ARGV[4], tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
+local after, count, grace, most = ARGV[4], number(ARGV[5]), ARGV[6], number(ARGV[7])
 local first = 0
 if after ~= '' then
   local at = call('LPOS', list, after, 'RANK', -1)
@@ -33,8 +33,9 @@ end
 local done = #ids < count or (most > 0 and #victims >= most)
 if #victims > 0 then
   if list ~= k_active then keep_edge(list, wanted) end
-  strike(list, first, first + count - 1, wanted)
-  in_chunks('ZREM', k_priority, victims)
+  -- The places last: ids without jobs are found again by whoever comes after a failure, jobs without places are not.
   discard(victims)
+  in_chunks('ZREM', k_priority, victims)
+  rows().strike(list, first, first + count - 1, wanted)
 end
 return {victims, after, done and 1 or 0}

@@ -9,14 +9,14 @@
   Returns {ids deleted, how many at the beginning were kept, 1 if this was the end}
   Cost O(log N + count)
 ]]
--- @include keys clock chunks place discard armed old
+-- @include keys clock chunks undo rows place discard armed old
 local sets = {completed = k_completed, failed = k_failed, delayed = k_delayed, overflow = k_overflow}
-local set, kept, count, grace, most = sets[ARGV[3]], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6], tonumber(ARGV[7])
+local set, kept, count, grace, most = sets[ARGV[3]], number(ARGV[4]), number(ARGV[5]), ARGV[6], number(ARGV[7])
 local finished = set == k_completed or set == k_failed
 local ids
 if grace ~= '' and finished then
   -- Their score is the time they finished, so the others need not be looked at.
-  ids = call('ZRANGEBYSCORE', set, '-inf', text_of(now - tonumber(grace)), 'LIMIT', kept, count)
+  ids = call('ZRANGEBYSCORE', set, '-inf', text_of(now - (number(grace) or 0)), 'LIMIT', kept, count)
 else
   ids = call('ZRANGE', set, kept, kept + count - 1)
 end
@@ -30,9 +30,9 @@ for _, id in ipairs(ids) do
   end
 end
 if #victims > 0 then
+  discard(victims)
   in_chunks('ZREM', set, victims)
   forget_edge()
-  discard(victims)
 end
 local done = #ids < count or (most > 0 and #victims >= most)
 return {victims, kept, done and 1 or 0}

@@ -4,7 +4,7 @@
   Returns {waiting, active, completed, failed, delayed, paused}
   Cost O(1)
 ]]
--- @include keys clock place
+-- @include keys clock undo rows place
 local _, paused = target_list()
 local overflowed = call('ZCARD', k_overflow)
 return {

@@ -5,11 +5,11 @@
   Returns a number for each
   Cost O(log N) for each
 ]]
--- @include keys clock place
+-- @include keys clock undo rows place
 local counts = {}
 local list = target_list()
 for i = 3, #ARGV do
-  local priority = tonumber(ARGV[i])
+  local priority = number(ARGV[i]) or 0
   if priority == 0 then
     counts[#counts + 1] = math.max(0, call('LLEN', list) - call('ZCARD', k_priority))
   else

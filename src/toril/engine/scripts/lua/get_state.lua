@@ -5,7 +5,7 @@
   Returns completed | failed | delayed | active | waiting | paused | stuck (in no list, or gone)
   Cost O(1), plus O(active), plus O(waiting) for an unprioritised job that waits
 ]]
--- @include keys clock place
+-- @include keys clock undo rows place
 local id = ARGV[3]
 if call('ZSCORE', k_completed, id) then return 'completed' end
 if call('ZSCORE', k_failed, id) then return 'failed' end

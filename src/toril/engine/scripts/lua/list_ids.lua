@@ -9,8 +9,8 @@
   Returns ids
   Cost O(length of the range), plus what the server needs to find its start
 ]]
--- @include keys clock chunks place
-local state, start, stop, asc = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
+-- @include keys clock chunks undo rows place
+local state, start, stop, asc = ARGV[3], number(ARGV[4]), number(ARGV[5]), ARGV[6] == '1'
 local sets = {completed = k_completed, failed = k_failed, delayed = k_delayed}
 if sets[state] then return call(asc and 'ZRANGE' or 'ZREVRANGE', sets[state], start, stop) end
 

@@ -9,7 +9,7 @@
   Cost O(bytes)
 ]]
 -- @include keys
-local text, quoted, left = ARGV[3], ARGV[4], tonumber(ARGV[5])
+local text, quoted, left = ARGV[3], ARGV[4], number(ARGV[5])
 local reply = {0}
 for i = 6, #ARGV do
   local id = ARGV[i]

@@ -10,14 +10,14 @@
   Cost O(1)
 ]]
 -- @include keys clock
-local at_most = tonumber(ARGV[5])
+local at_most = number(ARGV[5])
 local key = base .. 'toril:postponed:' .. ARGV[3] .. ':' .. ARGV[4]
-local first = tonumber(call('GET', key) or now)
+local first = number(call('GET', key)) or now
 if first > now then first = now end
 local left = at_most - (now - first)
 if left <= 0 then
   call('DEL', key)
   return -1
 end
-call('SET', key, text_of(first), 'PX', at_most + math.min(tonumber(ARGV[6]), at_most) + 3600000)
+call('SET', key, text_of(first), 'PX', at_most + math.min(number(ARGV[6]), at_most) + 3600000)
 return left

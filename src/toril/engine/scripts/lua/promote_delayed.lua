@@ -4,6 +4,6 @@
   Returns {jobs moved, next due ms or nil, server's time ms}
   Cost O(log N) for each job
 ]]
--- @include keys clock place promote
+-- @include keys clock undo rows place promote
 local moved, next_due = promote_due()
 return {moved, next_due, text_of(now)}

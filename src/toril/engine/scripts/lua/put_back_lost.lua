@@ -9,29 +9,33 @@
   Returns {suspects, ids put back}
   Cost O(active)
 ]]
--- @include keys clock place
+-- @include keys clock undo rows place
 local seen = {}
 for i = 3, #ARGV do seen[ARGV[i]] = true end
 local suspects, put_back, back = {}, {}, {}
-local list = target_list()
-for _, id in ipairs(call('LRANGE', k_active, 0, -1)) do
+local function is_lost(id)
   local key = base .. id
-  if call('EXISTS', key .. ':lock') == 0 and
-    (call('HEXISTS', key, 'processedOn') == 0 or call('SISMEMBER', k_stalled, id) == 0) then
-    if not seen[id] then
-      suspects[#suspects + 1] = id
-    else
-      call('LREM', k_active, 1, id)
-      -- A blocking call leaves the priority behind.
-      call('ZREM', k_priority, id)
-      call('SREM', k_stalled, id)
-      if call('EXISTS', key) == 1 then
+  return call('EXISTS', key .. ':lock') == 0 and
+    (call('HEXISTS', key, 'processedOn') == 0 or call('SISMEMBER', k_stalled, id) == 0)
+end
+whole(function()
+  for _, id in ipairs(call('LRANGE', k_active, 0, -1)) do
+    if is_lost(id) then
+      if not seen[id] then
+        suspects[#suspects + 1] = id
+      elseif call('LREM', k_active, 1, id) == 1 then
+        undo('RPUSH', k_active, id)
+        -- A blocking call leaves the priority behind.
+        call('ZREM', k_priority, id)
+        call('SREM', k_stalled, id)
         -- The newest come first here.
-        table.insert(back, 1, {id, tonumber(call('HGET', key, 'priority') or 0) or 0, false, true})
+        if call('EXISTS', base .. id) == 1 then
+          table.insert(back, 1, {id, number(call('HGET', base .. id, 'priority')) or 0, false, true})
+        end
+        put_back[#put_back + 1] = id
       end
-      put_back[#put_back + 1] = id
     end
   end
-end
-place(list, back)
+  place(target_list(), back)
+end)
 return {suspects, put_back}

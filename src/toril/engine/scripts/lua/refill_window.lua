@@ -4,5 +4,5 @@
   Returns 1 if jobs are overflowed still, else 0
   Cost O(window)
 ]]
--- @include keys clock place
+-- @include keys clock undo rows place
 return refill(target_list()) and 1 or 0

@@ -5,7 +5,7 @@
   Returns overflowed jobs left in the overflow if no worker lives (call again until 0), else 0
   Cost O(log workers), plus a bounded step of restoring or refilling
 ]]
--- @include keys clock place
+-- @include keys clock undo rows place
 call('ZREMRANGEBYSCORE', k_workers, '-inf', now)
 if ARGV[3] == '0' then
   call('ZREM', k_workers, token)
@@ -13,7 +13,7 @@ if ARGV[3] == '0' then
   local list = target_list()
   return restore(list, 1000)
 end
-call('ZADD', k_workers, now + tonumber(ARGV[3]), token)
+call('ZADD', k_workers, now + (number(ARGV[3]) or 0), token)
 -- Node's workers may have emptied the window meanwhile.
 local list = target_list()
 refill(list)

@@ -9,8 +9,8 @@
   Returns {ids removed, ids held}
   Cost O(log N) for each job, plus one walk over the list up to `last`; O(waiting) for each waiting job without place
 ]]
--- @include keys clock chunks place discard
-local where, first, last = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+-- @include keys clock chunks undo rows place discard
+local where, first, last = ARGV[3], number(ARGV[4]), number(ARGV[5])
 local removed, held, wanted = {}, {}, {}
 for i = 6, #ARGV do
   local id = ARGV[i]
@@ -25,7 +25,7 @@ if #removed == 0 then return {removed, held} end
 local list = target_list()
 keep_edge(list, wanted)
 if where == 'wait' or where == 'paused' then
-  for _, id in ipairs(strike(where == 'wait' and k_wait or k_paused, first, last, wanted)) do wanted[id] = nil end
+  for _, id in ipairs(rows().strike(where == 'wait' and k_wait or k_paused, first, last, wanted)) do wanted[id] = nil end
 end
 for id in pairs(wanted) do
   local found = call('ZREM', k_completed, id) + call('ZREM', k_failed, id) + call('ZREM', k_delayed, id) +

@@ -16,42 +16,61 @@
     | -3 the job has not failed | -4 another job has the id; from 0 down nothing was changed
   Cost O(letters), plus O(window) for a prioritised job
 ]]
--- @include keys clock place
+-- @include keys clock undo rows place failed_again
 local request, letter, id, timestamp = ARGV[3], ARGV[4], ARGV[5], ARGV[9]
+local remembered = k_producers .. ':' .. token
 -- A call whose answer got lost comes again with the same number.
-local number, told = string.match(call('HGET', k_producers, token) or '', '^(%d+) (.*)$')
-if number == request then return tonumber(told) end
+local last_request, told = string.match(call('GET', remembered) or '', '^(%d+) (.*)$')
+if last_request == request then return number(told) end
 
 local letter_key = string.sub(KEYS[25], 1, -3) .. letter
 if call('EXISTS', letter_key) == 0 then return 0 end
 if call('EXISTS', letter_key .. ':lock') == 1 then return -1 end
 local key = base .. id
 local there = call('EXISTS', key) == 1
-local priority = tonumber(ARGV[10])
+local priority = number(ARGV[10]) or 0
 if there then
-  if tonumber(call('HGET', key, 'timestamp') or nil) ~= tonumber(timestamp) then return -4 end
+  if number(call('HGET', key, 'timestamp')) ~= number(timestamp) then return -4 end
   if call('EXISTS', key .. ':lock') == 1 then return -2 end
-  if call('ZREM', k_failed, id) == 0 then return -3 end
-  priority = tonumber(call('HGET', key, 'priority') or 0) or 0
-  call('HDEL', key, 'finishedOn', 'processedOn', 'failedReason', 'stalledCounter')
-  call('HSET', key, 'opts', ARGV[8], 'attemptsMade', 0, 'retriedOn', now)
-else
-  -- As with any job of a given id, the counter moves on; a number ahead of it has to be stepped over.
-  local last = call('INCR', k_id)
-  if string.match(id, '^%d+$') and tonumber(id) >= last then call('SET', k_numeric, 1) end
-  call('HSET', key, 'name', ARGV[6], 'data', ARGV[7], 'opts', ARGV[8], 'timestamp', timestamp == '' and now or timestamp,
-    'delay', 0, 'priority', ARGV[10])
+  if not call('ZSCORE', k_failed, id) then return -3 end
 end
-call('HDEL', k_cancelled, id)
-place(target_list(), {{id, priority, ARGV[11] == '1'}})
-call('PUBLISH', base .. 'waiting@' .. token, id)
+return whole(function()
+  if there then
+    local before = call('HMGET', key, 'opts', 'attemptsMade', 'stalledCounter')
+    priority = number(out_of_failed(id)[1]) or 0
+    undo(function()
+      for i, name in ipairs({'opts', 'attemptsMade', 'stalledCounter'}) do
+        if before[i] then call('HSET', key, name, before[i]) else call('HDEL', key, name) end
+      end
+    end)
+    call('HDEL', key, 'stalledCounter')
+    call('HSET', key, 'opts', ARGV[8], 'attemptsMade', 0)
+  else
+    -- As with any job of a given id, the counter moves on; a number ahead of it has to be stepped over.
+    local last = call('INCR', k_id)
+    if string.match(id, '^%d+$') and number(id) >= last then call('SET', k_numeric, 1) end
+    undo('DEL', key)
+    call('HSET', key, 'name', ARGV[6], 'data', ARGV[7], 'opts', ARGV[8], 'timestamp',
+      timestamp == '' and now or timestamp, 'delay', 0, 'priority', ARGV[10])
+    call('HDEL', k_cancelled, id)
+  end
+  place(target_list(), {{id, priority, ARGV[11] == '1'}})
 
--- The oldest letters are at the right end.
-call('LREM', KEYS[26], -1, letter)
-call('LREM', KEYS[27], -1, letter)
-for i = 29, 31 do call('ZREM', KEYS[i], letter) end
-call('DEL', letter_key, letter_key .. ':logs')
-local code = there and 1 or 2
-if call('HLEN', k_producers) > 1000 then call('DEL', k_producers) end
-call('HSET', k_producers, token, request .. ' ' .. code)
-return code
+  local code = there and 1 or 2
+  undo('DEL', remembered)
+  call('SET', remembered, request .. ' ' .. code, 'PX', 86400000)
+  -- The oldest letters are at the right end.
+  for i = 26, 27 do
+    if call('LREM', KEYS[i], -1, letter) > 0 then undo('RPUSH', KEYS[i], letter) end
+  end
+  for i = 29, 31 do
+    local score = call('ZSCORE', KEYS[i], letter)
+    if score then
+      undo('ZADD', KEYS[i], score, letter)
+      call('ZREM', KEYS[i], letter)
+    end
+  end
+  call('DEL', letter_key, letter_key .. ':logs')
+  publish(base .. 'waiting@' .. token, id)
+  return code
+end)

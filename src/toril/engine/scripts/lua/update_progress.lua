@@ -13,5 +13,5 @@ if call('EXISTS', base .. id) == 0 then return -1 end
 local held = fence == '' and 0 or holding(id, fence)
 if held < 0 then return held end
 call('HSET', base .. id, 'progress', progress)
-call('PUBLISH', base .. 'progress', '{"jobId":' .. cjson.encode(id) .. ',"progress":' .. progress .. '}')
+publish(base .. 'progress', '{"jobId":' .. cjson.encode(id) .. ',"progress":' .. progress .. '}')
 return 0

@@ -11,5 +11,6 @@ local function is_armed(id)
   local kept = readable and type(opts) == 'table' and opts['repeat']
   if type(kept) ~= 'table' or type(kept.key) ~= 'string' then return false end
   local next_run = call('ZSCORE', k_repeat, kept.key)
-  return next_run and tonumber(next_run) == tonumber(opts.prevMillis)
+  next_run = number(next_run)
+  return next_run ~= nil and next_run == number(opts.prevMillis)
 end

@@ -6,7 +6,7 @@
   ARGV[last]  str  name of the queue of the job, only with these keys
   The copy's id is '<n>:<queue>:<job id>', with n from that queue's counter. What is no JSON is kept as a text, and
   named by `unreadable`.
-  needs keys, clock
+  needs keys, clock, undo
 ]]
 local strict
 -- JSON text as it is, anything else as a JSON string; and whether it was something else.
@@ -19,8 +19,16 @@ local function json_or_text(text)
   return cjson.encode(text), true
 end
 local function number_or_null(text)
-  local value = tonumber(text or nil)
-  return value and value - value == 0 and text_of(value) or 'null'
+  local value = number(text)
+  return value and text_of(value) or 'null'
+end
+-- Whether a key is something else than a queue's; any other trouble is raised.
+local function is_foreign(reply)
+  if type(reply) == 'number' then return false end
+  if string.find(reply.err, 'WRONGTYPE', 1, true) or string.find(reply.err, 'not an integer', 1, true) then
+    return true
+  end
+  error(reply, 0)
 end
 -- To be called when the hash holds the failure, and before it may be deleted. Returns false if there is no copy, since
 -- something else than a queue is there.
@@ -29,8 +37,8 @@ local function bury(id)
   local dead_base, queue = string.sub(k_dead_id, 1, -3), ARGV[#ARGV]
   local letter
   repeat
-    local n = redis.pcall('INCR', k_dead_id)
-    if type(n) ~= 'number' then return false end
+    local n = try('INCR', k_dead_id)
+    if is_foreign(n) then return false end
     letter = text_of(n) .. ':' .. queue .. ':' .. id
   until call('EXISTS', dead_base .. letter) == 0
   local fields = call('HMGET', base .. id, 'name', 'data', 'opts', 'failedReason', 'stacktrace', 'attemptsMade',
@@ -40,6 +48,7 @@ local function bury(id)
   local opts, opts_bad = json_or_text(fields[3] or '{}')
   local traces, traces_bad = json_or_text(fields[5] or '[]')
   local unreadable = {}
+  undo('DEL', dead_base .. letter)
   if data_bad then unreadable[#unreadable + 1] = '"data"' end
   if opts_bad then unreadable[#unreadable + 1] = '"opts"' end
   if traces_bad then unreadable[#unreadable + 1] = '"stacktrace"' end
@@ -54,10 +63,11 @@ local function bury(id)
     'opts', '{"attempts":1,"delay":0,"jobId":' .. cjson.encode(letter) .. ',"timestamp":' .. text_of(now) .. '}',
     'timestamp', text_of(now), 'delay', 0, 'priority', 0)
   local list = call('EXISTS', k_dead_meta_paused) == 1 and k_dead_paused or k_dead_wait
-  if type(redis.pcall('LPUSH', list, letter)) ~= 'number' then
+  if is_foreign(try('LPUSH', list, letter)) then
     call('DEL', dead_base .. letter)
     return false
   end
-  call('PUBLISH', dead_base .. 'waiting@' .. token, letter)
+  undo('LREM', list, 1, letter)
+  publish(dead_base .. 'waiting@' .. token, letter)
   return true
 end

@@ -1,5 +1,6 @@
 --[[ debounce
-  Free a debounce marker when its job has finished: one with a time to live runs out by itself.
+  Free a debounce marker when its job has finished: one with a time to live runs out by itself. A marker of another
+  type of key is none.
 
   needs keys
 ]]

@@ -16,8 +16,8 @@ local function holding(id, fence)
   if holder == fence then return 0 end
   if call('EXISTS', key) == 0 then return -1 end
   if holder then return -6 end
-  local started = tonumber(call('HGET', key, 'processedOn') or nil)
-  local micros = tonumber(string.match(fence, ':(%d+)$') or nil)
+  local started = number(call('HGET', key, 'processedOn'))
+  local micros = number(string.match(fence, ':(%d+)$'))
   if started and micros and started == math.floor(micros / 1000) then return 1 end
   return -2
 end

@@ -3,50 +3,82 @@
     0 done | -1 no such job | -2 the lock is gone | -3 not in active | -6 somebody else's lock
   An attempt whose lock ran out while nobody else started the job may end all the same: see fence.
 
-  Locks and stalled marks of a batch are dropped together by settle_locks().
-  needs keys, clock, fence, chunks, place, keep, debounce, metrics
+  Locks and stalled marks of a batch are dropped together by settle_locks(), which spares those of unfinished.
+  needs keys, clock, fence, chunks, undo, keep
 ]]
-local locks, shown_life = {}, {}
+local locks, shown_life, unfinished = {}, {}, {}
 local function leave_active(id, fence)
   local key = base .. id
   if call('EXISTS', key) == 0 then return -1 end
   local held = holding(id, fence)
   if held < 0 then return held end
   if held == 1 and call('LPOS', k_active, id) == false then return -2 end
+  -- The oldest are at the right end, and they tend to finish first. Otherwise it costs O(active), as in Bull.
+  local left = call('LREM', k_active, -1, id)
   locks[#locks + 1] = key .. ':lock'
   shown_life[#shown_life + 1] = id
-  -- The oldest are at the right end, and they tend to finish first.
-  if call('LREM', k_active, -1, id) == 0 then return -3 end
-  return 0
+  return left == 0 and -3 or 0
+end
+-- What could not be recorded: the job is in active again, under its lock, and its outcome can be sent again.
+local function back_to_active(id)
+  unfinished[id] = true
+  try('HDEL', base .. id, 'finishedOn')
+  try('RPUSH', k_active, id)
 end
 local function settle_locks()
+  if next(unfinished) then
+    local left, shown = {}, {}
+    for i, id in ipairs(shown_life) do
+      if not unfinished[id] then left[#left + 1], shown[#shown + 1] = locks[i], id end
+    end
+    locks, shown_life = left, shown
+  end
   if #locks == 0 then return end
-  delete_all(locks)
-  in_chunks('SREM', k_stalled, shown_life)
+  -- A lock that stays runs out by itself.
+  pcall(delete_all, locks)
+  pcall(in_chunks, 'SREM', k_stalled, shown_life)
 end
 
--- Finished jobs wait here until the policy changes; equal policies are applied once for the batch.
-local pending = {}
+-- Finished jobs wait here until the policy changes; equal policies are applied once for the batch. Messages about
+-- them go out when they are where the messages say. `steps` take back what else was done for them; each job is
+-- finished within an attempt of its own.
+local pending, not_finished = {}, nil
 local function flush_finished()
-  if not pending.set then return end
-  in_chunks('ZADD', pending.set, pending.scored)
-  if pending.count > 0 or pending.age >= 0 then trim(pending.set, pending.count, pending.age) end
+  local batch = pending
   pending = {}
+  if not batch.set then return end
+  local well, trouble = pcall(in_chunks, 'ZADD', batch.set, batch.scored)
+  if not well then
+    local ids = {}
+    for i = 2, #batch.scored, 2 do
+      ids[#ids + 1] = batch.scored[i]
+      back_to_active(batch.scored[i])
+    end
+    pcall(in_chunks, 'ZREM', batch.set, ids)
+    for i = #batch.steps, 1, -1 do run_step(batch.steps[i]) end
+    not_finished = trouble
+    return
+  end
+  for i = 1, #batch.told, 2 do publish(batch.told[i], batch.told[i + 1]) end
+  -- What a policy leaves too long is removed when the next job finishes.
+  if batch.count > 0 or batch.age >= 0 then pcall(trim, batch.set, batch.count, batch.age) end
 end
-local function finish(set, id, field, value, count, age)
+local function finish(set, id, field, value, count, age, channel, message)
   local key = base .. id
   if count == 0 then
     call('DEL', key, key .. ':logs')
+    publish(channel, message)
     return
   end
   call('HSET', key, field, value, 'finishedOn', now)
   if pending.set ~= set or pending.count ~= count or pending.age ~= age or #pending.scored >= 4000 then
     flush_finished()
-    pending = {set = set, count = count, age = age, scored = {}}
+    pending = {set = set, count = count, age = age, scored = {}, told = {}, steps = {}}
   end
-  local scored = pending.scored
-  scored[#scored + 1] = now
-  scored[#scored + 1] = id
+  local scored, told = pending.scored, pending.told
+  scored[#scored + 1], scored[#scored + 2] = now, id
+  told[#told + 1], told[#told + 2] = channel, message
+  for i = 1, #steps do pending.steps[#pending.steps + 1] = steps[i] end
 end
 local function save_attempt(id, reason, stacktrace, attempts)
   call('HSET', base .. id, 'failedReason', reason, 'stacktrace', stacktrace, 'attemptsMade', attempts)

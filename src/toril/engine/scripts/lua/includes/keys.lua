@@ -8,4 +8,19 @@ local k_id, k_wait, k_paused, k_meta_paused, k_meta, k_active, k_delayed, k_prio
   k_stalled, k_stalled_check, k_repeat, k_limiter, k_limiter_index, k_metrics_completed, k_metrics_failed,
   k_overflow, k_edge, k_workers, k_producers, k_cancelled, k_schedules, k_numeric = unpack(KEYS)
 local base, token = ARGV[1], ARGV[2]
-local call = redis.call
+local call, try = redis.call, redis.pcall
+local tonumber = tonumber
+
+-- A finite number, or nil. Lua alone would read 'nan', 'inf' and '1e999' as numbers too, which no score may be and no sum
+-- survives.
+local function number(text)
+  local value = tonumber(text)
+  if value and value - value == 0 then return value end
+end
+-- Nobody's job may depend on whether a message could be sent; a user without rights on channels has none.
+local function publish(channel, message)
+  try('PUBLISH', channel, message)
+end
+local function text_of_error(trouble)
+  return type(trouble) == 'table' and trouble.err or tostring(trouble)
+end

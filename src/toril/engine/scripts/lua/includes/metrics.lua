@@ -1,20 +1,21 @@
 --[[ metrics
   Bull's counts per minute, newest first; `points` is how many minutes are kept, 0 for no metrics.
 
-  needs keys, clock
+  A count that cannot be kept changes nothing else.
+
+  needs keys, clock, chunks
 ]]
-local function count_metric(key, points)
-  if points <= 0 then return end
+local function add_to_metric(key, points)
   local before = call('HINCRBY', key, 'count', 1) - 1
   local last = call('HGET', key, 'prevTS')
   if not last then
     call('HSET', key, 'prevTS', now, 'prevCount', 0)
     return
   end
-  local minutes = math.min(math.floor(now / 60000) - math.floor(tonumber(last) / 60000), points)
+  local minutes = math.min(math.floor(now / 60000) - math.floor((number(last) or now) / 60000), points)
   if minutes > 0 then
     local data = key .. ':data'
-    call('LPUSH', data, before - tonumber(call('HGET', key, 'prevCount') or 0))
+    call('LPUSH', data, before - (number(call('HGET', key, 'prevCount')) or 0))
     if minutes > 1 then
       local zeros = {}
       for i = 1, minutes - 1 do zeros[i] = 0 end
@@ -23,4 +24,7 @@ local function count_metric(key, points)
     call('LTRIM', data, 0, points - 1)
     call('HSET', key, 'prevCount', before, 'prevTS', now)
   end
+end
+local function count_metric(key, points)
+  if points > 0 then pcall(add_to_metric, key, points) end
 end

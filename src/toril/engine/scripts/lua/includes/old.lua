@@ -9,6 +9,6 @@ local function is_held(id)
 end
 local function is_old(id, grace)
   local times = call('HMGET', base .. id, 'finishedOn', 'processedOn', 'timestamp')
-  local time = tonumber(times[1] or times[2] or times[3] or nil)
-  return not time or time <= now - tonumber(grace)
+  local time = number(times[1] or times[2] or times[3])
+  return not time or time <= now - (number(grace) or 0)
 end

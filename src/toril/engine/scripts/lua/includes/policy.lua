@@ -8,5 +8,5 @@ local function stored_policy(opts_text, name)
   if not keep or keep == cjson.null then return -1, -1 end
   if type(keep) == 'number' then return math.floor(keep), -1 end
   if type(keep) ~= 'table' then return 0, -1 end
-  return math.floor(tonumber(keep.count) or -1), math.floor(tonumber(keep.age) or -1)
+  return math.floor(number(keep.count) or -1), math.floor(number(keep.age) or -1)
 end

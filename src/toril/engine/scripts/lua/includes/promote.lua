@@ -1,31 +1,50 @@
 --[[ promote
   Move delayed jobs that are due to wait or paused, at most 1000. Returns how many moved, and when the next is
-  due (ms, as text) or false.
+  due (ms, as text) or false. What cannot be moved stays delayed, and the trouble is raised.
 
-  needs keys, clock, place
+  needs keys, clock, undo, place
 ]]
-local function promote_due()
-  local first = call('ZRANGE', k_delayed, 0, 0, 'WITHSCORES')
-  if not first[1] then return 0, false end
-  local edge = now * 4096
-  if tonumber(first[2]) > edge then return 0, text_of(tonumber(first[2]) / 4096) end
-  local due = call('ZRANGEBYSCORE', k_delayed, 0, edge, 'LIMIT', 0, 1000)
-  call('ZREM', k_delayed, unpack(due))
-  local list, placed = target_list(), {}
-  for _, id in ipairs(due) do
-    local key = base .. id
-    local priority = call('HGET', key, 'priority')
-    -- A hash deleted by somebody is not made again by writing to it: its id just leaves.
-    if priority or call('EXISTS', key) == 1 then
-      placed[#placed + 1] = {id, tonumber(priority or 0) or 0}
-      call('HSET', key, 'delay', 0)
-      call('PUBLISH', base .. 'waiting@' .. token, id)
-    end
+-- A number, or nil for what is no job: its id just leaves, and a hash that somebody deleted is not made again.
+local function priority_of(id)
+  local key = base .. id
+  local priority = try('HGET', key, 'priority')
+  if type(priority) == 'table' then
+    if string.find(priority.err, 'WRONGTYPE', 1, true) then return nil end
+    error(priority, 0)
   end
-  place(list, placed)
-  first = call('ZRANGE', k_delayed, 0, 0, 'WITHSCORES')
-  if not first[1] then return #due, false end
-  local next_due = text_of(tonumber(first[2]) / 4096)
-  call('PUBLISH', base .. 'delayed', next_due)
-  return #due, next_due
+  if not priority and call('EXISTS', key) == 0 then return nil end
+  return number(priority) or 0
+end
+local function promote_due()
+  local edge = now * 4096
+  -- When the next is due; never for an infinite score, as Node can make one.
+  local function next_due()
+    local first = call('ZRANGE', k_delayed, 0, 0, 'WITHSCORES')
+    local score = first[2] == '-inf' and edge or number(first[2])
+    return score and text_of(score / 4096) or false, score
+  end
+  local due_text, score = next_due()
+  if not score or score > edge then return 0, due_text end
+  local due = call('ZRANGEBYSCORE', k_delayed, '-inf', edge, 'WITHSCORES', 'LIMIT', 0, 1000)
+  local list, ids = target_list(), {}
+  for i = 1, #due, 2 do ids[#ids + 1] = due[i] end
+  local well, trouble = attempt(function()
+    local back, placed = {}, {}
+    for i = 1, #due, 2 do back[i], back[i + 1] = due[i + 1], due[i] end
+    undo('ZADD', k_delayed, unpack(back))
+    call('ZREM', k_delayed, unpack(ids))
+    for _, id in ipairs(ids) do
+      local priority = priority_of(id)
+      if priority then
+        placed[#placed + 1] = {id, priority}
+        call('HSET', base .. id, 'delay', 0)
+      end
+    end
+    place(list, placed)
+    for _, job in ipairs(placed) do publish(base .. 'waiting@' .. token, job[1]) end
+  end)
+  if not well then error(trouble, 0) end
+  due_text = next_due()
+  if due_text then publish(base .. 'delayed', due_text) end
+  return #ids, due_text
 end

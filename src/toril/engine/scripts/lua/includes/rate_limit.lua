@@ -19,14 +19,14 @@ local function admit(id)
     local waiting = call('SCARD', parked)
     if waiting > 0 then delay = waiting * limit_ms * 1.1 / limit_max + call('PTTL', counter) end
   end
-  local started = tonumber(call('GET', counter) or 0)
+  local started = number(call('GET', counter) or 0)
   if delay <= 0 and started >= limit_max then
     delay = math.max(1, call('PTTL', counter) + (started - limit_max) * limit_ms / limit_max)
   end
   if delay > 0 then
     local due = now + delay
     call('ZADD', k_delayed, due * 4096 + started % 4096, id)
-    call('PUBLISH', base .. 'delayed', text_of(due))
+    publish(base .. 'delayed', text_of(due))
     call('SADD', parked, id)
     call('HSET', k_limiter_index, id, parked)
     call('LREM', k_active, 1, id)

@@ -21,7 +21,7 @@ end
 local function count_of(opts)
   local readable, read = pcall(cjson.decode, opts)
   local options = readable and type(read) == 'table' and read['repeat']
-  return string.format('%.0f', type(options) == 'table' and tonumber(options.count) or 0)
+  return string.format('%.0f', type(options) == 'table' and number(options.count) or 0)
 end
 
 -- What became of a run: none (no such job), over (finished), lost, or pending: it waits, runs, or is to be tried

@@ -169,3 +169,24 @@ async def test_server_of_a_deleted_home_stays_while_another_process_uses_it_and_
     other.stdin.write(b"leave\n")
     await other.communicate()
     assert other.returncode == 0
+
+
+@pytest.mark.skipif(not shutil.which("flock"), reason="flock, which this needs, is not installed")
+async def test_server_whose_users_were_killed_before_its_home_was_deleted_ends_by_itself(home: Path) -> None:
+    script = (
+        "import asyncio, sys\nfrom pathlib import Path\nfrom toril.engine import embedded, embedded_process\n"
+        "embedded_process.ORPHAN_S = 0.2\n"
+        "server = asyncio.run(embedded.EmbeddedServer.acquire(Path(sys.argv[1])))\n"
+        "print(server.pid, flush=True)\nsys.stdin.readline()\n"
+    )
+    pipe = asyncio.subprocess.PIPE
+    user = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, str(home), stdin=pipe, stdout=pipe
+    )
+    assert user.stdout is not None
+    pid = int(await user.stdout.readline())
+    user.kill()
+    await user.wait()
+    assert not has_ended(pid)
+    shutil.rmtree(home)
+    await ends(pid)

@@ -207,8 +207,8 @@ async def test_an_evicting_server_is_warned_about(
 async def test_an_old_server_is_refused_with_its_version(
     own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("toril.engine.connection.OLDEST_REDIS", (99, 0))
-    monkeypatch.setattr("toril.engine.connection.OLDEST_VALKEY", (99, 0))
+    monkeypatch.setattr("toril.engine.server_check.OLDEST_REDIS", (99, 0))
+    monkeypatch.setattr("toril.engine.server_check.OLDEST_VALKEY", (99, 0))
     async with Queue("q", url=own_server.url) as queue:
         with pytest.raises(ServerVersionError, match=r"Toril needs Redis 99\.0"):
             await queue.add("n", {})

@@ -16,6 +16,7 @@ import stat
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from socket import AF_UNIX, SOCK_STREAM, socket
@@ -38,8 +39,22 @@ WRITE_S = 3.0  #: for a server that failed to write to try again, which it does 
 ANSWER_S = 2.0  #: one question and its answer
 POLL_S = 0.002
 SOCKET_PATH_BYTES = 103  #: sun_path holds 104 on macOS and 108 on Linux, the closing NUL included
+ORPHAN_S = 10.0  #: between two looks whether a server can still be found
 _LOG_BYTES = 1_000_000  # a longer log is set aside at the next start
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")  # all the server gets: no secrets of ours
+
+
+#: Ends the server ($1) when its home was deleted and all its users were killed, so that nobody is left to do it. Looks
+#: every $2 seconds, and ends when the server did: nobody holds its lock then, or a successor with another number does.
+_WATCH_ORPHAN = """
+exec 9<../server.lock || exit
+while sleep "$2"; do
+  flock -n 9 && exit
+  kill -0 "$1" || exit
+  [ -e ../server.lock ] || { kill "$1"; exit; }
+  [ "$(cat ../server.pid)" = "$1" ] || exit
+done
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +130,8 @@ class ServerProcess:
                     f"data) and try again. {self._log_tail()}"
                 )
             time.sleep(POLL_S)
+        if log_start is not None:
+            self._watch_for_its_home(answer.pid)
         return answer
 
     def await_data(self) -> Answer:
@@ -210,6 +227,24 @@ class ServerProcess:
             raise QueueUnavailableError(f"{program} did not start: {said} {self._log_tail(log_start)}")
         log.info("embedded_server_started", extra={"home": str(self.home), "program": str(program)})
         return log_start
+
+    def _watch_for_its_home(self, pid: int) -> None:
+        """Have a shell look after the server when nobody else does; where there is none, or no flock, nobody does."""
+        if not (shutil.which("sh") and shutil.which("flock")):
+            return
+        with suppress(OSError, subprocess.SubprocessError):
+            # In the background of a shell that ends: nobody's child to wait for.
+            subprocess.run(  # noqa: S603
+                ["sh", "-c", f"( {_WATCH_ORPHAN} ) &", "sh", str(pid), str(ORPHAN_S)],  # noqa: S607
+                cwd=self._data,
+                start_new_session=True,
+                env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=STOP_S,
+                check=False,
+            )
 
     def _arguments(self) -> list[str]:
         # Relative to the data directory: a server whose home was moved or deleted shall not, when it ends,

@@ -124,8 +124,9 @@ def _vendors(settings: Settings, database: Database) -> Vendors:
         zatca_exemptions=settings.zatca_exemptions,
     )
     # An argument is named like its setting.
-    wanted = signature(choose_vendors).parameters.keys() - {"zatca"}
-    return choose_vendors(**{name: getattr(settings, name) for name in wanted}, zatca=zatca)
+    wanted = signature(choose_vendors).parameters.keys() - {"zatca", "secrets"}
+    given = {name: getattr(settings, name) for name in wanted}
+    return choose_vendors(**given, zatca=zatca, secrets=[settings.require_secret()])
 
 
 def _channels(settings: Settings) -> Channels:

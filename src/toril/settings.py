@@ -128,7 +128,8 @@ class Settings:
             "TORIL_SECRET",
             "text",
             kinds.secret,
-            "Signs links in mail and access tokens; at least 32 characters. When it changes, they are good no more.",
+            "Signs links in mail and access tokens, and encrypts the credentials of firms; at least 32 characters. "
+            "When it changes, links and tokens are no longer good; when it is lost, firms' credentials are, too.",
             unset="made once, and kept in TORIL_HOME",
             secret=True,
         ),

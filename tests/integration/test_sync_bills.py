@@ -221,7 +221,7 @@ async def test_a_payment_without_a_bill_is_not_asked_about(world: World) -> None
 async def test_until_it_is_configured_the_job_fails_and_the_payment_stays(world: World) -> None:
     await world.begin()
     queue = sync_queue(database=world.database, vendors=choose_vendors())
-    with pytest.raises(NotConfiguredError, match="Set SADAD_URL"):
+    with pytest.raises(NotConfiguredError, match="set SADAD_URL"):
         await run(queue, "mudad-payment", {"paymentId": world.payment_id, "firmId": world.firm_id})
     await queue.close()
     payment = await world.payment()

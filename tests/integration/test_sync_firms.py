@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from tests.support.email_jobs import PlainJob
 from tests.support.records import add_client, add_firm, add_invoice
 from tests.support.sync_jobs import run
@@ -21,6 +21,7 @@ from toril.db.errors import RecordNotFoundError
 from toril.db.ids import new_id
 from toril.db.models import Contract, Payment
 from toril.db.models.banking import BankAccount
+from toril.db.models.firms import Firm
 from toril.db.models.whatsapp import WhatsAppNumber
 from toril.db.repositories.whatsapp import WhatsAppInbox
 from toril.db.session import Database
@@ -157,6 +158,10 @@ async def test_another_firms_record_changes_and_reveals_nothing(world: World, ki
 
 @pytest.mark.parametrize("kind", TYPES)
 async def test_the_firm_itself_gets_past_that(world: World, kind: str) -> None:
+    async with (
+        world.database.session() as session
+    ):  # the installation's credentials are those of its only firm
+        await session.execute(delete(Firm).where(Firm.id == world.other_id))
     before = await world.everything()
     with suppress(RetryableError, NotConfiguredError):  # the services are away, and nobody was onboarded
         await world.work(kind, world.firm_id)

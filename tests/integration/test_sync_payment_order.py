@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from tests.integration.test_sync_payments import World, world  # noqa: F401 - a fixture
 from tests.support.records import add_client, add_firm, add_invoice
-from tests.support.sync_jobs import ON_SQLITE
+from tests.support.sync_jobs import ON_SQLITE, run
 
 from toril.db.models import Invoice, InvoiceStatus, Payment, PaymentStatus
 from toril.db.repositories.payments import Payments, ReviewDecision
 from toril.db.types import utc_now
-from toril.testing.vendors.gateways import hyperpay_payment, intent, moyasar_payment
+from toril.queues.sync.access.store import CredentialStore
+from toril.queues.sync.choice import choose_vendors
+from toril.queues.sync.definition import Vendors, sync_queue
+from toril.testing.vendors.gateways import MOYASAR_KEY, hyperpay_payment, intent, moyasar_payment
 from toril.testing.vendors.server import Reply, VendorRequest
 
 
@@ -101,6 +104,16 @@ async def test_more_refunded_than_there_was_is_for_a_person_and_no_error(world: 
     assert (await world.invoice()).amount_paid == Decimal(0)
 
 
+async def with_one_key_for_both(world: World, other_id: str) -> Vendors:  # noqa: F811
+    """Both firms say that a gateway's account is theirs."""
+    secret = "a secret of thirty-two characters or more"
+    async with world.database.session() as session:
+        for firm_id in (world.firm_id, other_id):
+            store = CredentialStore([secret])
+            await store.put(session, "moyasar", {"secretKey": MOYASAR_KEY}, firm_id=firm_id)
+    return choose_vendors(moyasar_url=world.server.url, secrets=[secret])
+
+
 async def test_money_pays_one_invoice_whatever_payments_claim_it(world: World) -> None:  # noqa: F811
     await paid_at_moyasar(world)
     async with world.database.session() as session:
@@ -110,12 +123,15 @@ async def test_money_pays_one_invoice_whatever_payments_claim_it(world: World) -
             firm_id=other.id, invoice_id=theirs.id, amount=Decimal(115), provider_payment_id="3f0c"
         )
         session.add(claim)
-    assert (await world.check("moyasar"))["status"] == "completed"
-    result = await world.check("moyasar", paymentId=claim.id, firmId=other.id)
-    assert (result["status"], result["review"]) == (
-        "pending",
-        "the payment of this id at moyasar is another payment here",
-    )
+    queue = sync_queue(database=world.database, vendors=await with_one_key_for_both(world, other.id))
+    for firm_id, payment_id, status, review in (
+        (world.firm_id, world.payment_id, "completed", None),
+        (other.id, claim.id, "pending", "the payment of this id at moyasar is another payment here"),
+    ):
+        data = {"paymentId": payment_id, "paymentProvider": "mada", "firmId": firm_id}
+        result = await run(queue, "payment-status", data)
+        assert (result["status"], result["review"]) == (status, review)
+    await queue.close()
     async with world.database.reading() as session:
         assert (await session.get_one(Invoice, theirs.id)).amount_paid == 0
 

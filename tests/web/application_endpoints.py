@@ -32,6 +32,7 @@ from toril.db.models import (
     Role,
     User,
 )
+from toril.db.repositories.credentials import FirmCredentials
 from toril.queues.email.tracking import TrackedMail
 from toril.queues.notification import new_keys
 from toril.testing.vendors.push import Browser
@@ -186,6 +187,23 @@ async def a_payment(office: Office) -> Call:
 
 async def a_payment_to_read(office: Office) -> Call:
     return Call(values=(await a_payment(office)).values)
+
+
+async def new_credentials(office: Office) -> Call:
+    query = {"firmId": office.firm_id}
+    return Call(
+        values={"service": "moyasar"}, query=query, sent={"json": {"values": {"secretKey": "sk_live_1"}}}
+    )
+
+
+async def credentials_of_the_firm(office: Office) -> Call:
+    async with office.api.web.installation.database.session() as session:
+        await FirmCredentials(session).put("moyasar", firm_id=office.firm_id, sealed="1:")
+    return Call(values={"service": "moyasar"}, query={"firmId": office.firm_id})
+
+
+async def the_firm(office: Office) -> Call:
+    return Call(query={"firmId": office.firm_id})
 
 
 async def new_report(office: Office) -> Call:
@@ -368,6 +386,26 @@ ENDPOINTS = (
             {"decision": "keep", "amount": "5"},
             {"decision": "refund", "amount": "116"},
         ),
+    ),
+    Endpoint(
+        method="GET", path="/api/credentials", who="admin", scope="admin", prepare=the_firm,
+        bad_query=_FIRM,
+    ),
+    Endpoint(
+        method="PUT", path="/api/credentials/{service}", who="admin", scope="admin", prepare=new_credentials,
+        unknown=400,
+        bad=(
+            *_BODIES,
+            {},
+            {"values": {}},
+            {"values": {"secretKey": ""}},
+            {"values": {"secretKey": "a\nb"}},
+            {"values": {"secretKey": "k", "url": "https://a.example"}},
+        ),
+    ),
+    Endpoint(
+        method="DELETE", path="/api/credentials/{service}", who="admin", scope="admin",
+        prepare=credentials_of_the_firm, unknown=400,
     ),
     Endpoint(
         method="POST", path="/api/reports/generate", scope="records:write", prepare=new_report,

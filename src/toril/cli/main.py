@@ -201,6 +201,24 @@ class Payments(Group):
     """
 
 
+class Credentials(Group):
+    """``toril credentials …``"""
+
+    rows: ClassVar = {
+        "list": Row(
+            "List the services, and where a firm has credentials of its own.",
+            "toril.cli.credentials:list_credentials",
+        ),
+        "set": Row("Store a firm's credentials at a service.", "toril.cli.credentials:set_credentials"),
+        "remove": Row(
+            "Delete a firm's credentials at a service.", "toril.cli.credentials:remove_credentials"
+        ),
+    }
+    examples = """
+    toril credentials set moyasar --firm 507f1f77bcf86cd799439011    asks for the values, unseen
+    """
+
+
 class Zatca(Group):
     """``toril zatca …``"""
 
@@ -231,6 +249,7 @@ class Root(Group):
         "clean": Row("Delete old jobs of one state.", "toril.cli.queues:clean_queue"),
         "db": Row("Make and change the tables of the records.", Db),
         "users": Row("Say who may sign in to the web application.", People),
+        "credentials": Row("Keep firms' own credentials at outside services.", Credentials),
         "payments": Row("List payments that must be looked at, and decide about them.", Payments),
         "zatca": Row("Bring firms to the tax authority's gateway.", Zatca),
         "doctor": Row("Check settings, server and installation.", "toril.cli.doctor:run_doctor"),

@@ -12,6 +12,7 @@ from toril.db.models.clients import (
     TimeEntry,
 )
 from toril.db.models.contracts import Contract, ContractStatus, WathqStatus
+from toril.db.models.credentials import FirmCredential
 from toril.db.models.deliveries import Delivery
 from toril.db.models.firms import Firm, Language, Role, User
 from toril.db.models.invoices import (
@@ -70,6 +71,7 @@ __all__ = [
     "EmailCampaign",
     "Expense",
     "Firm",
+    "FirmCredential",
     "GeneratedFile",
     "Invoice",
     "InvoiceLine",

@@ -29,7 +29,8 @@ class BankAccount(Identified, OfFirm, Stamped, Base):
     """An account of the firm, and how its bank is reached."""
 
     __tablename__ = "bank_accounts"
-    __table_args__ = (UniqueConstraint("firm_id", "provider", "provider_account_id"),)
+    # Of all firms: whoever reads an account must be the one that connected it.
+    __table_args__ = (UniqueConstraint("provider", "provider_account_id"),)
 
     name: Mapped[str]
     bank_name: Mapped[str] = mapped_column(default="")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from toril.errors import ConfigurationError
-from toril.queues.sync.certificates import client_certificate
+from toril.queues.sync.access.firms import Build, FirmClients
+from toril.queues.sync.access.store import CredentialStore
+from toril.queues.sync.certificates import certificate_of_texts, client_certificate
 from toril.queues.sync.currency.providers import ErApi
 from toril.queues.sync.definition import Vendors, free_rates
 from toril.queues.sync.lean.client import Lean
@@ -52,8 +55,13 @@ def choose_vendors(
     wathq_api_key: str | None = None,
     wathq_url: str | None = None,
     zatca: ZatcaInvoices | None = None,
+    secrets: Sequence[str] = (),
 ) -> Vendors:
     """The services for ``sync_queue``; an argument is named like its setting.
+
+    Args:
+        secrets: of the installation, the present one first, which seal the credentials of firms; without one firms
+            have none of their own.
 
     mada is looked up at HyperPay when that is set, else at Moyasar; STC Pay at STC Pay itself when that is set, else at
     Moyasar too.
@@ -102,30 +110,55 @@ def choose_vendors(
             if shows_certificate
             else None,
         )
+    builders: dict[str, Build] = {
+        "stripe": lambda own: Stripe(own["secretKey"], base_url=stripe_url),
+        "moyasar": lambda own: Moyasar(own["secretKey"], base_url=moyasar_url),
+        "hyperpay": lambda own: HyperPay(own["accessToken"], own["madaEntityId"], base_url=hyperpay_url),
+        "stcpay": lambda own: StcPay(
+            own["clientCode"],
+            certificate_of_texts(own["certificate"], own["privateKey"]),
+            base_url=stcpay_url,
+        ),
+        "lean": lambda own: Lean(
+            own["clientId"],
+            own["clientSecret"],
+            own["appToken"],
+            base_url=lean_url,
+            auth_url=lean_auth_url,
+            tls=certificate_of_texts(own["certificate"], own["privateKey"]) if "certificate" in own else None,
+        ),
+    }
     bills = None
     if _all_or_none(
         "SADAD",
         SADAD_URL=sadad_url,
         SADAD_TOKEN_URL=sadad_token_url,
-        SADAD_CLIENT_ID=sadad_client_id,
-        SADAD_CLIENT_SECRET=sadad_client_secret,
         SADAD_BILL_PATH=sadad_bill_path,
         SADAD_FIELDS=sadad_fields,
         SADAD_PAID=sadad_paid,
         SADAD_UNPAID=sadad_unpaid,
     ):
-        bills = BillDoor(
-            BillShape.parse(
-                path=sadad_bill_path or "",
-                fields=sadad_fields or "",
-                paid=sadad_paid or "",
-                unpaid=sadad_unpaid or "",
-            ),
-            base_url=sadad_url or "",
-            token_url=sadad_token_url or "",
-            client_id=sadad_client_id or "",
-            client_secret=sadad_client_secret or "",
+        shape = BillShape.parse(
+            path=sadad_bill_path or "",
+            fields=sadad_fields or "",
+            paid=sadad_paid or "",
+            unpaid=sadad_unpaid or "",
         )
+
+        def open_door(own: Mapping[str, str]) -> BillDoor:
+            return BillDoor(
+                shape,
+                base_url=sadad_url or "",
+                token_url=sadad_token_url or "",
+                client_id=own["clientId"],
+                client_secret=own["clientSecret"],
+            )
+
+        builders["sadad"] = open_door
+        if _all_or_none("SADAD", SADAD_CLIENT_ID=sadad_client_id, SADAD_CLIENT_SECRET=sadad_client_secret):
+            bills = open_door({"clientId": sadad_client_id or "", "clientSecret": sadad_client_secret or ""})
+    elif sadad_client_id or sadad_client_secret:
+        raise ConfigurationError("SADAD needs SADAD_URL and the other settings of SADAD_* too")
     wathq = Wathq(wathq_api_key, base_url=wathq_url) if wathq_api_key else None
     keyed = (
         [ErApi(exchange_rate_api_key, base_url=exchange_rate_url)]
@@ -139,6 +172,7 @@ def choose_vendors(
         bills=bills,
         wathq=wathq,
         zatca=zatca,
+        firms=FirmClients(store=CredentialStore(secrets), builders=builders) if secrets else None,
     )
 
 

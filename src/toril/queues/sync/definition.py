@@ -10,6 +10,7 @@ from typing import Any
 from toril.db.session import Database
 from toril.errors import NotConfiguredError
 from toril.queues.base import JobType, QueueDefinition, RunningJob
+from toril.queues.sync.access.firms import FirmAccess, FirmClients
 from toril.queues.sync.currency.processor import RateKeeper
 from toril.queues.sync.currency.providers import ErApi, Frankfurter, RateProvider
 from toril.queues.sync.lean.client import Lean
@@ -60,6 +61,8 @@ class Vendors:
         bills: knows SADAD bills, by which Mudad is paid.
         wathq: knows the commercial register.
         zatca: clears and reports invoices.
+        firms: clients with credentials of firms, which come before those of ``gateways``, ``lean`` and ``bills``; these
+            serve an installation of one firm only.
     """
 
     rates: Sequence[RateProvider] = field(default_factory=free_rates)
@@ -68,11 +71,20 @@ class Vendors:
     bills: PaymentGateway | None = None
     wathq: Wathq | None = None
     zatca: ZatcaInvoices | None = None
+    firms: FirmClients | None = None
 
     async def close(self) -> None:
         """Close all connections, even if one cannot be closed; may be called twice."""
         async with AsyncExitStack() as stack:
-            for each in (*self.rates, *self.gateways.values(), self.lean, self.bills, self.wathq, self.zatca):
+            for each in (
+                *self.rates,
+                *self.gateways.values(),
+                self.lean,
+                self.bills,
+                self.wathq,
+                self.zatca,
+                self.firms,
+            ):
                 if each is not None:
                     stack.push_async_callback(each.close)
 
@@ -87,6 +99,7 @@ def sync_queue(
         concurrency: jobs one worker process runs at once, unless configured otherwise.
     """
     given = vendors or Vendors()
+    access = FirmAccess(database=database, clients=given.firms)
     types = [
         JobType(
             name="whatsapp-messages",
@@ -97,19 +110,19 @@ def sync_queue(
         JobType(
             name="bank-transactions",
             payload=BankSync,
-            process=BankReader(database, given.lean),
+            process=BankReader(database, access, given.lean),
             summary="The transactions of a bank account",
         ),
         JobType(
             name="payment-status",
             payload=PaymentCheck,
-            process=PaymentChecker(database, given.gateways),
+            process=PaymentChecker(database, access, given.gateways),
             summary="How far a payment is, asked of its gateway",
         ),
         JobType(
             name="mudad-payment",
             payload=MudadCheck,
-            process=BillChecker(database, given.bills),
+            process=BillChecker(database, access, given.bills),
             summary="Whether a payment's SADAD bill is paid",
         ),
         JobType(

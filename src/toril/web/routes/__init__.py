@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from toril.web.routes import (
     api_keys,
     auth,
+    credentials,
     files,
     health,
     invoices,
@@ -29,6 +30,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     api_keys.router,
     invoices.router,
     payments.router,
+    credentials.router,
     reports.router,
     files.router,
     notifications.router,

@@ -20,14 +20,16 @@ from toril.db.models.firms import Firm
 from toril.db.repositories.banking import BankAccounts
 from toril.db.session import Database
 from toril.db.types import utc_now
-from toril.errors import NotConfiguredError, PayloadError, RetryableError, UnrecoverableError
+from toril.errors import PayloadError, RetryableError, UnrecoverableError
 from toril.queues.base import RunningJob
+from toril.queues.sync.access.firms import FirmAccess
 from toril.queues.sync.lean.client import BankFailedError, BankPage, ConsentExpiredError, Lean
 from toril.queues.sync.lean.mapping import UnreadableError, is_rejected, read_transaction
 from toril.queues.sync.payloads import BankSync
 
 log = logging.getLogger("toril.queues.sync")
 
+_SETTINGS: Final = "LEAN_CLIENT_ID, LEAN_CLIENT_SECRET and LEAN_APP_TOKEN, as banks are read by Lean"
 _OVERLAP: Final = timedelta(days=7)  #: banks still change what they reported within it
 _FIRST_TIME: Final = timedelta(days=90)
 _PENDING_WAITS: Final = (30.0, 120.0, 600.0)  #: seconds, by attempt
@@ -69,18 +71,21 @@ class BankReader:
     """Keeps the transactions of firms' accounts.
 
     Args:
-        lean: None when it is not set up; then jobs fail.
+        access: chooses by whose credentials a firm's accounts are read.
+        lean: with the installation's; None when it is not set up; then jobs fail.
         clock: the present, aware.
     """
 
     def __init__(
         self,
         database: Database,
+        access: FirmAccess,
         lean: Lean | None,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._database, self._lean, self._clock = database, lean, clock
+        self._database, self._access = database, access
+        self._lean, self._clock = lean, clock
 
     async def __call__(self, payload: BankSync, job: RunningJob) -> dict[str, Any]:
         """Store all transactions of some days. Those that are there take what the bank says now.
@@ -102,10 +107,16 @@ class BankReader:
         async with self._database.reading() as session:
             account = await BankAccounts(session).get(payload.bank_account_id, firm_id=payload.firm_id)
             zone = ZoneInfo((await session.get_one(Firm, account.firm_id)).time_zone)
-        lean = self._require_lean()
         _require_connected(account)
         start, end = self._days(payload, account)
-        at = _Position.of(job, start, end)
+        async with self._access.use(
+            account.firm_id, services=("lean",), shared=self._lean, settings=_SETTINGS
+        ) as lean:
+            return await self._read(lean, account, job, _Position.of(job, start, end), zone=zone)
+
+    async def _read(
+        self, lean: Lean, account: BankAccount, job: RunningJob, at: _Position, *, zone: ZoneInfo
+    ) -> dict[str, Any]:
         while True:
             page = await self._page(lean, account, at, job)
             rows, skipped = await _rows(page, job, zone=zone)
@@ -132,13 +143,6 @@ class BankReader:
             "startDate": at.start,
             "endDate": at.end,
         }
-
-    def _require_lean(self) -> Lean:
-        if self._lean is None:
-            raise NotConfiguredError(
-                "banks are read by Lean: set LEAN_CLIENT_ID, LEAN_CLIENT_SECRET and LEAN_APP_TOKEN"
-            )
-        return self._lean
 
     def _days(self, payload: BankSync, account: BankAccount) -> tuple[date, date]:
         today = self._clock().date()

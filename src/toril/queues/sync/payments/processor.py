@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from toril.db.models.invoices import Payment
 from toril.db.repositories.payments import Payments
 from toril.db.session import Database
-from toril.errors import NotConfiguredError, UnrecoverableError
+from toril.errors import UnrecoverableError
 from toril.queues.base import RunningJob
+from toril.queues.sync.access.firms import FirmAccess
 from toril.queues.sync.payloads import PaymentCheck
 from toril.queues.sync.payments.gateway import PaymentGateway
 from toril.queues.sync.payments.recording import bring_up_to_date
@@ -22,23 +24,29 @@ _SETTINGS: Final = {
     "stcpay": "MOYASAR_SECRET_KEY, or STCPAY_CLIENT_CODE, STCPAY_CERTIFICATE and STCPAY_PRIVATE_KEY",
 }
 
+#: At which services a firm may have access of its own to payments of each kind; see ``access.services``.
+_SERVICES: Final = {"stripe": ("stripe",), "mada": ("hyperpay", "moyasar"), "stcpay": ("stcpay", "moyasar")}
+
 
 class PaymentChecker:
     """Brings payments up to date with their gateways.
 
     Args:
-        gateways: by what jobs call them: ``stripe``, ``mada``, ``stcpay``. One may serve two.
+        access: chooses by whose credentials a firm's payments are asked about.
+        gateways: with the installation's, by what jobs call them: ``stripe``, ``mada``, ``stcpay``. One may serve two.
         clock: the present, aware.
     """
 
     def __init__(
         self,
         database: Database,
+        access: FirmAccess,
         gateways: Mapping[str, PaymentGateway],
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._database, self._gateways, self._clock = database, dict(gateways), clock
+        self._database, self._access = database, access
+        self._gateways, self._clock = dict(gateways), clock
 
     async def __call__(self, payload: PaymentCheck, job: RunningJob) -> dict[str, Any]:
         """Ask about one payment, store the answer, and settle its invoice. A final state never goes back.
@@ -57,11 +65,11 @@ class PaymentChecker:
         """
         async with self._database.reading() as session:
             payment = await Payments(session).get(payload.payment_id, firm_id=payload.firm_id)
-        gateway = self._gateway(payload, payment)
-        await job.update_progress(20)
-        stored, found = await bring_up_to_date(
-            self._database, payment, gateway.fetch, clock=self._clock, provider=gateway.name
-        )
+        async with self._gateway(payload, payment) as gateway:
+            await job.update_progress(20)
+            stored, found = await bring_up_to_date(
+                self._database, payment, gateway.fetch, clock=self._clock, provider=gateway.name
+            )
         if stored.review:
             await job.log(f"somebody must look: {stored.review}")
         await job.update_progress(100)
@@ -74,16 +82,21 @@ class PaymentChecker:
             "review": stored.review,
         }
 
-    def _gateway(self, payload: PaymentCheck, payment: Payment) -> PaymentGateway:
-        gateway = self._gateways.get(payload.payment_provider)
-        if gateway is None:
-            raise NotConfiguredError(
-                f"payments by {payload.payment_provider} cannot be asked about: set "
-                f"{_SETTINGS[payload.payment_provider]}. The payment stays as it is"
-            )
-        if payment.provider not in (None, gateway.name, payload.payment_provider):
-            raise UnrecoverableError(
-                f"payment {payment.id} was made with {payment.provider}, and payments by "
-                f"{payload.payment_provider} are looked up at {gateway.name}"
-            )
-        return gateway
+    @asynccontextmanager
+    async def _gateway(self, payload: PaymentCheck, payment: Payment) -> AsyncIterator[PaymentGateway]:
+        asked = payload.payment_provider
+        services = _SERVICES[asked]
+        if payment.provider in services:
+            services = (payment.provider,)
+        async with self._access.use(
+            payment.firm_id,
+            services=services,
+            shared=self._gateways.get(asked),
+            settings=_SETTINGS[asked],
+        ) as gateway:
+            if payment.provider not in (None, gateway.name, asked):
+                raise UnrecoverableError(
+                    f"payment {payment.id} was made with {payment.provider}, and payments by {asked} are looked up "
+                    f"at {gateway.name}"
+                )
+            yield gateway

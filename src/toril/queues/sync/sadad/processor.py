@@ -4,34 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from toril.db.models.invoices import RECEIVED
 from toril.db.repositories.payments import Payments
 from toril.db.session import Database
-from toril.errors import NotConfiguredError, UnrecoverableError
+from toril.errors import UnrecoverableError
 from toril.queues.base import RunningJob
+from toril.queues.sync.access.firms import FirmAccess
 from toril.queues.sync.payloads import MudadCheck
 from toril.queues.sync.payments.gateway import PaymentGateway
 from toril.queues.sync.payments.recording import bring_up_to_date
+
+_SETTINGS: Final = (
+    "SADAD_URL and the other settings of SADAD_* to those of the firm's bank or aggregator, as Mudad and SADAD cannot "
+    "be asked directly"
+)
 
 
 class BillChecker:
     """Brings payments by bill up to date.
 
     Args:
-        door: knows the bills; None when there is none yet, then jobs fail and no payment is touched.
+        access: chooses by whose credentials a firm's bills are asked about.
+        door: with the installation's; knows the bills. None when there is none yet.
         clock: the present, aware.
     """
 
     def __init__(
         self,
         database: Database,
+        access: FirmAccess,
         door: PaymentGateway | None,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._database, self._door, self._clock = database, door, clock
+        self._database, self._access = database, access
+        self._door, self._clock = door, clock
 
     async def __call__(self, payload: MudadCheck, job: RunningJob) -> dict[str, Any]:
         """Ask about one payment's bill, store the answer, and settle its invoice. A final state never goes back.
@@ -48,13 +57,11 @@ class BillChecker:
         """
         async with self._database.reading() as session:
             payment = await Payments(session).get(payload.payment_id, firm_id=payload.firm_id)
-        if self._door is None:
-            raise NotConfiguredError(
-                "Mudad and SADAD cannot be asked directly. Set SADAD_URL and the other settings of SADAD_* to those of "
-                "the firm's bank or aggregator; the payment stays as it is"
-            )
-        await job.update_progress(20)
-        stored, found = await bring_up_to_date(self._database, payment, self._door.fetch, clock=self._clock)
+        async with self._access.use(
+            payment.firm_id, services=("sadad",), shared=self._door, settings=_SETTINGS
+        ) as door:
+            await job.update_progress(20)
+            stored, found = await bring_up_to_date(self._database, payment, door.fetch, clock=self._clock)
         if stored.review:
             await job.log(f"somebody must look: {stored.review}")
         if found.status is None:

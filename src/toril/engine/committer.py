@@ -99,6 +99,7 @@ class Committer:
         self._closing = False
         self._gathering: asyncio.TimerHandle | None = None
         self._settled = asyncio.Event()  # not taking, and nothing that was asked for can still arrive
+        self.taken = 0  #: jobs so far
         self.limit_s = math.inf  #: seconds an outcome may take to be recorded; shortened at the end
 
     def record(self, outcome: Outcome) -> None:
@@ -123,6 +124,15 @@ class Committer:
     async def settled(self) -> None:
         """After ``take(False)``: wait until no call is under way that could start a job, or jobs are taken again."""
         await self._settled.wait()
+
+    def could_take(self) -> bool:
+        """Whether a job that waits should be taken: nobody stopped it, and there is a free slot."""
+        return self._taking and self._occupied() < self._slots
+
+    def look_again(self) -> None:
+        """Forget that there was nothing more to take."""
+        self._dry = False
+        self._wake.set()
 
     @property
     def unrecorded(self) -> bool:

@@ -177,6 +177,10 @@ class EventSubscriber:
         """Connect and subscribe to what is wanted and not yet subscribed; needs a running event loop."""
         self._subscription.refresh()
 
+    def renew(self) -> None:
+        """Listen on a new connection."""
+        self._subscription.renew()
+
     async def ready(self, patience: float = PATIENCE) -> None:
         """Return once the server has confirmed the subscriptions: what happens from then on is heard.
 

@@ -61,6 +61,10 @@ class IdleWait:
         """Claims could not be taken up; they have no lock, and are to be put back."""
         self._given_up()
 
+    def renew(self) -> None:
+        """Wait on a new connection."""
+        self._connection.renew()
+
     def begin(self, arrived: Callable[[], None]) -> None:
         """Wait in the background; ``arrived`` is called when the wait is over, with or without a job."""
         if self._task is None and not self._stopping.is_set():

@@ -94,6 +94,10 @@ class Subscription:
         elif self._link is not None and not self._link.lost:
             self._ask(self._link, missing)
 
+    def renew(self) -> None:
+        """Subscribe on a new connection."""
+        self._connection.renew()
+
     async def ready(self, patience: float = PATIENCE) -> None:
         """Return once the server has confirmed what is wanted.
 

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from toril.engine.backoff import BackoffStrategy, seconds, to_ms
 from toril.engine.committer import Committer
+from toril.engine.deafness import DeafnessCheck
 from toril.engine.executor import Executor
 from toril.engine.housekeeping import Housekeeping
 from toril.engine.idle import IdleWait
@@ -165,6 +166,14 @@ class Worker:
             self._services.append(
                 StalledCheck(self.queue, interval=stalled_interval, max_stalled=max_stalled_count)
             )
+        self._services.append(
+            DeafnessCheck(
+                self._scripts,
+                could_take=self._committer.could_take,
+                taken=lambda: self._committer.taken,
+                rebuild=self._rebuild,
+            )
+        )
         self._stop_listening: list[Callable[[], None]] = []
         self._committing: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -181,6 +190,13 @@ class Worker:
         table = self.queue.processors.copy()
         table.add(Processor(name=ANY_NAME, call=processor))
         return table
+
+    def _rebuild(self) -> None:
+        """Connect anew, whatever the connections seem to be good for."""
+        self.queue.connection.renew()
+        self.queue.subscriber.renew()
+        self._idle.renew()
+        self._committer.look_again()
 
     @property
     def running(self) -> int:

@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 
 from toril.cli.exits import ExitCode
 from toril.cli.stop import StopRequests, end_now, see_to_the_end
+from toril.engine.stop_deadline import StopDeadline
 from toril.engine.worker import Worker
 
 log = logging.getLogger("toril.cli")
@@ -130,17 +131,24 @@ class Parent:
             self._socket.close()
 
 
-async def work(group: Part, parent: Parent, started: Callable[[], None]) -> ExitCode:
+async def work(group: Part, parent: Parent, started: Callable[[], None], *, grace: float) -> ExitCode:
     """Run the group until it is asked to stop; returns how the process ends.
 
     Args:
         started: called once all take jobs.
+        grace: seconds that running jobs get after that. Somewhat later the process ends, whatever runs.
 
     Raises:
         QueueUnavailableError: a server cannot be reached.
     """
-    requests = StopRequests(_end_at_the_third)
-    with requests.listening():
+    deadline = StopDeadline(grace, lambda: group.running)
+
+    def heard(count: int) -> None:
+        deadline.begin()
+        _end_at_the_third(count)
+
+    requests = StopRequests(heard)
+    with requests.listening(), deadline.watching():
         parent.watch(requests.ask)
         try:
             if await _unless(requests.wait(1), group.start()):
@@ -148,6 +156,7 @@ async def work(group: Part, parent: Parent, started: Callable[[], None]) -> Exit
                 parent.ready()
                 await requests.wait(1)
         finally:
+            deadline.begin()  # also if it was not asked to: what ended us may keep us too
             await _close(group, requests)
     code = ExitCode.INTERRUPTED if requests.urgent else ExitCode.DONE
     see_to_the_end(code, _abandon)

@@ -25,6 +25,9 @@ from toril.settings import Settings
 if TYPE_CHECKING:
     from toril.cli.web_server import WebServer
 
+#: Seconds for a process without jobs.
+_GRACE = 30.0
+
 
 @command(
     examples="""
@@ -117,7 +120,7 @@ def serve(
         queues = [[*options, *each] for each in plan]
         web = ["--no-workers", "--host", settings.host, "--port", str(settings.port), *common]
         children = queues if no_web else [web, *queues]
-        return asyncio.run(Supervisor(children, command="serve").run())
+        return asyncio.run(Supervisor(children, command="serve", grace=grace).run())
     web_server = None if no_web else _web_server(settings)
     with Parent(supervisor) as parent:
         if no_workers:
@@ -160,7 +163,7 @@ async def _serve(
             told.extend(web_server.tell_start() if web_server is not None else [])
             announce([*told, "Ctrl-C to stop"])
 
-        return await work(Together(parts), parent, started)
+        return await work(Together(parts), parent, started, grace=_GRACE if wanted is None else wanted.grace)
 
 
 def _web_server(settings: Settings) -> WebServer:

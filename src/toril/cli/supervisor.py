@@ -14,10 +14,12 @@ from collections.abc import Sequence
 
 from toril.cli.exits import ExitCode
 from toril.cli.stop import StopRequests
+from toril.engine.stop_deadline import HURRY_S, MARGIN_S
 
 log = logging.getLogger("toril.cli")
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds before a process is started again
+_KILLED_AFTER = 4.0  #: seconds after the moment at which a process ends by itself
 _STEADY = 60.0  #: seconds of life after which a death counts as the first again
 
 
@@ -29,10 +31,13 @@ class Supervisor:
 
     Args:
         processes: for each, what follows ``toril worker`` (or another ``command``).
+        grace: seconds that their jobs get after a stop. They end by themselves soon after it; one that has not then,
+            perhaps since it is frozen, is killed.
     """
 
-    def __init__(self, processes: Sequence[Sequence[str]], *, command: str = "worker") -> None:
+    def __init__(self, processes: Sequence[Sequence[str]], *, grace: float, command: str = "worker") -> None:
         self._commands = [[sys.executable, "-m", "toril", command, *each] for each in processes]
+        self._grace = grace
         self._running: set[asyncio.subprocess.Process] = set()
         self._requests = StopRequests(self._forward)
         self._failure: int | None = None  # a process that could not start at all
@@ -101,5 +106,14 @@ class Supervisor:
                 return status, False
 
     def _forward(self, count: int) -> None:
+        if count < 3:
+            asyncio.get_running_loop().call_later(
+                (self._grace + MARGIN_S if count == 1 else HURRY_S) + _KILLED_AFTER, self._kill
+            )
         for process in self._running:
             process.send_signal(signal.SIGTERM if count < 3 else signal.SIGKILL)
+
+    def _kill(self) -> None:
+        for process in self._running:
+            log.error("process_killed: it had not ended in time", extra={"child": process.pid})
+            process.kill()

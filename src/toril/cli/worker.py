@@ -101,13 +101,15 @@ def run_worker(
         options += ["--url", call.given.url] if call.given.url else []
         options += ["--prefix", call.given.prefix] if call.given.prefix else []
         options += ["--json"] if call.json else []
-        return asyncio.run(Supervisor([[*queues, *options]] * processes).run())
+        return asyncio.run(Supervisor([[*queues, *options]] * processes, grace=grace).run())
     loaded = load_queues(queues)
     _check_surroundings(loaded, call)
     group = WorkerGroup([Worker(queue, concurrency=concurrency, grace=grace) for queue in loaded])
     servers = [str(queue.server) for queue in loaded]
     with Parent(supervisor) as parent:
-        return asyncio.run(work(group, parent, lambda: _tell_start(group, servers, as_json=call.json)))
+        return asyncio.run(
+            work(group, parent, lambda: _tell_start(group, servers, as_json=call.json), grace=grace)
+        )
 
 
 def _tell_start(group: WorkerGroup, servers: list[str], *, as_json: bool) -> None:

@@ -117,6 +117,7 @@ class Executor:
             children, max_bytes=queue.max_data_bytes, freed=freed, replaces=lambda: not self.quiet
         )
         self._earlier = EarlierRuns(queue.name, self.threads.outliving)
+        self._deaf: list[asyncio.Task[None]] = []  # which were told to stop, and go on
         self._ending: set[asyncio.Task[None]] = set()  # of jobs that do not stop
         self.quiet = False  #: hand back whatever is started
         self._idle = asyncio.Event()
@@ -155,6 +156,10 @@ class Executor:
         """How many slots are taken."""
         taken = len(self.running) + len(self._earlier.superseded) + len(self.threads.outliving)
         return taken + self.processes.replacing
+
+    def goes_on(self) -> bool:
+        """Whether a thread or a task goes on although its job is done with."""
+        return bool(self.threads.outliving) or not all(task.done() for task in self._deaf)
 
     def attempts(self) -> list[tuple[str, str]]:
         """Job id and fence of each attempt that runs, and may hold a lock."""
@@ -244,6 +249,7 @@ class Executor:
             return
         entry.abandoned = True
         self._earlier.abandon(entry.job.id, entry.task)
+        self._deaf = [each for each in self._deaf if not each.done()] + [entry.task]
         log.warning(
             "job_does_not_stop: job %s was told to stop (%s) and goes on; its slot is given to others. "
             "Let its processor end at CancelledError",

@@ -31,6 +31,7 @@ from toril.engine.runners import check_child_processes
 from toril.engine.scripts.runner import ScriptRunner
 from toril.engine.service import Service
 from toril.engine.stalled import StalledCheck
+from toril.engine.stop_deadline import StopDeadline
 from toril.engine.window import WindowRefill
 from toril.errors import OptionError, QueueStateError
 
@@ -254,7 +255,8 @@ class Worker:
         """Start, and work until SIGTERM, SIGINT, SIGHUP (unless it is ignored) or ``close``.
 
         The first signal lets running jobs end within the grace period; a second one stops them at once. Either
-        way what was not finished is handed back to the queue.
+        way what was not finished is handed back to the queue. Ten seconds after the grace period the process ends
+        with exit code 1, whatever runs: a job may hold the event loop or swallow its cancelling.
         """
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -270,20 +272,23 @@ class Worker:
                 self.hurry()
 
         caught = []
+        deadline = StopDeadline(self.grace, lambda: self.running)
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 if signal.getsignal(number) is not signal.SIG_IGN or number is not signal.SIGHUP:
                     loop.add_signal_handler(number, on_signal, number)
                     caught.append(number)
         try:
-            await self.start()
-            assert self._committing is not None
-            waiting = asyncio.ensure_future(stop.wait())
-            await asyncio.wait({waiting, self._committing}, return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
-            await self.close()
+            with deadline.watching(goes_on=self._executor.goes_on):
+                try:
+                    await self.start()
+                    assert self._committing is not None
+                    waiting = asyncio.ensure_future(stop.wait())
+                    await asyncio.wait({waiting, self._committing}, return_when=asyncio.FIRST_COMPLETED)
+                    waiting.cancel()
+                finally:
+                    await self.close()
         finally:
-            await self.close()
             for number in caught:
                 loop.remove_signal_handler(number)
 

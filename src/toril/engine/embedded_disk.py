@@ -24,6 +24,8 @@ log = logging.getLogger("toril.connection")
 #: others write to it, too.
 LOW_BYTES = 256 * 1024 * 1024
 
+_ANSWER_S = 30.0  # also where somebody's patience has no end
+
 _PAUSE, _LONGEST_PAUSE = 0.001, 0.2  # seconds between two questions
 
 
@@ -102,7 +104,7 @@ class Disk:
 
     async def _ask(self, link: Link, deadline: float) -> Writing:
         try:
-            async with asyncio.timeout(max(1.0, deadline - time.monotonic())):
+            async with asyncio.timeout(min(max(1.0, deadline - time.monotonic()), _ANSWER_S)):
                 reply: bytes = await link.send("INFO", "persistence")
         except TimeoutError:
             link.close()

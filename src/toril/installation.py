@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from toril.db.session import Database
+from toril.engine.embedded import prepare_home
 from toril.engine.scripts.runner import PATIENCE
 from toril.errors import ConfigurationError
 from toril.queues.cleanup.definition import cleanup_queue
@@ -50,6 +52,10 @@ async def open_installation(settings: Settings, *, patience: float = PATIENCE) -
         ConfigurationError: a setting cannot be used, or an extra is not installed.
         TorilError: the database cannot be reached or is of a newer version.
     """
+    try:
+        await asyncio.to_thread(prepare_home, settings.home)
+    except OSError as error:
+        raise ConfigurationError(f"TORIL_HOME {settings.home} cannot be used: {error}") from error
     async with Database(settings.database_url, home=settings.home) as database:
         await database.upgrade()
         if (settings.resend_api_key or settings.smtp_url) and not settings.from_email:

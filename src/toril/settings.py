@@ -28,7 +28,7 @@ ZATCA_ENVIRONMENTS: Final = ("sandbox", "simulation", "production")
 _CREDENTIALS = re.compile(r"(?<=://).*@")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Settings:
     """What the environment says; every field is a setting, and none is required.
 
@@ -722,6 +722,11 @@ class Settings:
         """
         return self.secret or _kept_secret(self.home / "secret")
 
+    def __repr__(self) -> str:
+        """What is set, with secrets and passwords masked: tracebacks and logs show it."""
+        given = ", ".join(f"{name}={text!r}" for name, text in self.shown().items() if text)
+        return f"Settings({given})"
+
     def shown(self) -> dict[str, str]:
         """Each variable's value for people: secrets and passwords masked, empty for what is not set."""
         shown = {}
@@ -735,7 +740,7 @@ class Settings:
 def _kept_secret(path: Path) -> str:
     try:
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             part = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
             try:
                 with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

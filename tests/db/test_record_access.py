@@ -119,6 +119,9 @@ async def test_users_are_found_for_signing_in(database: Database, user: User) ->
         found.active = True
         await session.flush()
         assert await users.find_active(user.id) is found
+        assert not await users.has_admin(), "nobody signs in without a password"
+        found.password_hash = "hashed"
+        await session.flush()
         assert await users.has_admin()
         assert await users.find_by_email("nobody@firm.example") is None
 
@@ -149,7 +152,9 @@ async def test_the_audit_log_is_listed_archived_and_emptied_in_order(database: D
 
 async def test_of_two_who_take_an_administrator_each_one_finds_the_other_gone(database: Database) -> None:
     async with database.session() as session:
-        users = [User(email=f"{n}@firm.example", name="N", role=Role.ADMIN) for n in range(2)]
+        users = [
+            User(email=f"{n}@firm.example", name="N", role=Role.ADMIN, password_hash="h") for n in range(2)
+        ]
         session.add_all(users)
 
     changed, looked = asyncio.Barrier(2), asyncio.Barrier(2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -67,9 +68,13 @@ def _engine(url: URL, **options: Any) -> AsyncEngine:
 
 def _make_folder(file: Path) -> None:
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(f"the folder for the database {file} cannot be made: {error}") from error
+    if file.name and not file.exists():
+        # SQLite gives the files beside it, which hold records too, the mode that the database has.
+        with suppress(OSError):  # what is wrong with it, SQLite says better
+            os.close(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600))
 
 
 def _set_up_sqlite(engine: AsyncEngine, begin: str, *pragmas: str) -> None:

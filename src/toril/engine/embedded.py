@@ -182,7 +182,7 @@ class _Member:
             self._note(answer)
             return
         try:
-            _prepare_home(self.home)
+            prepare_home(self.home)
             with self._turn():
                 self._take_users_lock()
                 answer = self._process.start()
@@ -302,7 +302,13 @@ class _Member:
             self._line = None
 
 
-def _prepare_home(home: Path) -> None:
+def prepare_home(home: Path) -> None:
+    """Make the directory of an installation if it is not there, and close it to other users.
+
+    Raises:
+        ConfigurationError: it is somebody else's, or a directory for many things.
+        OSError: it cannot be made.
+    """
     try:
         home.mkdir(mode=0o700, parents=True)
     except FileExistsError:

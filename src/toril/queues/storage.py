@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from toril.errors import OptionError
+from toril.queues.private_files import create_private, make_private_folders
 
 _NO_SUCH_FILE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 _FIRM = re.compile(r"[0-9A-Za-z_-]{1,64}")
@@ -161,10 +162,11 @@ class LocalFileStore:
             return await asyncio.to_thread(read, wanted)
 
     def _write(self, directory: Path, name: str, content: bytes) -> StoredFile:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_private_folders(directory)
         plain = target = directory / (name or "file")
         part = directory / f".{secrets.token_hex(8)}.part"
-        part.write_bytes(content)
+        with create_private(part) as file:
+            file.write(content)
         try:
             while True:
                 try:

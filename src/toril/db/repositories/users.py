@@ -62,7 +62,8 @@ class Users(Repository):
 
     async def has_admin(self) -> bool:
         """Whether anybody could sign in as an administrator."""
-        statement = select(User.id).where(User.role == Role.ADMIN, User.active).limit(1)
+        may = (User.role == Role.ADMIN, User.active, User.password_hash.is_not(None))
+        statement = select(User.id).where(*may).limit(1)
         return await self.session.scalar(statement) is not None
 
     async def lock_admins(self) -> None:

@@ -17,6 +17,7 @@ from toril.db.models.access import AuditEntry
 from toril.db.repositories.audit import AuditLog
 from toril.db.session import Database
 from toril.errors import TorilError
+from toril.queues.private_files import create_private
 
 #: Entries in one archive file, which is the step that is verified and deleted as a whole.
 STEP = 5000
@@ -83,7 +84,7 @@ class AuditArchive:
         # Of this call alone: one that was given up may still be writing.
         part = path.with_suffix(f".{secrets.token_hex(4)}.part")
         try:
-            with part.open("wb") as raw:
+            with create_private(part) as raw:
                 with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as packed:
                     packed.write(b"\n".join(lines) + b"\n")
                 raw.flush()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from toril.errors import RetryableError
+from toril.queues.private_files import make_private_folders
 from toril.queues.storage import FileStore, LocalFileStore, StoredFile
 
 
@@ -89,7 +90,7 @@ class ReportFiles:
 
     def _open(self, firm_id: str, key: str) -> Path:
         parent = self._parent(firm_id)
-        parent.mkdir(parents=True, exist_ok=True)
+        make_private_folders(parent)
         self._remove(parent, key)
         folder = parent / f".report-{key}-{secrets.token_hex(4)}"
         folder.mkdir(mode=0o700)
@@ -111,5 +112,6 @@ class ReportFiles:
         size = draft.stat().st_size
         with draft.open("rb") as file:
             os.fsync(file.fileno())  # the row that names it must not outlive it
+        draft.chmod(0o600)
         os.replace(draft, target)
         return StoredFile(name=target.name, path=str(target), size=size)

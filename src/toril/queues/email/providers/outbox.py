@@ -19,6 +19,7 @@ from toril.errors import OptionError
 from toril.queues.email.message import Mail
 from toril.queues.email.mime import to_bytes
 from toril.queues.email.providers.base import SentMail
+from toril.queues.private_files import create_private
 
 _ID = re.compile(r"[0-9a-f]{32}")
 _HEAD = 64 * 1024  #: bytes read of each file to list it; headers are far shorter
@@ -86,7 +87,8 @@ class OutboxProvider:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = self.folder / f".{secrets.token_hex(8)}.part"
         try:
-            part.write_bytes(to_bytes(mail))
+            with create_private(part) as file:
+                file.write(to_bytes(mail))
             part.replace(target)
         except BaseException:
             part.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ import orjson
 
 from toril.queues.notification.providers.base import SentSms, SmsMessage
 from toril.queues.notification.segments import count_segments
+from toril.queues.private_files import create_private
 
 
 class LogProvider:
@@ -55,7 +56,8 @@ class LogProvider:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         part = self.folder / f".{secrets.token_hex(8)}.part"
         try:
-            part.write_bytes(orjson.dumps(stored, option=orjson.OPT_INDENT_2))
+            with create_private(part) as file:
+                file.write(orjson.dumps(stored, option=orjson.OPT_INDENT_2))
             part.replace(target)
         except BaseException:
             part.unlink(missing_ok=True)

@@ -82,7 +82,7 @@ async def _ended_after(port: int, sent: bytes) -> tuple[bytes, float]:
 async def test_a_connection_without_a_whole_head_is_ended(port: int, sent: bytes) -> None:
     received, took = await _ended_after(port, sent)
     assert received == b""
-    assert 0.4 < took < 3
+    assert 0.4 < took < 30
 
 
 async def test_a_second_request_after_a_pause_must_come_in_time_too(port: int) -> None:

@@ -187,6 +187,11 @@ class JobActions:
         """
         limit = None if timeout is None else seconds(timeout, "timeout")
         try:
+            if limit == 0:  # no time to wait, but enough to look
+                code, text = await self._kept_ending(job_id)
+                if code not in (1, 2):
+                    raise TimeoutError
+                return _outcome(job_id, ("completed" if code == 1 else "failed", text))
             async with asyncio.timeout(limit), self._core.subscriber.watch(job_id) as told:
                 return _outcome(job_id, await self._ending(job_id, told))
         except TimeoutError as error:
@@ -195,9 +200,8 @@ class JobActions:
 
     async def _ending(self, job_id: str, told: asyncio.Future[Ending]) -> Ending:
         while True:
-            code, *kept = await self._core.scripts.run("get_result", job_id)
+            code, text = await self._kept_ending(job_id)
             if code in (1, 2):
-                text = None if not kept or kept[0] is None else to_text(kept[0])
                 return ("completed" if code == 1 else "failed"), text
             # The message of a job that is deleted as it ends comes by another connection.
             wait = _MESSAGE_DELAY if code < 0 else _POLL * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
@@ -211,6 +215,10 @@ class JobActions:
                     "added, was removed, or had finished and was trimmed by its keep policy. Keep finished "
                     "jobs for a while (remove_on_complete=Keep(age=3600)) to fetch results late",
                 )
+
+    async def _kept_ending(self, job_id: str) -> tuple[int, str | None]:
+        code, *kept = await self._core.scripts.run("get_result", job_id)
+        return code, None if not kept or kept[0] is None else to_text(kept[0])
 
     def _named(self, job_id: str) -> str:
         return f"job {job_id} of queue {self.keys.name!r}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -132,6 +133,19 @@ def to_ms(value: float | timedelta) -> int | float:
     return round(ms) if abs(ms - round(ms)) < 1e-6 else ms
 
 
+def bounded_ms(wait: float) -> float:
+    """A wait that a score can hold.
+
+    Raises:
+        OptionError: it is NaN.
+    """
+    if math.isnan(wait):
+        raise OptionError(
+            "the backoff is NaN; it must be a number of milliseconds, or -1 for no further attempt"
+        )
+    return min(wait, _LONGEST_MS)
+
+
 async def wait_ms(
     raw: Any,
     attempts_made: int,
@@ -154,11 +168,11 @@ async def wait_ms(
     if raw is None:
         return 0.0
     if isinstance(raw, int | float) and not isinstance(raw, bool):
-        return float(raw)
+        return bounded_ms(float(raw))
     kind = raw.get("type") if isinstance(raw, Mapping) else None
     if (strategy := strategies.get(str(kind))) is not None:
         answer = strategy(attempts_made, error, raw.get("options"))
-        return float(await _within(answer, kind) if inspect.isawaitable(answer) else answer)
+        return bounded_ms(float(await _within(answer, kind) if inspect.isawaitable(answer) else answer))
     if kind not in ("fixed", "exponential"):
         raise OptionError(
             f"Unknown backoff strategy {kind}. If a custom backoff strategy is used, give it to the worker: "
@@ -168,8 +182,8 @@ async def wait_ms(
     wait = float(raw.get("delay") or 0)
     if kind == "exponential":
         # 2**1023 is the last power a float holds; every cap lies far below.
-        wait = float(round((2.0 ** min(attempts_made, 1000) - 1) * wait))
-    wait = min(wait, float(raw.get("longest") or _LONGEST_MS), _LONGEST_MS)
+        wait = float(round(bounded_ms((2.0 ** min(attempts_made, 1000) - 1) * wait)))
+    wait = min(bounded_ms(wait), float(raw.get("longest") or _LONGEST_MS))
     if jitter := float(raw.get("jitter") or 0):
         wait -= wait * jitter * random.random()  # noqa: S311 - jitter
     return wait

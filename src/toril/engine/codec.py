@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+import re
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 
 import orjson
@@ -13,6 +16,10 @@ from toril.errors import DataError
 
 #: Largest JSON text of one job's data, bytes, unless the queue says otherwise.
 MAX_DATA_BYTES = 10 * 1024 * 1024
+
+
+#: A null that is a value of its own rather than part of a text, as far as a look can tell.
+_NULL = re.compile(rb"(?:^|[\[:,])null(?:$|[\],}])")
 
 
 def encode(value: Any, *, what: str = "data", limit: int = MAX_DATA_BYTES) -> bytes:
@@ -28,7 +35,8 @@ def encode(value: Any, *, what: str = "data", limit: int = MAX_DATA_BYTES) -> by
         text = orjson.dumps(value)
     except (TypeError, orjson.JSONEncodeError) as error:
         raise DataError(f"{_bad_spot(value, what) or what} is not JSON: {error}") from None
-    if b"null" in text and (spot := _not_a_number(value, what)):
+    if _NULL.search(text) and _has_bad_number(value):
+        spot = _not_a_number(value, what) or what
         raise DataError(f"{spot} is NaN or infinite, which JSON cannot say; send None or a text")
     if len(text) > limit:
         raise DataError(
@@ -77,7 +85,26 @@ def _children(value: Any) -> list[tuple[str, Any]]:
         return [(f".{key}" if isinstance(key, str) else f"[{key!r}]", item) for key, item in value.items()]
     if isinstance(value, list | tuple):
         return [(f"[{index}]", item) for index, item in enumerate(value)]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [(f".{field.name}", getattr(value, field.name)) for field in dataclasses.fields(value)]
     return []
+
+
+def _has_bad_number(value: Any) -> bool:
+    """Whether something that is written as null is none. The standard library's encoder is far faster than a walk."""
+    try:
+        json.dumps(value, allow_nan=False, default=_in_parts)
+    except ValueError as error:
+        return "not JSON compliant" in str(error)
+    except (TypeError, RecursionError):  # keys that only orjson writes
+        return _not_a_number(value, "") is not None
+    return False
+
+
+def _in_parts(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [getattr(value, field.name) for field in dataclasses.fields(value)]
+    return value.value if isinstance(value, Enum) else None
 
 
 def _bad_spot(value: Any, path: str, depth: int = 0) -> str | None:

@@ -63,7 +63,7 @@ class OptionEncoder:
     def __init__(self, defaults: Mapping[str, Any]) -> None:
         self.defaults = dict(defaults)
         self._plain = encode_group(self.defaults)
-        self._known: dict[tuple[tuple[str, Any], ...], tuple[Group, dict[str, Any]]] = {}
+        self._known: dict[tuple[Any, ...], tuple[Group, dict[str, Any]]] = {}
 
     def encode(self, options: Mapping[str, Any]) -> tuple[Group, dict[str, Any]]:
         """Keyword options as (option group, merged options in Bull's form).
@@ -79,13 +79,13 @@ class OptionEncoder:
             return encode_group(merged), merged
         if not options:
             return self._plain, self.defaults
-        key: tuple[tuple[str, Any], ...] | None = tuple(options.items())
+        # With the types: True == 1, so a wrong one could hide behind a right one.
+        key: tuple[Any, ...] | None = (*options.items(), *map(type, options.values()))
         try:
             known = self._known.get(key)  # type: ignore[arg-type]
         except TypeError:  # an option that cannot be hashed
             known, key = None, None
-        # True == 1, so a wrong type could hide behind a right one.
-        if known is not None and not any(isinstance(v, bool) for _, v in key or ()):
+        if known is not None:
             return known
         checked = JobOptions.from_dict(options)
         merged = {**self.defaults, **checked.to_bull()}

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import orjson
 
-from toril.engine.backoff import BackoffStrategy, wait_ms
+from toril.engine.backoff import BackoffStrategy, bounded_ms, wait_ms
 from toril.engine.encoding import number
 from toril.engine.job import Job
 from toril.engine.options import keep_policy
@@ -81,7 +81,7 @@ async def after_error(
     if wait == -1:
         return failed_for_good(job, error)
     if isinstance(error, RetryableError) and error.retry_after:
-        wait = max(wait, error.retry_after * 1000)
+        wait = max(wait, bounded_ms(error.retry_after * 1000))
     saved = _save_attempt(job, error)
     if wait > 0:
         return Outcome("delay", job, (*saved, number(round(wait, 3)), "", ""), error=error, wait_ms=wait)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -26,6 +27,8 @@ _STEP, _STEP_BYTES = 500, 512 * 1024
 
 #: Jobs looked at by one call, unless told otherwise.
 LOOKED_AT: Final = 10_000
+
+_HALF: Final = re.compile("[\ud800-\udfff]")
 
 #: Their jobs are in a sorted set, so that a place in them is known by the job there.
 _SETS: Final = frozenset({COMPLETED, FAILED, DELAYED})
@@ -101,7 +104,9 @@ async def find_jobs(
     if not isinstance(text, str) or not text.strip():
         raise OptionError("a search needs a text of at least one character")
     place: _Place | None = _Place.from_cursor(cursor, names) if cursor else _Place(names[0])
-    needles = (text.encode().lower(), json.dumps(text, ensure_ascii=False)[1:-1].encode().lower())
+    # Half a surrogate pair cannot be in an id or a name; Node writes it into JSON as an escape.
+    quoted = _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", json.dumps(text, ensure_ascii=False)[1:-1])
+    needles = (text.encode(errors="surrogatepass").lower(), quoted.encode().lower())
     found = Found()
     while place is not None and found.looked_at < look_at and len(found.jobs) < limit:
         room = limit - len(found.jobs)

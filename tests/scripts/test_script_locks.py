@@ -192,3 +192,16 @@ async def test_promotion_honours_priority_and_makes_no_ghosts(
     assert not await redis.exists(queue.keys.job(gone.id), queue.keys.of("delayed"))
     stored = json.loads(await redis.hget(queue.keys.job(late.id), "opts") or "")
     assert stored["delay"] == 3_600_000
+
+
+async def test_a_check_that_was_held_up_on_its_way_moves_nothing(
+    queue: Queue, redis: redis_asyncio.Redis
+) -> None:
+    job_id = await abandoned(queue, redis)
+    await check(queue, redis)
+    seconds, _ = await redis.time()
+    await redis.delete(queue.keys.of("stalled-check"))
+    late = f"{INTERVAL_MS} {(int(seconds) - 5) * 1000}"
+    _, stalled, *_ = await queue.scripts.run("move_stalled", 1, late)
+    assert stalled == []
+    assert await redis.lrange(queue.keys.of("active"), 0, -1) == [job_id]

@@ -165,7 +165,13 @@ class Worker:
         ]
         if stalled_interval > 0:
             self._services.append(
-                StalledCheck(self.queue, interval=stalled_interval, max_stalled=max_stalled_count)
+                StalledCheck(
+                    self.queue,
+                    interval=stalled_interval,
+                    max_stalled=max_stalled_count,
+                    renew=renew,
+                    lock=lock_duration,
+                )
             )
         self._services.append(
             DeafnessCheck(

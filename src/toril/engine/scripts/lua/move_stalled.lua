@@ -4,14 +4,17 @@
   active is marked for the next check.
 
   ARGV[3] max_stalled  int  stalls tolerated
-  ARGV[4] interval     ms   nobody checks again within this time
+  ARGV[4] interval     ms   nobody checks again within this time; behind a space the server's time (ms) after which
+                            nothing is done: it was frozen on the way, and locks ran out meanwhile
   ARGV[5] queue        str  its name, if jobs that fail become dead letters: see includes/dead_letter.lua
   Returns {failed ids, stalled ids, dropped ids, failed ids that should have become dead letters and did not, troubles};
     troubles: id and reason, and so on, flat, of jobs that were left as they were, for the next check
   Cost O(active)
 ]]
 -- @include keys clock chunks undo rows place debounce keep policy dead_letter
-local max_stalled, interval = number(ARGV[3]), ARGV[4]
+local max_stalled = number(ARGV[3])
+local interval, valid_until = string.match(ARGV[4], '^(%d+) ?(%d*)$')
+if valid_until ~= '' and now > number(valid_until) then return {{}, {}, {}, {}, {}} end
 if not call('SET', k_stalled_check, now, 'NX', 'PX', interval) then return {{}, {}, {}, {}, {}} end
 local failed, stalled, dropped, unburied, troubles = {}, {}, {}, {}, {}
 local list, back = target_list(), {}

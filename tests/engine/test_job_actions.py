@@ -212,13 +212,13 @@ async def test_an_overflowed_job_can_be_removed(queue: Queue, redis: Redis) -> N
 
 
 async def test_a_job_parked_by_the_limiter_is_removed_from_its_sets(queue: Queue, redis: Redis) -> None:
-    jobs = await queue.add_bulk([("work", {}), ("work", {})])
-    await queue.scripts.run("advance", 60_000, 2, "1 60000 0", 0, 0, 0)
+    jobs = [await queue.add("work", {}, job_id=f"{number}:group") for number in range(2)]
+    await queue.scripts.run("advance", 60_000, 2, "1 60000 1", 0, 0, 0)
     parked = jobs[1]
     assert await parked.state() == "delayed"
-    assert await redis.smembers(queue.keys.of("limiter:limited")) == {parked.id}
+    assert await redis.smembers(queue.keys.of("limiter:group:limited")) == {parked.id}
     await parked.remove()
-    assert await redis.exists(queue.keys.of("limiter:limited"), queue.keys.of("limiter:index")) == 0
+    assert await redis.exists(queue.keys.of("limiter:group:limited"), queue.keys.of("limiter:index")) == 0
 
 
 async def test_a_debounce_marker_of_another_job_stays(queue: Queue, redis: Redis) -> None:

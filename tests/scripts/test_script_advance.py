@@ -200,25 +200,6 @@ async def test_drained_is_said_once_when_asked(queue: Queue, redis: redis_asynci
     await subscriber.aclose()
 
 
-async def test_bulls_limiter_parks_what_is_over_the_limit(queue: Queue, redis: redis_asyncio.Redis) -> None:
-    jobs = await queue.add_bulk([("n", {}) for _ in range(4)])
-    taken = []
-    for _ in jobs:
-        reply = await queue.scripts.run("advance", LOCK_MS, 1, "2 1000 0", 0, 0, 0)
-        taken += [fields[11].decode() for fields in reply[1]]
-    assert taken == ["1", "2"]
-    scores = dict(await redis.zrange(queue.keys.of("delayed"), 0, -1, withscores=True))
-    seconds, micros = await redis.time()
-    waits = {job_id: score / 4096 - seconds * 1000 - micros / 1000 for job_id, score in scores.items()}
-    assert 900 < waits["3"] <= 1001
-    assert 1400 < waits["4"] <= 1552
-    assert await redis.smembers(queue.keys.of("limiter:limited")) == {"3", "4"}
-    assert await redis.hgetall(queue.keys.of("limiter:index")) == {
-        job_id: queue.keys.of("limiter:limited") for job_id in ("3", "4")
-    }
-    assert await redis.get(queue.keys.of("limiter")) == "2"
-
-
 async def test_reclaiming_finds_locked_jobs_nobody_knows_of(queue: Queue, redis: redis_asyncio.Redis) -> None:
     await queue.add_bulk([("n", {"k": number}) for number in range(4)])
     await take(queue, 3)

@@ -34,6 +34,7 @@ log = logging.getLogger("toril.worker")
 
 _MOST_OUTCOMES = 500
 _ERROR_PAUSE = 1.0  # seconds after an error that is not the connection's
+_LONGEST_LIMIT = 5.0  # seconds between looks at a limiter: it may have been reset
 _GATHER = 2.0  # seconds for which jobs handed back at the end wait for each other
 
 #: How often an outcome is sent that the server answers with an error; a lock outlives it.
@@ -95,6 +96,7 @@ class Committer:
         self._wake = asyncio.Event()
         self._taking = True
         self._dry = False  # the last call found nothing more to take
+        self._limited: asyncio.TimerHandle | None = None  # the limiter lets nothing start until then
         self._busy = False  # took something since the queue was last found empty
         self._closing = False
         self._gathering: asyncio.TimerHandle | None = None
@@ -157,7 +159,7 @@ class Committer:
             claims = self._idle.claimed()
             if claims:
                 self._dry = False
-            want = self._free() if self._taking and not self._dry else 0
+            want = self._free() if self._taking and not self._dry and self._limited is None else 0
             if outcomes or claims or want > 0:
                 self._sent = outcomes
                 try:
@@ -174,7 +176,13 @@ class Committer:
                 continue
             if self._closing and not (self._running() or self._set_aside or self._idle.waiting):
                 return
-            if self._taking and self._dry and self._free() > 0 and not self._idle.waiting:
+            if (
+                self._taking
+                and self._dry
+                and self._limited is None
+                and self._free() > 0
+                and not self._idle.waiting
+            ):
                 self._idle.begin(self.wake)
             if not self._taking and not self._idle.waiting:
                 self._settled.set()
@@ -247,7 +255,7 @@ class Committer:
                     self._idle.abandon()
                 await asyncio.sleep(_ERROR_PAUSE)
                 return None
-        codes, taken, ghosts, _, _, _, now, fence, troubles = reply
+        codes, taken, ghosts, _, _, _, now, fence, troubles, limited = reply
         for job in taken:
             self._start(job, fence.decode())
         reasons = dict(zip(map(to_text, troubles[::2]), map(to_text, troubles[1::2]), strict=True))
@@ -259,7 +267,9 @@ class Committer:
         if ghosts:
             ids = [job_id.decode(errors="replace") for job_id in ghosts]
             log.warning("ghosts_dropped", extra={"queue": self._scripts.keys.name, "job_ids": ids})
-        self._dry = want > 0 and len(taken) < want
+        self._dry = want > 0 and len(taken) < want and limited is None
+        if limited:
+            self._wait_for_limiter(limited)
         if taken:
             self._busy = True
         elif want > 0 and self._busy and not reasons:
@@ -295,6 +305,18 @@ class Committer:
     def _send_again(self, outcome: Outcome) -> None:
         self._set_aside.discard(outcome)
         self.record(outcome)
+
+    def _wait_for_limiter(self, ms: int) -> None:
+        """Take nothing, and ask for nothing, until the limiter's window has ended."""
+        if self._limited is not None:
+            self._limited.cancel()
+        self._limited = asyncio.get_running_loop().call_later(
+            min((ms + 1) / 1000, _LONGEST_LIMIT), self._limit_over
+        )
+
+    def _limit_over(self) -> None:
+        self._limited = None
+        self._wake.set()
 
     async def _call(self, outcomes: Sequence[Outcome], claims: Sequence[str], want: int) -> Any:
         lock_ms, limiter, metrics = self._fixed

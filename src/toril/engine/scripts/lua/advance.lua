@@ -18,8 +18,9 @@
                                                   the order in which they were taken
   then the queue's name, if jobs that fail become dead letters: see includes/dead_letter.lua
   Returns {codes, jobs, dropped ids, next due ms or nil, jobs promoted, 1 if the queue is paused, now ms, fence of the
-    jobs, troubles}
+    jobs, troubles, limited}
     fewer jobs than wanted: there were no more, or the limiter held some back
+    limited  nil | ms until the limiter lets another start | 0 there may be more, behind jobs of groups over the limit
     troubles: what and why, and so on, flat; what is the id of a job whose outcome could not be recorded or that could
       not be started, or '' for the taking of jobs as a whole. Each harms nothing but itself
     code 0 done | 1 was done before | 2 failed as cancelled instead | 3 failed without the dead letter | -1 no such job | -2 lock gone | -3 not active | -6 other's lock
@@ -122,7 +123,7 @@ if next(unfinished) then
 end
 settle_locks()
 
-local promoted, next_due, jobs, ghosts = 0, false, {}, {}
+local promoted, next_due, jobs, ghosts, limited = 0, false, {}, {}, false
 -- What is recorded is answered for, whatever becomes of this.
 local well, trouble = pcall(function()
   promoted, next_due = promote_due()
@@ -136,12 +137,25 @@ local well, trouble = pcall(function()
     -- A claim may come too late: the job was put back, and somebody else has it or is done with it.
     if (not holder or is_own(holder)) and call('LPOS', k_active, id) then claimed[#claimed + 1] = id end
   end
+  local allowed
+  allowed, limited = room_for(math.max(want, #claimed))
+  if #claimed > allowed then
+    -- The limit was reached while the blocking call was under way.
+    local back = {}
+    for i = allowed + 1, #claimed do
+      back[#back + 1] = claimed[i]
+      claimed[i] = nil
+    end
+    put_back(list, back)
+  end
   take(claimed, lock_ms, jobs, ghosts, troubles)
-  if not paused then
-    local taken = #jobs
+  if not paused and #claimed < allowed then
+    local taken = #claimed
+    -- Jobs of groups over their limit are passed, in steps that hold nobody up for long.
+    local most = limit_grouped and allowed + 500 or allowed
     local overflowing = call('EXISTS', k_overflow) == 1
-    while taken < want do
-      local count = math.min(want - taken, 1000)
+    while #jobs < allowed and taken < most do
+      local count = math.min(allowed - #jobs, most - taken, 1000)
       if overflowing then
         -- What is overflowed comes before anything behind the window.
         count = math.min(count, refill(list) or count)
@@ -159,8 +173,14 @@ local well, trouble = pcall(function()
       taken = taken + #ids
     end
     if overflowing then refill(list) end
+    if limit_grouped and #jobs < allowed and taken >= most then limited = 0 end
   end
-  if #jobs == 0 and ARGV[7] == '1' then publish(base .. 'drained', '') end
+  park()
+  if limit_max > 0 and not limited then
+    local _
+    _, limited = room_for(1)
+  end
+  if #jobs == 0 and not limited and ARGV[7] == '1' then publish(base .. 'drained', '') end
 end)
 if not well then troubles[#troubles + 1], troubles[#troubles + 2] = '', text_of_error(trouble) end
-return {codes, jobs, ghosts, next_due, promoted, paused and 1 or 0, text_of(now), new_fence, troubles}
+return {codes, jobs, ghosts, next_due, promoted, paused and 1 or 0, text_of(now), new_fence, troubles, limited}

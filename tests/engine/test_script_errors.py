@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import redis.asyncio as redis_asyncio
+from tests.support.steps import fail, fence_of, take
 from tests.support.until import until
 
 from toril.engine.backoff import Backoff
@@ -86,3 +87,23 @@ async def test_an_add_that_the_server_refuses_costs_no_other_add(
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert [isinstance(answer, QueueStateError) for answer in answers] == [n == 3 for n in range(8)]
     assert [job.data["n"] for job in await queue.get_jobs("waiting", asc=True)] == [0, 1, 2, 4, 5, 6, 7]
+
+
+async def test_a_retry_turned_into_cancelled_counts_as_a_failure(
+    queue: Queue, redis: redis_asyncio.Redis
+) -> None:
+    job = await queue.add("n", {})
+    await take(queue)
+    await redis.hset(queue.keys.of("toril:cancelled"), job.id, "9" * 13)
+    outcome = ("retry", job.id, await fence_of(queue, job.id), "no luck", "[]", 1, 0, 0, "")
+    codes, *_ = await queue.scripts.run("advance", 60_000, 0, "", 15, 0, 0, *outcome)
+    assert codes == [2]
+    assert await redis.hget(queue.keys.of("metrics:failed"), "count") == "1"
+
+
+async def test_retrying_all_says_when(queue: Queue, redis: redis_asyncio.Redis) -> None:
+    job = await queue.add("n", {})
+    await take(queue)
+    await fail(queue, job.id)
+    await queue.retry_jobs()
+    assert await redis.hexists(queue.keys.job(job.id), "retriedOn")

@@ -152,8 +152,9 @@ async def test_states_move_forward_only_in_whatever_order_they_come(inbox: Inbox
             statuses=[status("wamid.1", "sent"), status("wamid.2", "failed"), status("wamid.9", "read")]
         ),
     )
-    assert (await inbox.run())["statusCount"] == 1
+    assert (await inbox.run())["statusCount"] == 2
     messages = await inbox.messages()
+    assert (messages["wamid.9"].status, messages["wamid.9"].type) == ("read", "status")
     assert (messages["wamid.1"].status, messages["wamid.2"].status) == ("read", "delivered")
     assert messages["wamid.1"].status_at == datetime.fromtimestamp(SENT + 9, UTC)
 
@@ -279,3 +280,41 @@ async def test_what_a_delivery_says_about_another_number_is_left_alone(inbox: In
 async def test_a_bad_payload_names_the_field(inbox: Inbox, changes: Any, field: str) -> None:
     with pytest.raises(UnrecoverableError, match=field):
         await inbox.run(**changes)
+
+
+async def test_a_state_that_comes_before_its_message_is_kept_and_filled(inbox: Inbox) -> None:
+    await inbox.receive(delivery(statuses=[status("wamid.1", "deleted"), status("wamid.2", "delivered")]))
+    result = await inbox.run()
+    assert (result["statusCount"], result["totalMessages"]) == (2, 0)
+    assert (await inbox.messages())["wamid.2"].contact == "+966500000001"
+    await inbox.receive(delivery(messages=[text("wamid.1", "Hello")]))
+    assert (await inbox.run())["syncedCount"] == 1
+    message = (await inbox.messages())["wamid.1"]
+    assert (message.text, message.type, message.status, message.direction) == (
+        "Hello",
+        "text",
+        "deleted",
+        "inbound",
+    )
+    await inbox.receive(delivery(messages=[text("wamid.1", "Hello again")], statuses=[]))
+    assert (await inbox.run())["syncedCount"] == 0
+    assert (await inbox.messages())["wamid.1"].text == "Hello"
+
+
+async def test_what_waits_for_any_number_is_read_without_naming_it(inbox: Inbox) -> None:
+    async with inbox.database.session() as session:
+        firm = await add_firm(session)
+        session.add(WhatsAppNumber(firm_id=firm.id, phone_number_id="400500600"))
+        await session.flush()
+        await WhatsAppInbox(session).receive(
+            "400500600",
+            digest="d" * 64,
+            payload=delivery(messages=[text("wamid.7")], number="400500600"),
+            now=NOW,
+        )
+    await inbox.receive(delivery(messages=[text("wamid.1")]), {"object": "something else"})
+    result = await run(inbox.queue, "whatsapp-inbox", {})
+    assert (result["numberCount"], result["syncedCount"], result["failedCount"]) == (2, 2, 1)
+    assert (await inbox.messages())["wamid.7"].firm_id == firm.id
+    assert await inbox.waiting() == 0
+    assert (await run(inbox.queue, "whatsapp-inbox", {}))["numberCount"] == 0

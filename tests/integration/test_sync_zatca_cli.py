@@ -90,9 +90,9 @@ async def test_a_firm_is_onboarded_and_its_invoices_are_served(
         result = await job.result(30)
         assert (result["success"], result["status"], result["icv"]) == (True, "reported", 1)
         planned = {each.id: each for each in await queue.schedules()}
-        assert set(planned) == {"currency-rates", "zatca-pending"}
+        assert set(planned) == {"currency-rates", "whatsapp-inbox", "zatca-pending"}
         waits = {job.data["type"]: job.opts.get("timeout") for job in await queue.get_jobs(["delayed"])}
-        assert waits == {"currency-rates": 60_000, "zatca-pending": 900_000}
+        assert waits == {"currency-rates": 60_000, "whatsapp-inbox": 60_000, "zatca-pending": 900_000}
         serving.send(signal.SIGINT)
         assert await serving.end() == 0
     assert not [line for line in serving.lines if KEY in line or "Traceback" in line]

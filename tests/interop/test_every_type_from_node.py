@@ -66,6 +66,7 @@ FIELDS: dict[str, dict[str, set[str]]] = {
         "bank-transactions": {"success", "syncedCount", "totalTransactions"},
         "payment-status": {"success", "paymentId", "status"},
         "zatca-invoice": {"success", "invoiceId", "status", "uuid"},
+        "whatsapp-inbox": {"success", "numberCount"},
         "zatca-pending": {"success", "settledCount"},
         "mudad-payment": {"success", "paymentId", "status"},
         "wathq-contract": {"success", "contractId", "status"},

@@ -132,6 +132,12 @@ class MessagesRead(TypedDict):
     failedCount: int
 
 
+class InboxesRead(MessagesRead):
+    """Of all numbers together."""
+
+    numberCount: int
+
+
 class TransactionsRead(TypedDict):
     """New ones, all that were read, those that could not be kept, and the days."""
 
@@ -246,6 +252,7 @@ RESULTS: Mapping[tuple[str, str], type] = {
     ("report", "custom"): CustomReported,
     ("report", "data-export"): Exported,
     ("sync", "whatsapp-messages"): MessagesRead,
+    ("sync", "whatsapp-inbox"): InboxesRead,
     ("sync", "bank-transactions"): TransactionsRead,
     ("sync", "payment-status"): PaymentChecked,
     ("sync", "mudad-payment"): BillChecked,

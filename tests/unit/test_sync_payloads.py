@@ -25,6 +25,7 @@ GOOD: dict[str, tuple[dict[str, Any], set[str]]] = {
     ),
     "payment-status": ({"paymentId": ID, "paymentProvider": "stripe", "firmId": ID}, set()),
     "zatca-invoice": ({"invoiceId": ID, "firmId": ID}, set()),
+    "whatsapp-inbox": ({}, set()),
     "zatca-pending": ({}, set()),
     "mudad-payment": ({"paymentId": ID, "firmId": ID}, set()),
     "wathq-contract": ({"contractId": ID, "firmId": ID}, set()),
@@ -119,6 +120,6 @@ def test_ids_are_taken_as_node_writes_them(queue: QueueDefinition) -> None:
 
 def test_what_is_planned_is_taken(queue: QueueDefinition) -> None:
     planned = [each for each in PLANNED if each.queue == "sync"]
-    assert {each.type for each in planned} == {"currency-rates", "zatca-pending"}
+    assert {each.type for each in planned} == {"currency-rates", "whatsapp-inbox", "zatca-pending"}
     for each in planned:
         queue.check({"type": each.type, "data": dict(each.data)})

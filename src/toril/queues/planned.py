@@ -38,6 +38,7 @@ PLANNED = (
     PlannedJob(queue="cleanup", type="audit-logs", cron=_NIGHTLY, data={"archiveAfterDays": 180}),
     PlannedJob(queue="cleanup", type="failed-jobs", cron=_NIGHTLY, data={"olderThanDays": 7}),
     PlannedJob(queue="sync", type="currency-rates", cron=_HOURLY, data={"baseCurrency": "SAR"}),
+    PlannedJob(queue="sync", type="whatsapp-inbox", cron="*/10 * * * *"),
     PlannedJob(queue="sync", type="zatca-pending", cron="30 * * * *", options={"timeout": 900}),
 )
 

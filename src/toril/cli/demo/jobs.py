@@ -136,6 +136,7 @@ def _sync(records: DemoRecords) -> dict[str, dict[str, Any]]:
         "bank-transactions": {**firm, "bankAccountId": records.account.id},
         "payment-status": {**firm, "paymentId": records.paid["mada"].id, "paymentProvider": "mada"},
         "zatca-invoice": {**firm, "invoiceId": records.tax_invoice.id},
+        "whatsapp-inbox": {},
         "zatca-pending": {},
         "mudad-payment": {**firm, "paymentId": records.paid["sadad"].id},
         "wathq-contract": {**firm, "contractId": records.contract.id},

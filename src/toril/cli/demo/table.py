@@ -32,6 +32,7 @@ _SAID: dict[tuple[str, str], Callable[[_Outcome], str]] = {
     ("sync", "bank-transactions"): lambda out: f"{out['syncedCount']} of {out['totalTransactions']} are new",
     ("sync", "payment-status"): lambda out: f"{out['provider']}: {out['status']}",
     ("sync", "zatca-invoice"): lambda out: f"{out['status']}, no. {out['icv']} in chain",
+    ("sync", "whatsapp-inbox"): lambda out: f"{out['numberCount']} numbers, {out['totalMessages']} messages",
     ("sync", "zatca-pending"): lambda out: f"{out['settledCount']} settled, {out['leftCount']} left",
     ("sync", "mudad-payment"): lambda out: str(out["status"]),
     ("sync", "wathq-contract"): lambda out: str(out["status"]),

@@ -21,6 +21,7 @@ from toril.queues.sync.payloads import (
     MudadCheck,
     PaymentCheck,
     WathqCheck,
+    WhatsAppInboxes,
     WhatsAppSync,
 )
 from toril.queues.sync.payments.gateway import PaymentGateway
@@ -106,6 +107,12 @@ def sync_queue(
             payload=WhatsAppSync,
             process=InboxReader(database=database),
             summary="What WhatsApp's webhook brought, read into messages",
+        ),
+        JobType(
+            name="whatsapp-inbox",
+            payload=WhatsAppInboxes,
+            process=InboxReader(database=database).work_all,
+            summary="What waits in the WhatsApp inboxes of all firms",
         ),
         JobType(
             name="bank-transactions",

@@ -34,6 +34,10 @@ class WhatsAppSync(Payload):
     phone_number_id: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,64}$")]
 
 
+class WhatsAppInboxes(Payload):
+    """All numbers with deliveries that wait; there is nothing to choose."""
+
+
 class PaymentCheck(Payload):
     """A payment of the firm, and by what it was made."""
 

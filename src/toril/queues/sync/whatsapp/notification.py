@@ -44,9 +44,10 @@ _UNFIT: Final = "\0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusChange:
-    """How far one of our messages is."""
+    """How far one of our messages is; ``contact`` is who gets it."""
 
     message_id: str
+    contact: str | None
     status: MessageStatus
     at: datetime
     error: str | None
@@ -141,7 +142,16 @@ def _status(status: dict[str, Any]) -> StatusChange | None:
     if known is None:
         return None  # one that Meta has added: says nothing that we keep
     error = _error(status) if known is MessageStatus.FAILED else None
-    return StatusChange(message_id=_id(status), status=known, at=_moment(status), error=error)
+    recipient = next(
+        (status[key] for key in ("recipient_id", "recipient_user_id") if _is_text(status.get(key))), None
+    )
+    return StatusChange(
+        message_id=_id(status),
+        contact=None if recipient is None else _contact(recipient),
+        status=known,
+        at=_moment(status),
+        error=error,
+    )
 
 
 def _text(message: dict[str, Any]) -> str | None:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from toril.db.errors import RecordNotFoundError
 from toril.db.models.whatsapp import WhatsAppNotification, WhatsAppNumber
 from toril.db.repositories.whatsapp import WhatsAppInbox, WhatsAppMessages
 from toril.db.session import Database
 from toril.queues.base import RunningJob
-from toril.queues.sync.payloads import WhatsAppSync
+from toril.queues.sync.payloads import WhatsAppInboxes, WhatsAppSync
 from toril.queues.sync.whatsapp.notification import Delivery, read_delivery
 
 log = logging.getLogger("toril.queues.sync")
@@ -30,6 +32,15 @@ class _Counts:
     messages: int = 0
     new: int = 0
     statuses: int = 0
+
+    def result(self) -> dict[str, Any]:
+        return {
+            "success": True,
+            "syncedCount": self.new,
+            "totalMessages": self.messages,
+            "statusCount": self.statuses,
+            "failedCount": self.unreadable,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +66,27 @@ class InboxReader:
             RecordNotFoundError: the firm has no such number.
         """
         counts = _Counts()
-        while await self._work_batch(payload, job, counts) == BATCH:
-            await job.update_progress({"deliveries": counts.deliveries, "messages": counts.messages})
+        await self._work(payload, job, counts)
+        await job.update_progress(100)
+        return counts.result()
+
+    async def work_all(self, payload: WhatsAppInboxes, job: RunningJob) -> dict[str, Any]:
+        """Work the inboxes of all numbers in which something is waiting.
+
+        A delivery has its job queued when it comes; what was stored while the queue was away, or whose job failed for
+        good, waits for this.
+
+        Returns:
+            As ``__call__``, with ``numberCount``, for all of them together.
+        """
+        async with self.database.reading() as session:
+            numbers = await WhatsAppMessages(session).list_waiting()
+        counts = _Counts()
+        for done, number in enumerate(numbers):
+            await job.update_progress(round(100 * done / len(numbers)))
+            one = WhatsAppSync(firm_id=number.firm_id, phone_number_id=number.phone_number_id)
+            with suppress(RecordNotFoundError):  # it was taken away since
+                await self._work(one, job, counts, tell=False)
         await job.update_progress(100)
         return {
             "success": True,
@@ -64,7 +94,15 @@ class InboxReader:
             "totalMessages": counts.messages,
             "statusCount": counts.statuses,
             "failedCount": counts.unreadable,
+            "numberCount": len(numbers),
         }
+
+    async def _work(
+        self, payload: WhatsAppSync, job: RunningJob, counts: _Counts, *, tell: bool = True
+    ) -> None:
+        while await self._work_batch(payload, job, counts) == BATCH:
+            if tell:
+                await job.update_progress({"deliveries": counts.deliveries, "messages": counts.messages})
 
     async def _work_batch(self, payload: WhatsAppSync, job: RunningJob, counts: _Counts) -> int:
         """Read some deliveries and mark them as worked, in one transaction; returns how many."""
@@ -100,7 +138,12 @@ async def _store(
     for delivery in deliveries:
         for change in delivery.statuses:
             changed += await messages.apply_status(
-                number, change.message_id, status=change.status, at=change.at, error=change.error
+                number,
+                change.message_id,
+                status=change.status,
+                at=change.at,
+                error=change.error,
+                contact=change.contact,
             )
     return new, changed
 

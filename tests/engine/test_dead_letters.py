@@ -189,7 +189,7 @@ async def test_a_job_that_lost_its_worker_too_often_becomes_a_letter(
         raise AssertionError("it must not be run again")
 
     # Another worker finds it.
-    async with Worker(queue, work, stalled_interval=0.2, max_stalled_count=0):
+    async with Worker(queue, work, stalled_interval=0.2, max_stalled_count=0, lock_duration=0.5):
         with pytest.raises(JobFailedError, match="stalled"):
             await job.result(WITHIN)
     [letter], total = await letters.list()
@@ -424,7 +424,7 @@ async def test_a_letter_of_a_stalled_job_that_cannot_be_written_is_told(
     await queue.add("pay", {})
     await redis.lmove(queue.keys.of("wait"), queue.keys.of("active"), "RIGHT", "LEFT")
     await redis.set(f"{prefix}:dead-letter:wait", "x")
-    check = StalledCheck(queue, interval=0.01, max_stalled=0)
+    check = StalledCheck(queue, interval=0.01, max_stalled=0, renew=0.25, lock=0.5)
 
     async def is_told() -> bool:
         await check.run_once()

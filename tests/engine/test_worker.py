@@ -610,7 +610,10 @@ async def test_renewal_keeps_long_jobs_from_stalling(queue: Queue) -> None:
     stalled: list[str] = []
     queue.on("stalled", stalled.append)
     job = await queue.add("n", {})
-    async with working(queue, work, lock_duration=0.3), working(queue, work, stalled_interval=0.1) as checker:
+    async with (
+        working(queue, work, lock_duration=0.3),
+        working(queue, work, stalled_interval=0.1, lock_duration=0.5) as checker,
+    ):
         check = next(service for service in checker._services if service.name == "stalled")
         while beats < 8:
             await check.run_once()
@@ -633,7 +636,7 @@ async def test_jobs_of_a_dead_worker_are_run_again_and_fail_in_the_end(
     async def work(job: Job[Any]) -> int:
         return job.attempts_made
 
-    async with working(queue, work, stalled_interval=0.1):
+    async with working(queue, work, stalled_interval=0.1, lock_duration=0.5):
         assert await once.result(WITHIN) == 0
         with pytest.raises(JobFailedError, match="job stalled more than allowable limit"):
             await twice.result(WITHIN)

@@ -3,24 +3,40 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Unpack
 
 from toril.engine.options import JobOptions, OptionArguments
+from toril.engine.turn import Turn
 from toril.errors import OptionError, QueueStateError, QueueUnavailableError
 from toril.service import Options, QueueService, named, read_options
 
 log = logging.getLogger("toril.email_service")
 
+_LONGEST_LINE = 30.0  #: seconds that a caller waits for a turn at the provider
 _FIGURES = ("total", "successCount", "failedCount", "results")  # of a bulk job
 
 
 class DirectJob:
-    """Stands in for a job when mail is sent at once: nobody reads its progress, and there is one attempt."""
+    """Stands in for a job when mail is sent at once: nobody reads its progress, and there is one attempt.
 
-    def __init__(self, job_id: str, data: Mapping[str, Any], *, timestamp: int | None = None) -> None:
+    Args:
+        turn: makes a place in the line of the queue's workers; None when its server cannot be asked.
+    """
+
+    def __init__(
+        self,
+        job_id: str,
+        data: Mapping[str, Any],
+        *,
+        timestamp: int | None = None,
+        turn: Callable[..., Turn] | None = None,
+    ) -> None:
+        if turn is not None:
+            self.turn = partial(turn, longest=_LONGEST_LINE)
         self.id = job_id
         self.timestamp = timestamp
         self.data = dict(data)
@@ -135,7 +151,7 @@ class EmailService:
                 raise OptionError(
                     "mail that is sent at once takes no delay and no repeat; let it use the queue"
                 )
-            return await self._send_at_once(given, data)
+            return await self._send_at_once(given, data, self._service.queue("email").actions.turn)
         try:
             added = await self._service.add_job("email", data, given)
         except (QueueUnavailableError, QueueStateError) as error:
@@ -146,10 +162,12 @@ class EmailService:
             return {**sent, "fallback": True, "reason": str(error)}
         return {"id": added["jobId"], "success": True, "queued": True}
 
-    async def _send_at_once(self, given: JobOptions, data: Mapping[str, Any]) -> dict[str, Any]:
+    async def _send_at_once(
+        self, given: JobOptions, data: Mapping[str, Any], turn: Callable[..., Turn] | None = None
+    ) -> dict[str, Any]:
         job_type, payload = self._definition.check(data)
         stored = given.to_bull()
-        job = DirectJob(stored["jobId"], data, timestamp=stored.get("timestamp"))
+        job = DirectJob(stored["jobId"], data, timestamp=stored.get("timestamp"), turn=turn)
         result = await job_type.process(payload, job)
         sent: dict[str, Any] = {
             "id": result.get("messageId", job.id),

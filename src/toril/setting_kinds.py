@@ -134,6 +134,13 @@ def port(value: str) -> int:
     return int(value)
 
 
+def amount(value: str) -> float:
+    """A number above 0."""
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", value) or not float(value):
+        raise ValueError("it must be a number above 0, such as 5 or 0.5")
+    return float(value)
+
+
 def zone(value: str) -> str:
     """The name of a time zone."""
     try:

@@ -235,6 +235,25 @@ class Settings:
             unset="https://api.resend.com",
         ),
     )
+    email_per_second: float | None = field(
+        default=None,
+        metadata=kinds.row(
+            "EMAIL_PER_SECOND",
+            "number",
+            kinds.amount,
+            "Mails, or batches of bulk mail, that all workers together hand to the provider in a second.",
+            unset="2 with Resend, any number otherwise",
+        ),
+    )
+    email_give_up_hours: float = field(
+        default=48.0,
+        metadata=kinds.row(
+            "EMAIL_GIVE_UP_HOURS",
+            "hours",
+            kinds.amount,
+            'How long a mail may be put off by a provider that says "later", before its job fails.',
+        ),
+    )
     resend_webhook_secret: str | None = field(
         default=None,
         metadata=kinds.row(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def queue(server: ResendServer, database: Database) -> AsyncIterator[QueueDefinition]:
-    provider = ResendProvider(API_KEY, base_url=server.url, batches_per_second=1000, read_timeout=1.0)
+    provider = ResendProvider(API_KEY, base_url=server.url, per_second=1000, read_timeout=1.0)
     opened = email_queue(provider, from_email="o@mail.example.com", ledger=DatabaseLedger(database))
     yield opened
     await opened.close()
@@ -117,7 +116,7 @@ async def test_a_long_wait_is_left_to_the_queue(
     with pytest.raises(RetryableError, match="100 of 300 mails are done") as caught:
         await queue.process(PlainJob(bulk(300)))
     assert caught.value.retry_after is not None
-    assert caught.value.retry_after >= 12 * 3600
+    assert caught.value.retry_after >= 60 * 60
     assert len(await bulk_sends(database)) == 100
     await queue.process(PlainJob(bulk(300), attempts_made=1))
     assert reached(server) == everybody(300)
@@ -146,7 +145,7 @@ async def test_a_crash_between_sending_and_recording_sends_nothing_twice(
                 raise SystemError("the worker is gone")
             await super().record(job, outcomes)
 
-    provider = ResendProvider(API_KEY, base_url=server.url, batches_per_second=1000)
+    provider = ResendProvider(API_KEY, base_url=server.url, per_second=1000)
     crashing = email_queue(provider, from_email="o@mail.example.com", ledger=Crashing(database))
     with pytest.raises(SystemError):
         await crashing.process(PlainJob(bulk(250)))
@@ -210,12 +209,3 @@ async def test_an_answer_without_ids_is_asked_for_again(
     with pytest.raises(RetryableError, match="holds no ids"):
         await queue.process(PlainJob(bulk(2)))
     assert (await queue.process(PlainJob(bulk(2), attempts_made=1)))["success"] is True
-
-
-async def test_batches_keep_to_a_rate(server: ResendServer, database: Database) -> None:
-    provider = ResendProvider(API_KEY, base_url=server.url, batches_per_second=20)
-    queue = email_queue(provider, from_email="o@mail.example.com", ledger=DatabaseLedger(database))
-    began = time.monotonic()
-    await queue.process(PlainJob(bulk(500)))
-    assert time.monotonic() - began >= 4 / 20
-    await queue.close()

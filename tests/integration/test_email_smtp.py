@@ -17,6 +17,7 @@ from tests.support.smtp_server import MailServer, mail_server
 from toril.errors import (
     ConfigurationError,
     NotConfiguredError,
+    PostponedError,
     RetryableError,
     UnknownOutcomeError,
     UnrecoverableError,
@@ -119,10 +120,10 @@ async def test_closing_says_goodbye_to_every_connection(server: MailServer) -> N
 @pytest.mark.parametrize(
     ("answers", "error", "says"),
     [
-        pytest.param({"MAIL": "451 4.3.0 try later"}, RetryableError, "451 4.3.0 try later", id="sender 4xx"),
+        pytest.param({"MAIL": "451 4.3.0 try later"}, PostponedError, "451 4.3.0 try later", id="sender 4xx"),
         pytest.param({"MAIL": "550 5.7.1 not you"}, UnrecoverableError, "550 5.7.1 not you", id="sender 5xx"),
         pytest.param({"MAIL": "530 5.7.0 log in first"}, NotConfiguredError, "530", id="login needed"),
-        pytest.param({"DATA": "452 4.2.2 mailbox full"}, RetryableError, "452 4.2.2", id="content 4xx"),
+        pytest.param({"DATA": "452 4.2.2 mailbox full"}, PostponedError, "452 4.2.2", id="content 4xx"),
         pytest.param({"DATA": "554 5.7.1 spam"}, UnrecoverableError, "554 5.7.1 spam", id="content 5xx"),
         pytest.param(
             {"client@example.com": "550 5.1.1 no such user"},
@@ -131,7 +132,7 @@ async def test_closing_says_goodbye_to_every_connection(server: MailServer) -> N
             id="recipient 5xx",
         ),
         pytest.param(
-            {"client@example.com": "450 4.2.0 greylisted"}, RetryableError, "450", id="recipient 4xx"
+            {"client@example.com": "450 4.2.0 greylisted"}, PostponedError, "450", id="recipient 4xx"
         ),
     ],
 )
@@ -247,9 +248,29 @@ async def unused_port() -> AsyncIterator[int]:
 
 
 @pytest.mark.parametrize(
+    ("said", "least"),
+    [
+        pytest.param("450 4.2.0 greylisted", 300.0, id="greylisting takes minutes"),
+        pytest.param("451 4.7.1 Greylisted, try again in 120 seconds", 120.0, id="as told in seconds"),
+        pytest.param("451 4.7.1 come back in 7 minutes", 420.0, id="as told in minutes"),
+        pytest.param("452 4.3.1 system storage", 60.0, id="anything else"),
+        pytest.param("450 4.2.0 come back in 99999 hours", 3600.0, id="an hour at most"),
+    ],
+)
+async def test_a_server_that_says_later_is_left_alone_for_as_long_as_it_says(
+    server: MailServer, provider: SmtpProvider, said: str, least: float
+) -> None:
+    server.answers = {"client@example.com": said}
+    with pytest.raises(PostponedError) as caught:
+        await provider.send(a_mail(), idempotency_key=KEY)
+    assert caught.value.retry_after is not None
+    assert least <= caught.value.retry_after <= least * 1.25
+
+
+@pytest.mark.parametrize(
     ("greeting", "error"),
     [
-        pytest.param(b"421 4.3.2 closing\r\n", RetryableError, id="busy"),
+        pytest.param(b"421 4.3.2 closing\r\n", PostponedError, id="busy"),
         pytest.param(b"554 5.7.1 no service for you\r\n", NotConfiguredError, id="refuses us"),
         pytest.param(b"554 no\x00\x1b service\r\n", NotConfiguredError, id="control characters"),
         pytest.param("554 مرفوض\r\n".encode("windows-1256"), NotConfiguredError, id="not UTF-8"),

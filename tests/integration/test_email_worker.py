@@ -62,13 +62,13 @@ async def test_a_queued_mail_is_stored_and_its_result_is_the_contract(
     assert job.progress == 100
 
 
-async def test_a_server_that_is_busy_gets_the_mail_later(
+async def test_a_server_that_is_busy_gets_the_mail_later_and_no_attempt_is_counted(
     server: MailServer, by_smtp: QueueDefinition, server_url: str, prefix: str
 ) -> None:
-    server.busy_for = 2
+    server.busy_for, server.busy = 2, "451 4.3.2 come back in 1 second"
     job = await finished(by_smtp, server_url, prefix)
     assert job.return_value["success"] is True
-    assert job.attempts_made == 2
+    assert job.attempts_made == 0
     assert len(server.mails) == 1
 
 

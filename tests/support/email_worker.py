@@ -1,7 +1,7 @@
 """A worker process of the e-mail queue, for tests that kill it.
 
-``python -m tests.support.email_worker URL PREFIX HOME [RESEND_URL]``: mail goes to ``HOME/outbox``, or to a server
-that behaves as Resend does; the records are in ``HOME``.
+``python -m tests.support.email_worker URL PREFIX HOME [RESEND_URL [PER_SECOND]]``: mail goes to ``HOME/outbox``, or to
+a server that behaves as Resend does; the records are in ``HOME``.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from toril.queues.registry import make_worker, open_queue
 TRACKER = Tracker("https://mail.firm.example", "s" * 32)
 
 
-async def main(url: str, prefix: str, home: str, resend_url: str = "") -> None:
+async def main(url: str, prefix: str, home: str, resend_url: str = "", per_second: str = "100") -> None:
     """Work until killed."""
     provider: EmailProvider = OutboxProvider(Path(home) / "outbox")
     if resend_url:
-        provider = ResendProvider(API_KEY, base_url=resend_url, batches_per_second=100)
+        provider = ResendProvider(API_KEY, base_url=resend_url, per_second=float(per_second))
     async with Database(home=Path(home)) as database:
         definition = email_queue(
             provider, from_email="o@mail.example.com", ledger=DatabaseLedger(database), tracker=TRACKER

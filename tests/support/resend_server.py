@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -69,6 +70,9 @@ class ResendServer:
     requests: list[Request] = field(default_factory=list)
     sent: list[dict[str, Any]] = field(default_factory=list)
     strict_about: set[str] = field(default_factory=set)
+    per_second: int | None = None  #: requests that are taken in any second; more are answered with 429
+    refused: int = 0
+    _taken: list[float] = field(default_factory=list)
     connections: int = 0
     hold: asyncio.Event | None = None  #: when set, requests wait for it while they are at work
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
@@ -84,6 +88,8 @@ class ResendServer:
             return failure(401, "missing_api_key", "Missing API key in the authorization header.")
         if authorization != f"Bearer {API_KEY}":
             return failure(403, "invalid_api_key", "API key is invalid")
+        if self._is_too_much():
+            return failure(429, "rate_limit_exceeded", "Too many requests.", retry_after="1")
         key = request.headers.get("idempotency-key")
         send = self._send if request.path == "/emails" else self._send_batch
         if key is None:
@@ -102,6 +108,15 @@ class ResendServer:
         else:
             del self._keys[key]
         return answer
+
+    def _is_too_much(self) -> bool:
+        now = time.monotonic()
+        self._taken = [moment for moment in self._taken if moment > now - 1]
+        if self.per_second is None or len(self._taken) < self.per_second:
+            self._taken.append(now)
+            return False
+        self.refused += 1
+        return True
 
     async def _send(self, request: Request) -> Answer:
         if problem := self._problem(request.json):

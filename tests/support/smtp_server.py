@@ -34,7 +34,7 @@ class MailServer:
         answers: what to say instead of 250: by the command ``MAIL`` or ``DATA``, or by a recipient's address.
         on_data: ``"drop"`` cuts the connection when the content has come, ``"hang"`` never answers it;
             ``"drop early"`` cuts when the envelope is complete, before DATA.
-        busy_for: answer so many MAIL commands with 451 first.
+        busy_for: answer so many MAIL commands with ``busy`` first.
         connections: every connection made, open or not.
     """
 
@@ -43,6 +43,7 @@ class MailServer:
     answers: dict[str, str] = field(default_factory=dict)
     on_data: str = ""
     busy_for: int = 0
+    busy: str = "451 4.3.2 busy"
     connections: list[SMTP] = field(default_factory=list)
     most_at_once: int = 0
     mail_options: list[str] = field(default_factory=list)  #: of the last MAIL command
@@ -73,7 +74,7 @@ class MailServer:
             return answer
         if self.busy_for:
             self.busy_for -= 1
-            return "451 4.3.2 busy"
+            return self.busy
         self.mail_options = options
         envelope.mail_from = address
         return "250 OK"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from toril.engine.backoff import seconds
 from toril.engine.codec import decode, encode, to_text
+from toril.engine.turn import Turn
 from toril.errors import (
     JobFailedError,
     JobLockedError,
@@ -76,6 +77,10 @@ class JobActions:
         rows = await self._run("add_log", job_id, row, keep or 0, fence, repeat=False)
         self._check(rows, job_id, "addLog")
         return rows
+
+    def turn(self, service: str, *, per_second: float, longest: float) -> Turn:
+        """A place in the line of those who call ``service``; see ``Turn``."""
+        return Turn(self._core.scripts, service, per_second=per_second, longest=longest)
 
     async def get_logs(
         self, job_id: str, start: int = 0, end: int = -1, asc: bool = True

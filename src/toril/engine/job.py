@@ -13,6 +13,7 @@ from toril.errors import DataError, OptionError
 
 if TYPE_CHECKING:
     from toril.engine.actions import JobActions
+    from toril.engine.turn import Turn
 
 R = TypeVar("R")
 
@@ -193,6 +194,17 @@ class Job(Generic[R]):
     async def log(self, row: str) -> int:
         """Add a row to the job's log; returns how many it has."""
         return await self._actions.add_log(self.id, row, fence=self.fence)
+
+    def turn(self, service: str, *, per_second: float, longest: float = 30.0) -> Turn:
+        """A place in the line of those who call an outside service that takes ``per_second`` calls a second.
+
+        The line is shared by all workers of the queue: ``await turn.come()`` right before the call, and
+        ``await turn.reserve()`` before that where the order of the queue counts.
+
+        Args:
+            longest: seconds a job may wait in line; a longer line postpones it.
+        """
+        return self._actions.turn(service, per_second=per_second, longest=longest)
 
     async def update(self, data: Any) -> None:
         """Replace the job's data, in whatever state it is."""

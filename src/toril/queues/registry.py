@@ -49,6 +49,8 @@ def ready_made_queues(
     resend_api_key: str | None = None,
     resend_url: str | None = None,
     smtp_url: str | None = None,
+    email_per_second: float | None = None,
+    email_give_up_after: float | None = None,
     database: Database | None = None,
     public_url: str | None = None,
     secret: str | None = None,
@@ -64,6 +66,7 @@ def ready_made_queues(
         engines: which renderer makes PDF files, and with what.
         outbox: folder for mail when neither a Resend key nor an SMTP URL is given.
         from_email, from_name: sender of mail.
+        email_per_second, email_give_up_after: see ``email_queue``.
         database: the application's records. Bulk and campaign mail need it, to send nothing twice, and all
             notifications, reports and syncs: without it there are no queues for them. Documents take the firm at
             their head from it.
@@ -80,6 +83,7 @@ def ready_made_queues(
     # Each kind of queue has an extra of its own, so its modules are imported only here.
     with _needing("mail", "email"):
         from toril.queues.email.definition import choose_provider, email_queue
+        from toril.queues.email.mailer import GIVE_UP_AFTER
         from toril.queues.email.tracking import Tracker
     provider = choose_provider(
         resend_api_key=resend_api_key, resend_url=resend_url, smtp_url=smtp_url, outbox=outbox
@@ -93,6 +97,8 @@ def ready_made_queues(
             ledger=_ledger(database),
             tracker=Tracker(public_url, secret) if public_url and secret else None,
             zone=zone,
+            per_second=email_per_second,
+            give_up_after=email_give_up_after or GIVE_UP_AFTER,
         ),
         _documents(database, files, engines, vendors),
     ]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from toril.errors import RetryableError
+from toril.errors import PostponedError, RetryableError
 from toril.queues.base import RunningJob
 from toril.queues.email.compose import job_token
 from toril.queues.email.delivery import Delivery
@@ -32,7 +33,8 @@ async def send_bulk(mailer: Mailer, payload: Bulk, job: RunningJob) -> dict[str,
     Returns:
         ``{"success", "total", "successCount", "failedCount", "results"}``, a result for each recipient in order.
     Raises:
-        RetryableError: some could not be sent now; the next attempt goes on with these.
+        RetryableError: some could not be sent now; the next attempt goes on with these. ``PostponedError``, which
+            counts no attempt, when "later" is all that was said.
         NotConfiguredError: there is no ledger, or the provider refuses our account.
     """
     ledger = mailer.require_ledger("bulk")
@@ -56,13 +58,15 @@ async def send_bulk(mailer: Mailer, payload: Bulk, job: RunningJob) -> dict[str,
         told=tell,
         key=lambda part: mailer.key(f"{job.id}:{part}"),
         concurrency=mailer.bulk_concurrency,
+        pacing=lambda: mailer.pacing(job),
     )
     await tell()
     await delivery.run(wanted, known)
     outcomes = {**known, **delivery.outcomes}
     if len(outcomes) < len(wanted):
-        if delivery.gave_up or _has_attempts_left(job):
-            raise _to_be_continued(delivery, len(outcomes), len(wanted))
+        put_off = all(isinstance(error, PostponedError) for error in delivery.later.values())
+        if delivery.gave_up or (_is_young(job, mailer) if put_off else _has_attempts_left(job)):
+            raise _to_be_continued(mailer, delivery, len(outcomes), len(wanted), put_off=put_off)
         # Single addresses that could not be served in any attempt: the job is done all the same.
         outcomes |= {key: Outcome(error=str(error)) for key, error in delivery.later.items()}
     await job.update_progress(100)
@@ -98,13 +102,23 @@ def _has_attempts_left(job: RunningJob) -> bool:
     return isinstance(attempts, int | float) and job.attempts_made + 1 < attempts
 
 
-def _to_be_continued(delivery: Delivery, done: int, total: int) -> RetryableError:
+def _is_young(job: RunningJob, mailer: Mailer) -> bool:
+    """Whether single addresses that are put off may be tried again."""
+    added = getattr(job, "timestamp", None)
+    return added is not None and time.time() * 1000 - added < mailer.give_up_after * 1000
+
+
+def _to_be_continued(
+    mailer: Mailer, delivery: Delivery, done: int, total: int, *, put_off: bool
+) -> RetryableError:
     waits = [error.retry_after for error in delivery.later.values() if error.retry_after is not None]
-    return RetryableError(
-        f"{done} of {total} mails are done; the others could not be sent now, and another attempt goes on with "
-        f"them ({delivery.trouble})",
-        retry_after=max(waits, default=None),
+    text = (
+        f"{done} of {total} mails are done; the others could not be sent now, and another attempt goes on with them "
+        f"({delivery.trouble or next(iter(delivery.later.values()), None)})"
     )
+    if put_off and waits:
+        return PostponedError(text, retry_after=max(waits), at_most=mailer.give_up_after)
+    return RetryableError(text, retry_after=max(waits, default=None))
 
 
 def _result(entries: Sequence[Entry], outcomes: Mapping[str, Outcome], job: RunningJob) -> dict[str, Any]:

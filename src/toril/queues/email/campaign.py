@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from datetime import UTC, datetime
 from typing import Any
 
-from toril.errors import NotConfiguredError, RetryableError, TorilError
+from toril.errors import NotConfiguredError, PostponedError, TorilError
 from toril.queues.base import RunningJob
 from toril.queues.email.addresses import Mailbox, parse_mailbox
 from toril.queues.email.delivery import FINISH_S
@@ -16,6 +16,7 @@ from toril.queues.email.ledger import CampaignRecord, Outcome, SentLedger
 from toril.queues.email.links import campaign_bodies
 from toril.queues.email.mailer import Mailer
 from toril.queues.email.message import Mail
+from toril.queues.email.pacing import Pacing
 from toril.queues.email.payloads import Campaign
 from toril.queues.email.tracking import TrackedMail, Tracker
 
@@ -39,6 +40,8 @@ async def send_campaign(mailer: Mailer, payload: Campaign, job: RunningJob) -> d
         raise NotConfiguredError(
             "campaigns need a public URL and a secret for their links (TORIL_PUBLIC_URL)"
         )
+    pacing = mailer.pacing(job)
+    await pacing.begin()
     await job.update_progress(10)
     box = parse_mailbox(payload.recipient.email)
     result = {"campaignId": payload.campaign_id, "recipientEmail": payload.recipient.email}
@@ -54,13 +57,13 @@ async def send_campaign(mailer: Mailer, payload: Campaign, job: RunningJob) -> d
         await job.update_progress(100)
         return {"success": True, "messageId": record.message_id, **result, "alreadySent": True}
     if record.is_open and not record.is_new and record.age_s < _ABANDONED_S and _is_first_run(job):
-        raise RetryableError("another job is sending this campaign's mail to this address", retry_after=60)
+        raise PostponedError("another job is sending this campaign's mail to this address", retry_after=60)
     name = payload.recipient.name or box.name
     mail = await asyncio.to_thread(
         _mail, mailer, tracker, payload, Mailbox(box.address, name), record.tracking_id
     )
     await job.update_progress(50)
-    message_id = await _to_the_end(_send(mailer, ledger, record, mail))
+    message_id = await _to_the_end(_send(mailer, pacing, ledger, record, mail))
     await job.update_progress(100)
     return {"success": True, "messageId": message_id, **result}
 
@@ -83,11 +86,13 @@ def _mail(mailer: Mailer, tracker: Tracker, payload: Campaign, to: Mailbox, trac
     )
 
 
-async def _send(mailer: Mailer, ledger: SentLedger, record: CampaignRecord, mail: Mail) -> str:
+async def _send(
+    mailer: Mailer, pacing: Pacing, ledger: SentLedger, record: CampaignRecord, mail: Mail
+) -> str:
     # Not the job's key: two jobs for one address are one mail.
     key = mailer.key(mail.message_id.strip("<>").partition("@")[0])
     try:
-        sent = await mailer.provider.send(mail, idempotency_key=key)
+        sent = await pacing.call(lambda: mailer.provider.send(mail, idempotency_key=key))
     except TorilError as error:
         await ledger.finish_campaign(record.id, Outcome(error=str(error)))
         raise

@@ -9,7 +9,7 @@ from toril.errors import ConfigurationError, OptionError
 from toril.queues.base import JobType, QueueDefinition
 from toril.queues.email.addresses import Mailbox, parse_mailbox
 from toril.queues.email.ledger import SentLedger
-from toril.queues.email.mailer import RIYADH, Mailer
+from toril.queues.email.mailer import GIVE_UP_AFTER, RIYADH, Mailer
 from toril.queues.email.payloads import Bulk, Campaign, TemplateMail, Transactional
 from toril.queues.email.processors import Processors
 from toril.queues.email.providers.base import EmailProvider
@@ -36,6 +36,8 @@ def email_queue(
     tracker: Tracker | None = None,
     zone: tzinfo = RIYADH,
     key_prefix: str = "email",
+    per_second: float | None = None,
+    give_up_after: float = GIVE_UP_AFTER,
     concurrency: int = 5,
 ) -> QueueDefinition:
     """The queue ``email``.
@@ -46,6 +48,9 @@ def email_queue(
         from_name: the sender's name, instead of one in ``from_email``.
         files, ledger, tracker, zone, key_prefix: see ``Mailer``. Jobs of type bulk and campaign fail without a
             ledger, those of type campaign also without a tracker.
+        per_second: calls of the provider in a second, by all workers together; unless given what the provider says of
+            itself (Resend: 2), and any number where it says nothing.
+        give_up_after: seconds a mail may be put off in all by a provider that says "later"; then its job fails.
         concurrency: jobs one worker process runs at once, unless configured otherwise.
     Raises:
         ConfigurationError: the sender or the prefix is not acceptable.
@@ -60,6 +65,8 @@ def email_queue(
         tracker=tracker,
         zone=zone,
         key_prefix=key_prefix,
+        per_second=per_second or getattr(provider, "per_second", None),
+        give_up_after=give_up_after,
     )
     work = Processors(mailer)
     types = (

@@ -15,6 +15,7 @@ from toril.errors import (
 )
 from toril.queues.email.ledger import Outcome
 from toril.queues.email.message import Mail
+from toril.queues.email.pacing import Pacing
 from toril.queues.email.providers.base import (
     BatchEmailProvider,
     BatchRefusedError,
@@ -23,13 +24,10 @@ from toril.queues.email.providers.base import (
 )
 from toril.queues.email.recipients import Entry
 
-_R = TypeVar("_R")
 _U = TypeVar("_U")
 
 GIVE_UP_AFTER = 5  #: passing faults in a row: then it is the provider, not the address
 FINISH_S = 4.0  #: seconds a mail that is under way gets when the job is stopped
-_WAIT_AT_MOST_S = 60.0  #: a longer Retry-After is left to the queue
-_WAITS = 5  #: times in a row that one call waits for a Retry-After
 _MAX_ERROR = 300  #: characters
 
 
@@ -43,6 +41,7 @@ class Delivery:
         told: called after outcomes were recorded.
         key: the idempotency key of a mail or a batch, from what sets it apart within the job.
         concurrency: mails under way at once, where there are no batches.
+        pacing: makes, for each mail or batch, what spreads the calls.
 
     Attributes:
         outcomes: of this attempt, recorded, by the entries' keys.
@@ -60,6 +59,7 @@ class Delivery:
         told: Callable[[], Awaitable[None]],
         key: Callable[[str], str],
         concurrency: int,
+        pacing: Callable[[], Pacing],
     ) -> None:
         self.provider, self.concurrency = provider, concurrency
         self.outcomes: dict[str, Outcome] = {}
@@ -67,6 +67,7 @@ class Delivery:
         self.gave_up = False
         self.trouble: Exception | None = None
         self._compose, self._record, self._told, self._key = compose, record, told, key
+        self._pacing = pacing
         self._failure: Exception | None = None
         self._faults = 0
         self._unrecorded: dict[str, Outcome] = {}
@@ -137,7 +138,7 @@ class Delivery:
         outcomes, mails = await asyncio.to_thread(self._compose_all, batch)
         if mails:
             try:
-                sent = await self._patiently(
+                sent = await self._pacing().call(
                     lambda: provider.send_batch(
                         list(mails.values()), idempotency_key=self._key(f"batch-{number}")
                     )
@@ -162,7 +163,7 @@ class Delivery:
     async def _one(self, entry: Entry) -> None:
         try:
             mail = await asyncio.to_thread(self._compose, entry)
-            sent = await self._patiently(
+            sent = await self._pacing().call(
                 lambda: self.provider.send(mail, idempotency_key=self._key(str(entry.index)))
             )
             outcome = _outcome(sent)
@@ -184,17 +185,6 @@ class Delivery:
     def _count_fault(self, error: Exception) -> None:
         self._faults, self.trouble = self._faults + 1, error
         self.gave_up = self.gave_up or self._faults >= GIVE_UP_AFTER
-
-    async def _patiently(self, call: Callable[[], Awaitable[_R]]) -> _R:
-        """Wait here for a short Retry-After, rather than spend one of the job's attempts on it."""
-        for _ in range(_WAITS):
-            try:
-                return await call()
-            except RetryableError as error:
-                if error.retry_after is None or error.retry_after > _WAIT_AT_MOST_S or self.gave_up:
-                    raise
-                await asyncio.sleep(error.retry_after)
-        return await call()
 
     async def _note(self, outcomes: Mapping[str, Outcome]) -> None:
         """Record; what comes while another call records goes out together with the next."""

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from datetime import timedelta, timezone, tzinfo
 
 from toril.errors import NotConfiguredError
+from toril.queues.base import RunningJob
 from toril.queues.email.addresses import Mailbox
 from toril.queues.email.ledger import SentLedger
+from toril.queues.email.pacing import Pacing
 from toril.queues.email.providers.base import EmailProvider
 from toril.queues.email.tracking import Tracker
 from toril.queues.storage import FileStore
 
+GIVE_UP_AFTER = 48 * 3600.0  #: seconds; mail servers themselves go on for days
 MAX_KEY = 256  #: characters of an idempotency key; Resend's limit
 RIYADH = timezone(timedelta(hours=3), "Asia/Riyadh")  # no summer time, so a fixed offset is exact
 
@@ -28,6 +31,8 @@ class Mailer:
         zone: the time zone of days and times in templates.
         key_prefix: begins every idempotency key. Queues that share a provider's account, such as those of a
             test and a production system, need different ones where their job ids can meet.
+        per_second: calls of the provider that all workers together make in a second; None is any number.
+        give_up_after: seconds a mail may be put off in all by a provider that says "later", before its job fails.
         bulk_concurrency: mails of one bulk job that are under way at once, where the provider takes no batches.
     """
 
@@ -38,12 +43,18 @@ class Mailer:
     tracker: Tracker | None = None
     zone: tzinfo = RIYADH
     key_prefix: str = "email"
+    per_second: float | None = None
+    give_up_after: float = GIVE_UP_AFTER
     bulk_concurrency: int = 8
 
     @property
     def firm_name(self) -> str:
         """Who writes, for people."""
         return self.sender.name or self.sender.domain
+
+    def pacing(self, job: RunningJob) -> Pacing:
+        """How the calls that ``job`` makes are spread."""
+        return Pacing(job, per_second=self.per_second, give_up_after=self.give_up_after)
 
     def key(self, name: str) -> str:
         """The idempotency key of what ``name`` tells apart, such as a job's id: the same for every attempt."""

@@ -13,6 +13,7 @@ from toril.queues.email.campaign import send_campaign
 from toril.queues.email.compose import compose
 from toril.queues.email.mailer import Mailer
 from toril.queues.email.message import Mail
+from toril.queues.email.pacing import Pacing
 from toril.queues.email.payloads import Bulk, Campaign, TemplateMail, Transactional
 from toril.queues.email.rendering import render
 
@@ -31,9 +32,11 @@ class Processors:
         Returns:
             ``{"success", "messageId", "to", "subject"}`` with ``to`` as the payload gave it.
         """
+        pacing = self.mailer.pacing(job)
+        await pacing.begin()
         await job.update_progress(10)
         mail = await compose(payload, job_id=job.id, sender=self.mailer.sender, files=self.mailer.files)
-        message_id = await self._send(mail, job)
+        message_id = await self._send(mail, job, pacing)
         return {"success": True, "messageId": message_id, "to": payload.to, "subject": payload.subject}
 
     async def template(self, payload: TemplateMail, job: RunningJob) -> dict[str, Any]:
@@ -42,14 +45,16 @@ class Processors:
         Returns:
             ``{"success", "messageId", "templateId", "to"}``, the last two as the payload gave them.
         """
-        await job.update_progress(10)
         mailer = self.mailer
+        pacing = mailer.pacing(job)
+        await pacing.begin()
+        await job.update_progress(10)
         made = await asyncio.to_thread(render, payload.data, firm_name=mailer.firm_name, zone=mailer.zone)
         filled = Transactional(
             to=payload.to, subject=payload.subject or made.subject, html=made.html, text=made.text
         )
         mail = await compose(filled, job_id=job.id, sender=mailer.sender)
-        message_id = await self._send(mail, job)
+        message_id = await self._send(mail, job, pacing)
         return {
             "success": True,
             "messageId": message_id,
@@ -65,9 +70,10 @@ class Processors:
         """See ``send_campaign``."""
         return await send_campaign(self.mailer, payload, job)
 
-    async def _send(self, mail: Mail, job: RunningJob) -> str:
+    async def _send(self, mail: Mail, job: RunningJob, pacing: Pacing) -> str:
         await job.update_progress(50)
-        sent = await self.mailer.provider.send(mail, idempotency_key=self.mailer.key(job.id))
+        key = self.mailer.key(job.id)
+        sent = await pacing.call(lambda: self.mailer.provider.send(mail, idempotency_key=key))
         for recipient, reason in sent.refused.items():
             await job.log(f"{recipient} was refused and does not get this mail: {reason}")
         if sent.refused:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from toril.errors import UnrecoverableError
+from toril.errors import PostponedError, UnrecoverableError
 from toril.queues.email.message import Mail
 
 
@@ -23,8 +23,15 @@ class SentMail:
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
+class ProviderBusyError(PostponedError):
+    """The provider takes nothing from us for so many seconds, whatever mail it is."""
+
+
 class EmailProvider(Protocol):
-    """Sends one mail at a time; may be called concurrently, from one event loop."""
+    """Sends one mail at a time; may be called concurrently, from one event loop.
+
+    One whose account allows only so many calls a second says how many by an attribute ``per_second``.
+    """
 
     async def send(self, mail: Mail, *, idempotency_key: str) -> SentMail:
         """Hand ``mail`` over.
@@ -32,6 +39,7 @@ class EmailProvider(Protocol):
         The same key with the same mail is the same mail: where the provider can tell, it goes out once.
 
         Raises:
+            PostponedError: it says "later"; nothing was sent. ``ProviderBusyError`` if that goes for all mails.
             RetryableError: a passing fault; nothing was sent, or sending again with the same key is safe.
             UnknownOutcomeError: it may have been sent, and sending again could send it twice.
             NotConfiguredError: the credentials or settings were refused.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import time
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -34,7 +33,7 @@ class ResendProvider:
         connect_timeout, read_timeout: seconds for connecting, and for each read or write.
         total_timeout: seconds for one request in all, 40 MB of attachments included.
         connections: at most this many at a time; more mails wait for one.
-        batches_per_second: how often ``send_batch`` asks; what a team may do is 2 to 5 requests a second.
+        per_second: requests that the account allows, counted over a whole team: 2 unless Resend has granted more.
     """
 
     batch_size = 100
@@ -48,7 +47,7 @@ class ResendProvider:
         read_timeout: float = 30.0,
         total_timeout: float = 120.0,
         connections: int = 10,
-        batches_per_second: float = 2.0,
+        per_second: float = 2.0,
     ) -> None:
         api_key = api_key.strip()
         if not api_key or not api_key.isascii() or not api_key.isprintable():
@@ -58,8 +57,7 @@ class ResendProvider:
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
             raise ConfigurationError(f"base_url {base_url!r} must be https, or the key would travel in clear")
         self.total_timeout = total_timeout
-        self.batches_per_second = batches_per_second
-        self._next_turn = 0.0
+        self.per_second = per_second
         self._client = httpx.AsyncClient(
             base_url=base_url,
             headers={
@@ -87,12 +85,8 @@ class ResendProvider:
     async def send_batch(
         self, mails: Sequence[Mail], *, idempotency_key: str
     ) -> Sequence[SentMail | UnrecoverableError]:
-        """Hand up to 100 mails to Resend in one request; see ``BatchEmailProvider``.
-
-        Not more often than ``batches_per_second``, as Resend counts requests of a whole team.
-        """
+        """Hand up to 100 mails to Resend in one request; see ``BatchEmailProvider``."""
         body = await asyncio.to_thread(lambda: orjson.dumps([_message(mail) for mail in mails]))
-        await self._wait_for_turn()
         headers = {"Idempotency-Key": idempotency_key, "x-batch-validation": "permissive"}
         response = await self._post("/emails/batch", body, headers)
         if not response.is_success:
@@ -110,12 +104,6 @@ class ResendProvider:
         except (httpx.RequestError, TimeoutError) as error:
             # Whether it was sent or not, the same key makes another attempt safe.
             raise RetryableError(f"Resend did not answer ({_describe(error)})") from error
-
-    async def _wait_for_turn(self) -> None:
-        now = time.monotonic()
-        turn = max(now, self._next_turn)
-        self._next_turn = turn + 1 / self.batches_per_second
-        await asyncio.sleep(turn - now)
 
 
 def _message(mail: Mail) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import orjson
 
-from toril.errors import NotConfiguredError, RetryableError, TorilError, UnrecoverableError
-from toril.queues.email.providers.base import BatchRefusedError
+from toril.errors import NotConfiguredError, PostponedError, RetryableError, TorilError, UnrecoverableError
+from toril.queues.email.providers.base import BatchRefusedError, ProviderBusyError
 from toril.queues.retry_after import retry_after_seconds
 
-#: seconds; with three attempts, the last one comes a day after the first, when the quota is a new one
-_DAILY_QUOTA_WAIT = 12 * 3600.0
+_DAILY_QUOTA_WAIT = 3600.0  #: seconds between looks whether there is a new one
+_BUSY_WAIT = 1.0  #: seconds, when it does not say; Resend counts by the second
 _SAME_KEY_WAIT = 3.0  #: seconds until the first request under the same key should be through
 
 _ACCOUNT_NAMES = {"missing_api_key", "restricted_api_key", "invalid_api_key", "monthly_quota_exceeded"}
@@ -61,7 +61,7 @@ def explain(refusal: Refusal) -> TorilError:
     """The error a job fails with."""
     name, status = refusal.name, refusal.status
     if name == "daily_quota_exceeded":
-        return RetryableError(
+        return ProviderBusyError(
             f"Resend's daily quota is used up ({refusal})", retry_after=_with_jitter(_DAILY_QUOTA_WAIT)
         )
     if name in _ACCOUNT_NAMES or status in (401, 403):
@@ -70,7 +70,7 @@ def explain(refusal: Refusal) -> TorilError:
             "of FROM_EMAIL is verified"
         )
     if name == "concurrent_idempotent_requests":
-        return RetryableError(
+        return PostponedError(
             f"Resend is still busy with this mail ({refusal})", retry_after=_with_jitter(_SAME_KEY_WAIT)
         )
     if name == "invalid_idempotent_request":
@@ -78,11 +78,14 @@ def explain(refusal: Refusal) -> TorilError:
             f"Resend got another mail under this job's id in the last 24 hours ({refusal}). Job ids must be "
             "unique among all that share the account: give each environment its own key_prefix"
         )
-    if status in (408, 425, 429) or status >= 500:
-        wait = refusal.retry_after if refusal.retry_after is not None else 1.0 if status == 429 else None
+    if status == 429:
+        wait = _BUSY_WAIT if refusal.retry_after is None else refusal.retry_after
+        return ProviderBusyError(f"Resend takes no mail now ({refusal})", retry_after=_with_jitter(wait))
+    if status in (408, 425) or status >= 500:
+        later = refusal.retry_after
         return RetryableError(
             f"Resend cannot take the mail now ({refusal})",
-            retry_after=None if wait is None else _with_jitter(wait),
+            retry_after=None if later is None else _with_jitter(later),
         )
     if 300 <= status < 400:
         return NotConfiguredError(f"Resend's address answers with a redirect ({refusal}); check base_url")

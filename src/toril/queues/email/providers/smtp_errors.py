@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 import ssl
 
 from aiosmtplib import (
@@ -12,25 +14,38 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
-from toril.errors import NotConfiguredError, RetryableError, TorilError, UnrecoverableError
+from toril.errors import (
+    NotConfiguredError,
+    PostponedError,
+    RetryableError,
+    TorilError,
+    UnrecoverableError,
+)
 from toril.queues.email.providers.smtp_server import SmtpServer
 
 #: RFC 4954, 6: authentication required, mechanism too weak, credentials invalid, encryption required
 _ACCOUNT_CODES = {530, 534, 535, 538}
 
+#: Seconds until a mail is offered again: 450 and 451 are what greylisting says, which wants minutes.
+_WAITS = {450: 300.0, 451: 300.0}
+_WAIT = 60.0
+_LONGEST = 3600.0  #: seconds, whatever the server says
+_TOLD = re.compile(r"\b(\d{1,6})\s*(s|secs?|seconds?|m|mins?|minutes?|h|hours?)\b", re.IGNORECASE)
+
 
 def explain(error: SMTPException | OSError, server: SmtpServer, *, connecting: bool) -> TorilError:
     """The error a job fails with.
 
-    4xx answers, lost connections and time-outs pass; 5xx answers stay. While connecting, a 5xx is about us
-    and not about the mail, and so is a certificate that does not verify.
+    A 4xx answer says "later"; lost connections and time-outs pass; 5xx answers stay. While connecting, a 5xx is about
+    us and not about the mail, and so is a certificate that does not verify.
     """
     if isinstance(error, SMTPRecipientsRefused):
         answers = "; ".join(f"{one.recipient}: {answer(one.code, one.message)}" for one in error.recipients)
         text = f"SMTP server {server} refused all recipients ({answers})"
         if all(one.code >= 500 for one in error.recipients):
             return UnrecoverableError(text)
-        return RetryableError(text)
+        waits = [_wait(one.code, one.message) for one in error.recipients if one.code < 500]
+        return PostponedError(text, retry_after=max(waits))
     if isinstance(error, SMTPResponseException):
         return _for_answer(error, server, connecting=connecting)
     cause = error if isinstance(error, ssl.SSLError) else error.__cause__
@@ -47,6 +62,9 @@ def explain(error: SMTPException | OSError, server: SmtpServer, *, connecting: b
 
 def _for_answer(error: SMTPResponseException, server: SmtpServer, *, connecting: bool) -> TorilError:
     said = answer(error.code, error.message)
+    if 400 <= error.code < 500:
+        wait = _wait(error.code, error.message)
+        return PostponedError(f"SMTP server {server} takes the mail later ({said})", retry_after=wait)
     if error.code < 500:
         return RetryableError(f"SMTP server {server} cannot take the mail now ({said})")
     if isinstance(error, SMTPAuthenticationError) or error.code in _ACCOUNT_CODES:
@@ -57,6 +75,14 @@ def _for_answer(error: SMTPResponseException, server: SmtpServer, *, connecting:
     if connecting:
         return NotConfiguredError(f"SMTP server {server} refuses to talk to us ({said})")
     return UnrecoverableError(f"SMTP server {server} refused the mail ({said})")
+
+
+def _wait(code: int, message: str) -> float:
+    """Seconds, as the server's words say or else its code; up to a quarter more, so that not all return at once."""
+    told = _TOLD.search(message)
+    units = {"s": 1, "m": 60, "h": 3600}
+    wait = int(told[1]) * units[told[2][0].lower()] if told else _WAITS.get(code, _WAIT)
+    return min(max(wait, 1.0), _LONGEST) * random.uniform(1.0, 1.25)  # noqa: S311 - not for secrets
 
 
 def answer(code: int, message: str) -> str:

@@ -13,6 +13,7 @@ from toril.settings import Settings
 from toril.web.audit_batches import AuditBatches
 from toril.web.auth.access import Access
 from toril.web.auth.sign_in import SignIn
+from toril.web.auth.throttle import Throttle
 from toril.web.breaker import Breaker
 from toril.web.event_feed import EventFeeds
 from toril.web.files import FileLinks
@@ -79,7 +80,7 @@ async def open_web(settings: Settings) -> AsyncIterator[Web]:
                 settings=settings,
                 installation=installation,
                 access=access,
-                sign_in=SignIn(access, secret),
+                sign_in=SignIn(access, secret, Throttle(service.queue("email"))),
                 breaker=breaker,
                 readiness=Readiness(installation),
                 links=FileLinks(secret),

@@ -1,6 +1,6 @@
 """All records of an installation. Importing this package makes every table known."""
 
-from toril.db.models.access import ApiKey, AuditEntry, OneTimeToken, Session, SignInAttempts, TokenPurpose
+from toril.db.models.access import ApiKey, AuditEntry, OneTimeToken, Session, TokenPurpose
 from toril.db.models.banking import AccountStatus, BankAccount, BankTransaction, CurrencyRate, Direction
 from toril.db.models.clients import (
     Case,
@@ -93,7 +93,6 @@ __all__ = [
     "Role",
     "SendStatus",
     "Session",
-    "SignInAttempts",
     "TimeEntry",
     "TokenPurpose",
     "TrackingEvent",

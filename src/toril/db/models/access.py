@@ -77,17 +77,6 @@ class ApiKey(Identified, Base):
     revoked_at: Mapped[datetime | None]
 
 
-class SignInAttempts(Base):
-    """How often somebody tried to sign in lately: to one account, or from one address."""
-
-    __tablename__ = "sign_in_attempts"
-    __table_args__ = (Index(None, "since"),)
-
-    key: Mapped[str] = mapped_column(String(64), primary_key=True)  #: a hash of what is counted
-    attempts: Mapped[int]
-    since: Mapped[datetime]  #: when counting began
-
-
 class AuditEntry(Identified, Base):
     """Something that somebody did. Outlives the user and the firm it names, so they are no foreign keys."""
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, case, delete, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, or_, select, true, update
 
 from toril.db.ids import is_id
-from toril.db.models.access import ApiKey, OneTimeToken, Session, SignInAttempts, TokenPurpose
+from toril.db.models.access import ApiKey, OneTimeToken, Session, TokenPurpose
 from toril.db.models.firms import User
 from toril.db.repositories.base import Repository
-from toril.db.upsert import insert_new
 
 
 class Sessions(Repository):
@@ -170,42 +169,6 @@ class ApiKeys(Repository):
             .values(revoked_at=now)
             .returning(ApiKey.user_id)
         )
-
-
-class Attempts(Repository):
-    """Counts attempts to sign in; each key has a window of time that begins with the first."""
-
-    async def count(self, key: str, *, now: datetime, window: timedelta) -> tuple[int, datetime]:
-        """Count one more; returns how many there were in this window, this one included, and its beginning."""
-        new = await insert_new(
-            self.session, SignInAttempts, [{"key": key, "attempts": 0, "since": now}], key=["key"]
-        )
-        if new:  # the table stays as small as the traffic is
-            await self.session.execute(delete(SignInAttempts).where(SignInAttempts.since <= now - window))
-        is_over = SignInAttempts.since <= now - window
-        counted = await self.session.execute(
-            update(SignInAttempts)
-            .where(SignInAttempts.key == key)
-            .values(
-                attempts=case((is_over, 1), else_=SignInAttempts.attempts + 1),
-                since=case((is_over, now), else_=SignInAttempts.since),
-            )
-            .returning(SignInAttempts.attempts, SignInAttempts.since)
-        )
-        attempts, since = counted.one()
-        return attempts, since
-
-    async def take_back(self, key: str) -> None:
-        """Count one less: the last attempt was none to guard against."""
-        await self.session.execute(
-            update(SignInAttempts)
-            .where(SignInAttempts.key == key, SignInAttempts.attempts > 0)
-            .values(attempts=SignInAttempts.attempts - 1)
-        )
-
-    async def forget(self, key: str) -> None:
-        """Begin anew, after a success."""
-        await self.session.execute(delete(SignInAttempts).where(SignInAttempts.key == key))
 
 
 def _users_of(firm_id: str) -> Select[str]:

@@ -53,12 +53,13 @@ class SignIn:
 
     Args:
         secret: of the installation.
+        throttle: counts attempts.
     """
 
-    def __init__(self, access: Access, secret: str) -> None:
+    def __init__(self, access: Access, secret: str, throttle: Throttle) -> None:
         self._access, self._database = access, access.database
         self._refresh = RefreshTokens(secret)
-        self._throttle = Throttle(access.database)
+        self._throttle = throttle
 
     async def sign_in(self, email: str, password: str, client: Client) -> SignedIn:
         """Begin a session.

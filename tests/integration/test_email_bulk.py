@@ -74,11 +74,11 @@ async def test_each_recipient_gets_a_mail_of_their_own(tmp_path: Path, database:
         "successCount": 2,
         "failedCount": 0,
         "results": [
-            {"email": "sara@example.com", "success": True, "messageId": "<email.9.0@mail.example.com>"},
+            {"email": "sara@example.com", "success": True, "messageId": "<email_9_1.0@mail.example.com>"},
             {
                 "email": "Omar & Co <omar@example.com>",
                 "success": True,
-                "messageId": "<email.9.1@mail.example.com>",
+                "messageId": "<email_9_1.1@mail.example.com>",
             },
         ],
     }
@@ -310,7 +310,7 @@ async def test_another_job_with_an_id_used_before_is_another_job(database: Datab
 async def test_each_mail_has_a_key_of_its_own_for_every_attempt(database: Database) -> None:
     provider = Carrier()
     await run(provider, database, bulk(3), id="email-17")
-    assert sorted(provider.keys) == ["email:email-17:0", "email:email-17:1", "email:email-17:2"]
+    assert sorted(provider.keys) == ["email:email-17:1:0", "email:email-17:1:1", "email:email-17:1:2"]
 
 
 async def test_without_a_database_nothing_is_sent() -> None:

@@ -55,7 +55,7 @@ async def test_mails_travel_a_hundred_at_a_time(server: ResendServer, queue: Que
     assert [len(request.json) for request in server.requests] == [100, 100, 50]
     assert {request.path for request in server.requests} == {"/emails/batch"}
     assert [request.headers["idempotency-key"] for request in server.requests] == [
-        f"email:email-7:batch-{n}" for n in range(3)
+        f"email:email-7:1:batch-{n}" for n in range(3)
     ]
     assert {request.headers["x-batch-validation"] for request in server.requests} == {"permissive"}
     assert server.requests[0].json[1] == {
@@ -94,7 +94,7 @@ async def test_a_batch_refused_as_a_whole_is_sent_one_by_one(
     result = await queue.process(PlainJob(data, id="9"))
     assert [row["success"] for row in result["results"]] == [True, False, True, True]
     assert [request.path for request in server.requests] == ["/emails/batch"] + ["/emails"] * 4
-    assert server.requests[1].headers["idempotency-key"] == "email:9:0"
+    assert server.requests[1].headers["idempotency-key"] == "email:9:1:0"
     assert await queue.process(PlainJob(data, id="9")) == result
     assert len(server.requests) == 5
 
@@ -162,9 +162,11 @@ async def test_a_crash_between_sending_and_recording_sends_nothing_twice(
 async def test_a_batch_that_changed_under_its_key_ends_the_job(
     server: ResendServer, queue: QueueDefinition
 ) -> None:
-    await queue.process(PlainJob(bulk(2), timestamp=1))
+    server.script = ["drop"]
+    with pytest.raises(RetryableError):
+        await queue.process(PlainJob(bulk(2)))
     with pytest.raises(UnrecoverableError, match="invalid_idempotent_request"):
-        await queue.process(PlainJob(bulk(2, subject="Other"), timestamp=2))
+        await queue.process(PlainJob(bulk(2, subject="Other"), attempts_made=1))
     assert len(server.sent) == 2
 
 

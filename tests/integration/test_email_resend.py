@@ -99,7 +99,7 @@ async def test_a_job_returns_resends_id(server: ResendServer, provider: ResendPr
     queue = email_queue(provider, from_email="o@example.com", from_name="مكتب")
     result = await queue.process(PlainJob(transactional(), id="17"))
     [request] = server.requests
-    assert request.headers["idempotency-key"] == "email:17"
+    assert request.headers["idempotency-key"] == "email:17:1"
     assert request.json["from"] == "مكتب <o@example.com>"
     assert request.json["text"] == "It is due."
     assert set(result) == {"success", "messageId", "to", "subject"}

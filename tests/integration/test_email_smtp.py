@@ -167,7 +167,7 @@ async def test_a_partial_refusal_is_a_success_that_names_the_refused(
     result = await email_queue(provider, from_email="o@mail.example.com").process(job)
     assert result == {
         "success": True,
-        "messageId": "<email.7@mail.example.com>",
+        "messageId": "<email_7_1@mail.example.com>",
         "to": ["gone@example.com", "b@example.com"],
         "subject": "Invoice 204",
     }

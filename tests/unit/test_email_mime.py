@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tests.support.email_jobs import a_mail
+from tests.support.email_jobs import PlainJob, a_mail
 
 from toril.errors import NotConfiguredError, PayloadError
 from toril.queues.email import Mail, MailAttachment, Mailbox, Transactional, compose, parse_mailbox
@@ -182,15 +182,15 @@ async def test_composing_derives_the_text_and_reads_stored_files(tmp_path: Path)
         }
     )
     sender = parse_mailbox("o@mail.example.com")
-    mail = await compose(payload, job_id="email-1-abc", sender=sender, files=store)
+    mail = await compose(payload, job=PlainJob(None, id="email-1-abc"), sender=sender, files=store)
     assert mail.text == "مرحبا\n\nTwo"
-    assert mail.message_id == "<email.email-1-abc@mail.example.com>"
+    assert mail.message_id == "<email_email-1-abc_1@mail.example.com>"
     assert mail.attachments == (
         MailAttachment(filename="a.pdf", content=PDF.content, content_type="application/pdf"),
         MailAttachment(filename="b.unknown", content=b"b", content_type="application/octet-stream"),
     )
     with pytest.raises(NotConfiguredError, match=r"attachments\.0\.path: no file store"):
-        await compose(payload, job_id="1", sender=sender)
+        await compose(payload, job=PlainJob(None, id="1"), sender=sender)
 
 
 @pytest.mark.parametrize("path", ["firm/pdf/none.pdf", "../../etc/passwd", "/etc/passwd"])
@@ -200,7 +200,10 @@ async def test_a_file_outside_of_the_store_is_not_attached(tmp_path: Path, path:
     )
     with pytest.raises(PayloadError) as caught:
         await compose(
-            payload, job_id="1", sender=parse_mailbox("o@example.com"), files=LocalFileStore(tmp_path)
+            payload,
+            job=PlainJob(None, id="1"),
+            sender=parse_mailbox("o@example.com"),
+            files=LocalFileStore(tmp_path),
         )
     assert caught.value.field == "attachments.0.path"
 
@@ -217,7 +220,7 @@ async def test_stored_files_count_for_the_limit_too(tmp_path: Path) -> None:
         }
     )
     with pytest.raises(PayloadError, match=r"attachments: 40\.0 MB in base64"):
-        await compose(payload, job_id="1", sender=parse_mailbox("o@example.com"), files=store)
+        await compose(payload, job=PlainJob(None, id="1"), sender=parse_mailbox("o@example.com"), files=store)
 
 
 @pytest.mark.parametrize(
@@ -226,8 +229,8 @@ async def test_stored_files_count_for_the_limit_too(tmp_path: Path) -> None:
 async def test_any_job_id_makes_a_message_id(job_id: str) -> None:
     payload = Transactional.model_validate({"to": "a@example.com", "subject": "x", "text": "x"})
     sender = parse_mailbox("o@example.com")
-    first, again = [await compose(payload, job_id=job_id, sender=sender) for _ in range(2)]
-    other = await compose(payload, job_id=job_id + "0", sender=sender)
+    first, again = [await compose(payload, job=PlainJob(None, id=job_id), sender=sender) for _ in range(2)]
+    other = await compose(payload, job=PlainJob(None, id=job_id + "0"), sender=sender)
     assert first.message_id == again.message_id != other.message_id
     assert first.fingerprint() == again.fingerprint() != other.fingerprint()
     assert read(first)["Message-ID"] == first.message_id

@@ -5,9 +5,10 @@ from __future__ import annotations
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.support.email_jobs import PlainJob, transactional
+from tests.support.email_jobs import PlainJob, template, transactional
 
 from toril.errors import ConfigurationError, RetryableError, UnrecoverableError
 from toril.queues.email import Mail, OutboxProvider, SentMail, choose_provider, email_queue
@@ -22,10 +23,12 @@ class Recorder:
     def __init__(self, outcome: SentMail | Exception) -> None:
         self.outcome = outcome
         self.keys: list[str] = []
+        self.mails: list[Mail] = []
         self.closed = 0
 
     async def send(self, mail: Mail, *, idempotency_key: str) -> SentMail:
         self.keys.append(idempotency_key)
+        self.mails.append(mail)
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
@@ -64,7 +67,7 @@ async def test_a_job_leaves_a_mail_and_returns_the_contract(tmp_path: Path) -> N
     result = await queue.process(job)
     assert result == {
         "success": True,
-        "messageId": "<email.email-1732400000000-k3v9x0q2a@mail.example.com>",
+        "messageId": "<email_email-1732400000000-k3v9x0q2a_1@mail.example.com>",
         "to": "Sara <sara@example.com>",
         "subject": "فاتورة",
     }
@@ -87,8 +90,8 @@ async def test_a_list_of_recipients_comes_back_as_a_list(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("job_id", "key"),
     [
-        pytest.param("17", "email:17", id="number"),
-        pytest.param("repeat:ab:17", "email:repeat:ab:17", id="repeated job"),
+        pytest.param("17", "email:17:1", id="number"),
+        pytest.param("repeat:ab:17", "email:repeat:ab:17:1", id="repeated job"),
         pytest.param("a\nb", "email:sha256-", id="line break"),
         pytest.param("ف", "email:sha256-", id="not ASCII"),
         pytest.param("x" * 300, "email:sha256-", id="too long"),
@@ -111,7 +114,7 @@ async def test_environments_that_share_an_account_have_their_own_keys() -> None:
     await email_queue(provider, from_email="o@example.com", key_prefix="staging").process(
         PlainJob(transactional())
     )
-    assert provider.keys == ["staging:1"]
+    assert provider.keys == ["staging:1:1"]
     with pytest.raises(ConfigurationError, match="key_prefix"):
         email_queue(provider, from_email="o@example.com", key_prefix="a\nb")
 
@@ -170,3 +173,13 @@ async def test_settings_choose_the_provider(tmp_path: Path) -> None:
     resend = choose_provider(resend_api_key="re_123", smtp_url="smtp://localhost", outbox=tmp_path)
     assert isinstance(resend, ResendProvider)
     await resend.close()
+
+
+@pytest.mark.parametrize("data", [transactional(), template()], ids=["single", "template"])
+async def test_an_id_that_comes_again_names_another_mail(data: dict[str, Any]) -> None:
+    provider = Recorder(SentMail(message_id="m"))
+    queue = email_queue(provider, from_email="o@mail.example.com")
+    for added in (1, 2):
+        await queue.process(PlainJob(data, id="1", timestamp=added))
+    assert len(set(provider.keys)) == 2
+    assert len({mail.message_id for mail in provider.mails}) == 2

@@ -262,7 +262,7 @@ async def test_a_job_sends_the_template_and_returns_the_contract(tmp_path: Path)
     result = await queue.process(job)
     assert result == {
         "success": True,
-        "messageId": "<email.5@mail.example.com>",
+        "messageId": "<email_5_1@mail.example.com>",
         "templateId": "welcome",
         "to": ["Sara <sara@example.com>", "b@example.com"],
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,6 @@ from typing import Any
 
 from toril.errors import PostponedError, RetryableError
 from toril.queues.base import RunningJob
-from toril.queues.email.compose import job_token
 from toril.queues.email.delivery import Delivery
 from toril.queues.email.fields import MAX_SUBJECT
 from toril.queues.email.ledger import Outcome
@@ -21,10 +19,9 @@ from toril.queues.email.payloads import Bulk
 from toril.queues.email.placeholders import fill_html, fill_subject, fill_text
 from toril.queues.email.recipients import Entry, entries_of, first_of_each
 from toril.queues.email.text import html_to_text
+from toril.queues.job_key import job_key, job_token
 
 log = logging.getLogger("toril.queues.email")
-
-_MAX_JOB = 320  #: characters of a job's name in the ledger
 
 
 async def send_bulk(mailer: Mailer, payload: Bulk, job: RunningJob) -> dict[str, Any]:
@@ -38,7 +35,7 @@ async def send_bulk(mailer: Mailer, payload: Bulk, job: RunningJob) -> dict[str,
         NotConfiguredError: there is no ledger, or the provider refuses our account.
     """
     ledger = mailer.require_ledger("bulk")
-    name = ledger_name(mailer.key_prefix, job)
+    name = job_key(mailer.key_prefix, job)
     entries = entries_of(payload.recipients)
     wanted = first_of_each(entries)
     known = await ledger.outcomes(name)
@@ -53,10 +50,10 @@ async def send_bulk(mailer: Mailer, payload: Bulk, job: RunningJob) -> dict[str,
 
     delivery = Delivery(
         mailer.provider,
-        compose=lambda entry: _mail(mailer, payload, entry, job.id),
+        compose=lambda entry: _mail(mailer, payload, entry, job),
         record=lambda outcomes: ledger.record(name, outcomes),
         told=tell,
-        key=lambda part: mailer.key(f"{job.id}:{part}"),
+        key=lambda part: mailer.key(job, part),
         concurrency=mailer.bulk_concurrency,
         pacing=lambda: mailer.pacing(job),
     )
@@ -73,21 +70,12 @@ async def send_bulk(mailer: Mailer, payload: Bulk, job: RunningJob) -> dict[str,
     return _result(entries, outcomes, job)
 
 
-def ledger_name(key_prefix: str, job: RunningJob) -> str:
-    """What the ledger knows a job by.
-
-    With the time the job was added, since ids begin again when a queue is obliterated or its server replaced.
-    """
-    name = f"{key_prefix}:{job.id}:{getattr(job, 'timestamp', None) or 0}"
-    return name if len(name) <= _MAX_JOB else f"{key_prefix}:{hashlib.sha256(name.encode()).hexdigest()}"
-
-
-def _mail(mailer: Mailer, payload: Bulk, entry: Entry, job_id: str) -> Mail:
+def _mail(mailer: Mailer, payload: Bulk, entry: Entry, job: RunningJob) -> Mail:
     assert entry.box is not None
     values = entry.given.values
     html = fill_html(payload.html, values)
     return Mail(
-        message_id=f"<email.{job_token(job_id)}.{entry.index}@{mailer.sender.domain}>",
+        message_id=f"<{job_token('email', job)}.{entry.index}@{mailer.sender.domain}>",
         sender=mailer.sender,
         to=(entry.box,),
         subject=fill_subject(payload.subject, values, limit=MAX_SUBJECT),

@@ -90,7 +90,7 @@ async def _send(
     mailer: Mailer, pacing: Pacing, ledger: SentLedger, record: CampaignRecord, mail: Mail
 ) -> str:
     # Not the job's key: two jobs for one address are one mail.
-    key = mailer.key(mail.message_id.strip("<>").partition("@")[0])
+    key = mailer.bounded(f"{mailer.key_prefix}:{mail.message_id.strip('<>').partition('@')[0]}")
     try:
         sent = await pacing.call(lambda: mailer.provider.send(mail, idempotency_key=key))
     except TorilError as error:

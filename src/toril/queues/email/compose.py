@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import mimetypes
-import re
 from datetime import UTC, datetime
 
 from toril.errors import NotConfiguredError, OptionError, PayloadError
+from toril.queues.base import RunningJob
 from toril.queues.email.addresses import Mailbox, parse_mailbox
 from toril.queues.email.message import Mail, MailAttachment
 from toril.queues.email.payloads import MAX_ATTACHMENTS, Attachment, Transactional, too_large
 from toril.queues.email.text import html_to_text
+from toril.queues.job_key import job_token
 from toril.queues.storage import FileStore
-
-_SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}(?:\.[A-Za-z0-9_-]{1,64})?")
-
-
-def job_token(job_id: str) -> str:
-    """``job_id`` if it can stand in a Message-ID or HTTP header as it is, else a digest of it."""
-    return job_id if _SAFE_ID.fullmatch(job_id) else hashlib.sha256(job_id.encode()).hexdigest()[:32]
 
 
 async def compose(
-    payload: Transactional, *, job_id: str, sender: Mailbox, files: FileStore | None = None
+    payload: Transactional, *, job: RunningJob, sender: Mailbox, files: FileStore | None = None
 ) -> Mail:
     """The mail that ``payload`` asks for.
 
     Args:
-        job_id: names the mail, so that another attempt has the same Message-ID.
+        job: names the mail, so that another attempt has the same Message-ID.
         files: where attachments given by path are.
     Raises:
         PayloadError: a stored file does not exist, or the attachments are too large together.
@@ -37,7 +30,7 @@ async def compose(
     """
     attachments = await _read_all(payload.attachments or [], files)
     return Mail(
-        message_id=f"<email.{job_token(job_id)}@{sender.domain}>",
+        message_id=f"<{job_token('email', job)}@{sender.domain}>",
         sender=sender,
         to=_boxes(payload.to),
         cc=_boxes(payload.cc),

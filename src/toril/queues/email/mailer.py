@@ -13,6 +13,7 @@ from toril.queues.email.ledger import SentLedger
 from toril.queues.email.pacing import Pacing
 from toril.queues.email.providers.base import EmailProvider
 from toril.queues.email.tracking import Tracker
+from toril.queues.job_key import job_key
 from toril.queues.storage import FileStore
 
 GIVE_UP_AFTER = 48 * 3600.0  #: seconds; mail servers themselves go on for days
@@ -56,12 +57,21 @@ class Mailer:
         """How the calls that ``job`` makes are spread."""
         return Pacing(job, per_second=self.per_second, give_up_after=self.give_up_after)
 
-    def key(self, name: str) -> str:
-        """The idempotency key of what ``name`` tells apart, such as a job's id: the same for every attempt."""
-        key = f"{self.key_prefix}:{name}"
+    def key(self, job: RunningJob, part: str = "") -> str:
+        """The idempotency key of a job's mail, or of ``part`` of a job: the same for every attempt.
+
+        With the time the job was added, since ids come again when a queue is obliterated or its server replaced.
+        """
+        key = job_key(self.key_prefix, job)
+        return self.bounded(f"{key}:{part}" if part else key)
+
+    def bounded(self, key: str) -> str:
+        """``key``, or a digest of it when it cannot stand in a header."""
         if key.isascii() and key.isprintable() and len(key) <= MAX_KEY:
             return key
-        return f"{self.key_prefix}:sha256-{hashlib.sha256(name.encode()).hexdigest()}"
+        return (
+            f"{self.key_prefix}:sha256-{hashlib.sha256(key.encode('utf-8', 'backslashreplace')).hexdigest()}"
+        )
 
     def require_ledger(self, job_type: str) -> SentLedger:
         """The ledger.

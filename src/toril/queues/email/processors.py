@@ -35,7 +35,7 @@ class Processors:
         pacing = self.mailer.pacing(job)
         await pacing.begin()
         await job.update_progress(10)
-        mail = await compose(payload, job_id=job.id, sender=self.mailer.sender, files=self.mailer.files)
+        mail = await compose(payload, job=job, sender=self.mailer.sender, files=self.mailer.files)
         message_id = await self._send(mail, job, pacing)
         return {"success": True, "messageId": message_id, "to": payload.to, "subject": payload.subject}
 
@@ -53,7 +53,7 @@ class Processors:
         filled = Transactional(
             to=payload.to, subject=payload.subject or made.subject, html=made.html, text=made.text
         )
-        mail = await compose(filled, job_id=job.id, sender=mailer.sender)
+        mail = await compose(filled, job=job, sender=mailer.sender)
         message_id = await self._send(mail, job, pacing)
         return {
             "success": True,
@@ -72,7 +72,7 @@ class Processors:
 
     async def _send(self, mail: Mail, job: RunningJob, pacing: Pacing) -> str:
         await job.update_progress(50)
-        key = self.mailer.key(job.id)
+        key = self.mailer.key(job)
         sent = await pacing.call(lambda: self.mailer.provider.send(mail, idempotency_key=key))
         for recipient, reason in sent.refused.items():
             await job.log(f"{recipient} was refused and does not get this mail: {reason}")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
-import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +13,7 @@ import orjson
 from toril.errors import NotConfiguredError, RetryableError, TorilError, UnrecoverableError
 from toril.queues.base import RunningJob
 from toril.queues.guarded_client import GuardedAnswer, GuardedClient
-from toril.queues.job_key import job_key
+from toril.queues.job_key import job_token
 from toril.queues.notification.payloads import Webhook
 from toril.queues.notification.results import WebhookResult
 from toril.queues.notification.signature import WebhookSigner
@@ -24,8 +22,6 @@ from toril.queues.ssrf import BlockedAddressError
 
 MAX_RESPONSE: Final = 4096  #: bytes of the answer that the result keeps
 _LONGEST_WAIT: Final = 24 * 3600.0  #: seconds
-
-_PLAIN_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,10 +82,7 @@ class WebhookCaller:
 
 def message_id(job: RunningJob) -> str:
     """The ``webhook-id``: that of one event, the same for every attempt, and never that of another."""
-    key = job_key("msg", job)
-    if _PLAIN_ID.fullmatch(job.id):
-        return key.replace(":", "_")
-    return f"msg_{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+    return job_token("msg", job)
 
 
 def _response(answer: GuardedAnswer) -> Any:

@@ -103,7 +103,7 @@ async def test_xlsx_has_typed_cells(database: Database, tmp_path: Path) -> None:
     first = dict(zip(names, rows[1], strict=True))
     assert (first["clientName"].value, first["clientName"].data_type) == (NAME, "s")  # and no formula, "f"
     assert first["notes"].value == TEXT
-    assert (first["total"].value, first["total"].number_format) == (1000000000.15, "#,##0.00")
+    assert (first["total"].value, first["total"].number_format) == (1000000000.15, "#,##0.00#")
     assert first["issueDate"].value == datetime.fromisoformat("2026-01-31")
     assert first["issueDate"].is_date
     assert first["sentAt"].value == datetime.fromisoformat("2026-02-01T01:00:05")  # the firm's time
@@ -118,7 +118,7 @@ async def test_parquet_has_exact_types(database: Database, tmp_path: Path) -> No
     result = await export(database, tmp_path, firm, "parquet")
 
     table = parquet.read_table(result["filePath"])
-    assert table.schema.field("total").type == pyarrow.decimal128(18, 2)
+    assert table.schema.field("total").type == pyarrow.decimal128(18, 3)
     assert table.schema.field("issueDate").type == pyarrow.date32()
     assert table.schema.field("sentAt").type == pyarrow.timestamp("us", tz="UTC")
     first, second = table.to_pylist()

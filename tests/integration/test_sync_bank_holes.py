@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from tests.integration.test_sync_bank import World, world  # noqa: F401 - a fixture
@@ -56,3 +57,10 @@ async def test_a_date_at_the_edge_of_the_calendar_costs_one_transaction(world: W
     result = await world.run(job)
     assert (result["syncedCount"], result["skippedCount"]) == (1, 1)
     assert "when it was booked" in job.rows[0]
+
+
+async def test_a_transaction_in_dinars_keeps_its_third_decimal(world: World) -> None:  # noqa: F811
+    money = {"amount": {"amount": 1.234, "currency": "KWD"}}
+    world.bank.transactions = [transaction(1, **money)]
+    assert (await world.run())["syncedCount"] == 1
+    assert (await world.rows())["T-1"].amount == Decimal("1.234")

@@ -39,7 +39,7 @@ class Base(DeclarativeBase):
         str: Text(),
         date: Date(),
         datetime: Moment(),
-        Decimal: Exact(2),
+        Decimal: Exact(),
         dict[str, Any]: JSON(none_as_null=True),
         list[Any]: JSON(none_as_null=True),
         # Text with a check constraint: a new choice needs no new type in the database.

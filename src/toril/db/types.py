@@ -15,6 +15,8 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from toril.db.errors import RecordValueError
 from toril.db.ids import check_id
 
+MONEY_SCALE: Final = 3  #: decimals of money, whatever its currency
+
 _INT64: Final = 2**63
 
 #: Arithmetic that raises where it would round.
@@ -85,7 +87,8 @@ class Exact(TypeDecorator[Decimal]):
     would not be, as the units multiply; they are refused in SQL, and belong in Python or in a column of their own.
 
     Args:
-        scale: decimals; a value with more is refused, never rounded.
+        scale: decimals; a value with more is refused, never rounded. Money has three, as dinars and Omani riyals do;
+            of most currencies the third is nothing, and is left out of what is read.
         precision: digits in all.
     """
 
@@ -93,7 +96,7 @@ class Exact(TypeDecorator[Decimal]):
     cache_ok = True
     comparator_factory = _SumsOnly
 
-    def __init__(self, scale: int = 2, precision: int = 18) -> None:
+    def __init__(self, scale: int = MONEY_SCALE, precision: int = 18) -> None:
         self.scale, self.precision = scale, precision
         super().__init__(precision, scale)
 
@@ -111,7 +114,8 @@ class Exact(TypeDecorator[Decimal]):
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         if value is None:
             return None
-        return Decimal(value).scaleb(-self.scale) if dialect.name == "sqlite" else Decimal(value)
+        found = _EXACTLY.scaleb(Decimal(value), -self.scale) if dialect.name == "sqlite" else Decimal(value)
+        return _short(found) if self.scale == MONEY_SCALE else found
 
     def _units(self, value: object) -> int:
         """``value`` as a whole number of the smallest unit."""
@@ -126,6 +130,14 @@ class Exact(TypeDecorator[Decimal]):
         if abs(units) >= min(10**self.precision, _INT64):
             raise ColumnValueError(f"{value} is too large: it may have {self.precision} digits in all")
         return int(units)
+
+
+def _short(amount: Decimal) -> Decimal:
+    """``115.000`` as ``115.00``; ``1.234`` as it is."""
+    sign, digits, exponent = amount.as_tuple()
+    if exponent == -MONEY_SCALE and digits[-1] == 0:
+        return Decimal((sign, digits[:-1] or (0,), exponent + 1))
+    return amount
 
 
 def utc_now() -> datetime:

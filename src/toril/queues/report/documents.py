@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
+from toril.db.types import MONEY_SCALE
 from toril.queues.report.kinds import Kind
 from toril.queues.report.making import Making
 from toril.queues.report.queries.aging import BUCKETS
@@ -17,8 +18,6 @@ from toril.queues.report.words import Words, choice, heading, word
 
 _Column = tuple[str, Words, str]  #: key, label, kind
 
-#: Decimals of columns that are amounts of money.
-MONEY_SCALE: Final = 2
 _MAX_POINTS: Final = 60  #: of a chart
 _CENTURY: Final = range(2001, 2099)  #: years that the pdf queue takes as such
 _MAX_LINES: Final = 500  #: of a table of clients or people

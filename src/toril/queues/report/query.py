@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 from pydantic.alias_generators import to_camel
 
+from toril.db.types import MONEY_SCALE
 from toril.queues.base import Payload
 from toril.queues.report.catalogue import find_source, no_such_column, no_such_source
 from toril.queues.report.fields import NONE_IS_EMPTY, Name, problems_at
@@ -213,6 +214,7 @@ def _measured(measure: Measure, column: Column | None) -> Output:
     if column and measure.function in ("sum", "min", "max"):
         kind, scale = column.kind, column.scale
     elif column and measure.function == "avg":
-        kind, scale = Kind.DECIMAL, column.scale + 2
+        # Of money one more than the third that most currencies do not have.
+        kind, scale = Kind.DECIMAL, column.scale + (1 if column.scale == MONEY_SCALE else 2)
     named = measure.name is not None
     return Output(name=name, column=column, kind=kind, scale=scale, function=measure.function, is_named=named)

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from toril.db.models import Firm, Payment, PaymentMethod, PaymentStatus
 from toril.db.repositories.payments import Payments, ReviewDecision
-from toril.db.types import utc_now
+from toril.db.types import MONEY_SCALE, utc_now
 from toril.web.answers import Json, ok
 from toril.web.deps import AuditTrail, Limits, Reading, Records
 from toril.web.firms import ReadFirm, WriteFirm
@@ -67,7 +67,7 @@ class Decision(Model):
         Field(
             gt=0,
             max_digits=15,
-            decimal_places=2,
+            decimal_places=MONEY_SCALE,
             description="With complete what came, with refund what went back, instead of the whole.",
         ),
     ] = None

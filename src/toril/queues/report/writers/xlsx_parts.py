@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 from xml.sax.saxutils import quoteattr
 
+from toril.db.types import MONEY_SCALE
 from toril.queues.report.kinds import Column, Kind
 
 _XML: Final = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
@@ -54,9 +55,14 @@ def workbook(titles: Sequence[str]) -> dict[str, str]:
     }
 
 
+def _decimals(scale: int) -> str:
+    """The format of a number; of money the third decimal is shown when there is one."""
+    return "#,##0.00#" if scale == MONEY_SCALE else f"#,##0.{'0' * scale}"
+
+
 def styles(scales: Sequence[int]) -> str:
     """Styles of cells by number: 0 plain, 1 heading, 2 day, 3 time, from 4 on decimals with each of ``scales``."""
-    formats = ["yyyy\\-mm\\-dd", "yyyy\\-mm\\-dd\\ hh:mm:ss", *(f"#,##0.{'0' * scale}" for scale in scales)]
+    formats = ["yyyy\\-mm\\-dd", "yyyy\\-mm\\-dd\\ hh:mm:ss", *map(_decimals, scales)]
     known = "".join(
         f'<numFmt numFmtId="{at}" formatCode={quoteattr(code)}/>' for at, code in enumerate(formats, 164)
     )

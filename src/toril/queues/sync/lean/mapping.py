@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from toril.db.models.banking import Direction
+from toril.db.types import MONEY_SCALE
 from toril.queues.sync.kept import kept, plain
 from toril.queues.sync.moments import moment_of
 
@@ -88,13 +89,13 @@ def _balance(transaction: dict[str, Any]) -> Decimal | None:
 
 
 def _decimal(value: Any) -> Decimal | None:
-    """With two decimals; None for what is no such number."""
+    """With as many decimals as money has; None for what is no such number."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         return None
     exact = Decimal(value)
     if not -_LARGEST < exact < _LARGEST:
         return None
-    rounded = round(exact, 2)
+    rounded = round(exact, MONEY_SCALE)
     return rounded if rounded == exact else None
 
 

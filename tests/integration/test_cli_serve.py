@@ -111,6 +111,13 @@ async def test_http_is_served_beside_the_queues_and_ends_with_them(toril: Toril)
         assert secret not in log
 
 
+async def test_answers_and_jobs_do_not_share_a_process(toril: Toril) -> None:
+    async with toril.running("serve", "--port", "0") as serving:
+        assert "processes=2" in await serving.line("supervisor_started")
+        serving.send(signal.SIGTERM)
+        await serving.end()
+
+
 async def test_the_first_administrator_is_made_once(toril: Toril) -> None:
     for starts in range(2):
         async with toril.running("serve", "--no-workers") as serving:

@@ -355,3 +355,49 @@ def _away() -> Any:
     from toril.db.errors import DatabaseUnavailableError
 
     raise DatabaseUnavailableError("the database is at 10.0.0.1 and away")
+
+
+async def test_a_request_of_a_stranger_has_a_limited_body(address: str) -> None:
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 1000 * transport.LARGEST_BODY:
+            sent += 16_384
+            yield b"4" * 16_384
+
+    async with httpx.AsyncClient(base_url=address) as client:
+        opened = await client.get("/socket.io/?EIO=4&transport=polling")
+        sid = opened.text.partition('"sid":"')[2].partition('"')[0]
+        assert sid
+        response = await client.post(f"/socket.io/?EIO=4&transport=polling&sid={sid}", content=endless())
+    assert response.status_code == 413, response.text
+    assert sent < 1000 * transport.LARGEST_BODY
+
+
+async def test_a_body_that_does_not_end_is_not_waited_for(
+    address: str, queue_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = queue_api.app.middleware_stack
+    while not isinstance(layer, transport.SocketPath):
+        assert layer is not None
+        layer = layer.app  # type: ignore[attr-defined]
+    monkeypatch.setattr(layer._sent, "_seconds", 0.3)
+    ended = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"4"
+        await ended.wait()
+
+    async with httpx.AsyncClient(base_url=address) as client:
+        opened = await client.get("/socket.io/?EIO=4&transport=polling")
+        sid = opened.text.partition('"sid":"')[2].partition('"')[0]
+        sending = asyncio.create_task(
+            client.post(f"/socket.io/?EIO=4&transport=polling&sid={sid}", content=slow(), timeout=30)
+        )
+        try:
+            response = await asyncio.wait_for(asyncio.shield(sending), 20)
+        finally:
+            ended.set()
+            await asyncio.wait([sending])
+    assert response.status_code == 503, response.text

@@ -31,7 +31,7 @@ _GRACE = 30.0
 
 @command(
     examples="""
-    toril serve                                        every ready-made queue, and HTTP on port 8080
+    toril serve                                        every ready-made queue, and HTTP on port 8080: two processes
     toril serve --only pdf --no-web                    one queue, say on a machine of its own
     toril serve --concurrency email=20 --only email    up to 20 mails at once
     toril serve --processes 4                          HTTP in one process, the queues in four others, all watched
@@ -55,7 +55,7 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="N|QUEUE=N",
-            help="Processes for the queues (1), or for one of them alone; may be given again. From 2 on HTTP has "
+            help="Processes for the queues (1), or for one of them alone; may be given again. HTTP always has "
             "another of its own.",
             show_default=False,
         ),
@@ -110,7 +110,8 @@ def serve(
     settings = replace(
         call.settings, host=host or call.settings.host, port=call.settings.port if port is None else port
     )
-    if len(plan) > 1 and not no_workers:
+    # Answers and jobs in one event loop starve each other: 64 readers left a hundredth of the jobs' throughput.
+    if not no_workers and (len(plan) > 1 or not no_web):
         from toril.cli.supervisor import Supervisor
 
         common = ["--url", call.given.url] if call.given.url else []

@@ -10,12 +10,20 @@ from urllib.parse import parse_qs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from toril.web.answers import failure
+from toril.web.middleware.body_limit import BodyLimit
+from toril.web.middleware.deadline import Deadline
 
 #: Connections of one process, those included that nobody has signed in on yet.
 MOST: Final = 10_000
 
 #: Seconds a client may take to accept one message.
 SEND_WITHIN: Final = 10.0
+
+#: Bytes of a request's body: a few messages at once.
+LARGEST_BODY: Final = 64 * 1024
+
+#: Seconds until a request that waits for events is answered: the library does so with a ping every 25 s.
+POLL_WITHIN: Final = 60.0
 
 _KEY: Final = "toril.cut"
 
@@ -106,17 +114,25 @@ class Transport:
 class SocketPath:
     """Middleware: hands what comes for ``path`` to the sockets of the running application.
 
-    It comes before all others, since these are about answers that begin soon, end soon and have a line in the log.
+    It comes before all others, since these are about answers that begin soon, end soon and have a line in the log. What
+    a client sends has a limit in bytes and seconds all the same, and so has a request that waits for events.
     """
 
     def __init__(self, app: ASGIApp, *, path: str) -> None:
         self._app, self._path = app, path
+        limited = BodyLimit(_answer, limits={"": LARGEST_BODY})
+        self._sent, self._awaited = Deadline(limited), Deadline(limited, seconds=POLL_WITHIN)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket") and f"{scope['path']}/".startswith(self._path):
-            await scope["app"].state.toril.sockets.answer(scope, receive, send)
+            waits = scope["type"] == "http" and scope["method"] == "GET"
+            await (self._awaited if waits else self._sent)(scope, receive, send)
         else:
             await self._app(scope, receive, send)
+
+
+async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
+    await scope["app"].state.toril.sockets.answer(scope, receive, send)
 
 
 async def _turn_away(scope: Scope, receive: Receive, send: Send) -> None:

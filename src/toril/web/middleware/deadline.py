@@ -32,6 +32,8 @@ class Deadline:
         async def answer(message: Message) -> None:
             nonlocal started
             if not started:
+                if alarm.expired():
+                    return  # somebody's word on being cancelled; ours comes instead
                 started = True
                 alarm.reschedule(None)
             await send(message)
@@ -42,10 +44,10 @@ class Deadline:
         except TimeoutError:
             if started or not alarm.expired():
                 raise
-            log.warning(
-                "request_too_slow", extra={"path": harmless_path(scope["path"]), "after_s": self._seconds}
-            )
-            text = (
-                f"no answer within {self._seconds:g} s: it may or may not have been done; try again shortly"
-            )
-            await failure(503, "too_slow", text, headers={"Retry-After": "2"})(scope, receive, send)
+        if started or not alarm.expired():
+            return
+        log.warning(
+            "request_too_slow", extra={"path": harmless_path(scope["path"]), "after_s": self._seconds}
+        )
+        text = f"no answer within {self._seconds:g} s: it may or may not have been done; try again shortly"
+        await failure(503, "too_slow", text, headers={"Retry-After": "2"})(scope, receive, send)

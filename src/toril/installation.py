@@ -60,7 +60,12 @@ async def open_installation(settings: Settings, *, patience: float = PATIENCE) -
         await database.upgrade()
         if (settings.resend_api_key or settings.smtp_url) and not settings.from_email:
             raise ConfigurationError("sending mail needs FROM_EMAIL, the sender's address")
-        server: dict[str, Any] = {"url": settings.redis_url, "prefix": settings.prefix, "home": settings.home}
+        server: dict[str, Any] = {
+            "url": settings.redis_url,
+            "prefix": settings.prefix,
+            "node": settings.shared_with_node,
+            "home": settings.home,
+        }
         files = file_store(settings)
         definitions = ready_made_queues(
             files=files,

@@ -43,7 +43,7 @@ class QueueService(ServiceQueues):
     Args:
         definitions: the queues it knows; see ``toril.queues.registry``.
         database: where ``generate_report`` saves the report that is asked for.
-        queue_options: options of every ``Queue``: url, prefix, home, patience.
+        queue_options: options of every ``Queue``: url, prefix, node, home, patience.
     """
 
     def __init__(

@@ -69,6 +69,17 @@ class Settings:
         default="bull",
         metadata=kinds.row("TORIL_PREFIX", "text", kinds.prefix, "What the keys of all queues begin with."),
     )
+    shared_with_node: bool | None = field(
+        default=None,
+        metadata=kinds.row(
+            "TORIL_SHARED_WITH_NODE",
+            "on, off",
+            kinds.switch,
+            "Whether workers of Node may take jobs of the queues; off keeps adds with a priority fast while no worker "
+            "of Toril runs.",
+            unset="on, unless another process says off",
+        ),
+    )
     database_url: str | None = field(
         default=None,
         metadata=kinds.row(

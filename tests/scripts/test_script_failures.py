@@ -128,6 +128,7 @@ CALLS: dict[str, list[Call]] = {
     ],
     "remove_schedule": [Call(plain("k", "repeat:k:"), removes=True)],
     "renew_locks": [Call(lambda ids: [LOCK_MS, ids["held-0"], "tester:1", ids["held-1"], "tester:2"])],
+    "restore_overflow": [Call(plain(0)), Call(plain(1))],
     "retry_job": [Call(one("failed-1")), Call(one("failed-urgent"))],
     "retry_jobs": [Call(plain(100, ""))],
     "retry_letter": [

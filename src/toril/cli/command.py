@@ -77,6 +77,7 @@ class Call:
             name,
             url=self.settings.redis_url,
             prefix=self.settings.prefix,
+            node=self.settings.shared_with_node,
             home=self.settings.home,
             patience=PATIENCE,
         )

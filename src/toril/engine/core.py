@@ -19,9 +19,11 @@ from toril.engine.keys import QueueKeys
 from toril.engine.letter_box import LetterBox
 from toril.engine.link import Link
 from toril.engine.options import JobOptions
+from toril.engine.overflow import OverflowWatch
 from toril.engine.producer import Producer
 from toril.engine.rate_limit import read_limiter
 from toril.engine.scripts.runner import PATIENCE, ScriptRunner
+from toril.engine.sharing import Sharing
 from toril.errors import OptionError
 
 
@@ -42,6 +44,7 @@ class QueueCore:
         default_job_options: Mapping[str, Any] | JobOptions | None = None,
         limiter: Mapping[str, Any] | None = None,
         dead_letter: str | None = None,
+        node: bool | None = None,
         home: Path | None = None,
         patience: float = PATIENCE,
         max_data_bytes: int = MAX_DATA_BYTES,
@@ -58,7 +61,9 @@ class QueueCore:
         read_limiter(limiter)
         self.limiter = limiter
         self.encoder = OptionEncoder(_defaults(default_job_options))
-        self.producer = Producer(self.scripts)
+        self.sharing = Sharing(self.connection, self.keys, node)
+        self.overflow = OverflowWatch(self.scripts, self.sharing)
+        self.producer = Producer(self.scripts, self.sharing, self.overflow)
         self.subscriber = EventSubscriber(self.server, self.keys, self.token, self.hooks)
         self.actions = JobActions(self)
         _alive.add(self)
@@ -73,10 +78,12 @@ class QueueCore:
         self.connection.start_anew()
         self.scripts.call_as(self.token)
         self.producer.start_anew()
+        self.overflow.start_anew()
         self.subscriber.start_anew(self.token)
 
     async def _connected(self, _: Link) -> None:
-        """Begin to listen for what was asked for before there was an event loop."""
+        """Begin what could not begin before there was an event loop, and a server."""
+        await self.overflow.start()
         self.subscriber.refresh()
 
 

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 from toril.engine.encoding import Group
 from toril.engine.one_loop import OneLoop
+from toril.engine.overflow import OverflowWatch
 from toril.engine.scripts.runner import ScriptRunner
+from toril.engine.sharing import Sharing
 from toril.errors import QueueStateError, QueueUnavailableError, apart
 
 #: One call carries at most so many jobs, and bytes of data: it holds the server up for a few ms.
@@ -26,8 +28,8 @@ _Entry = tuple[Sequence[NewJob], "asyncio.Future[Added]"]
 class Producer:
     """Adds jobs to one queue, in the order they are given."""
 
-    def __init__(self, scripts: ScriptRunner) -> None:
-        self._scripts = scripts
+    def __init__(self, scripts: ScriptRunner, sharing: Sharing, overflow: OverflowWatch) -> None:
+        self._scripts, self._sharing, self._overflow = scripts, sharing, overflow
         self._waiting: deque[_Entry] = deque()
         self._sender: asyncio.Task[None] | None = None
         self._request = 0
@@ -119,8 +121,11 @@ class Producer:
             if number is None:
                 number = groups[group] = len(groups) + 1
             rows += (number, name, data, job_id)
+        await self._sharing.before_adds()
         self._request += 1
         heads = [part for group in groups for part in group]
         reply = await self._scripts.run("add_jobs", self._request, len(groups), *heads, *rows)
-        self._overflow_left = int(reply[0])
+        self._overflow_left = max(0, int(reply[0]))
+        if int(reply[0]) < 0:
+            self._overflow.adds_overflow()
         return int(reply[1]), [job_id.decode() for job_id in reply[2:]]

@@ -44,6 +44,9 @@ class Queue(QueueQueries, QueueControl, QueueSchedules, QueueTasks):
         limiter: at most ``max`` starts in ``duration`` seconds over all workers: {"max": 10, "duration": 1}; with
             ``group_key``, a path into the data such as ``user.id``, for each of its values.
         dead_letter: name of a queue to which workers copy jobs that fail for good; see ``DeadLetters``.
+        node: False if no Node worker takes jobs of this queue: then many prioritised jobs are added as fast while no
+            Toril worker runs, and Node sees the 512 most urgent only. It holds for all processes on the queue for an
+            hour from each use, unless one says True. Else ``TORIL_SHARED_WITH_NODE``; else Node may be there.
         home: folder of the embedded server, when that is used.
         patience: seconds a call waits for a lost server, or for an answer, before it raises ``QueueUnavailableError``.
         max_data_bytes: most bytes of JSON in one job's data.
@@ -129,6 +132,7 @@ class Queue(QueueQueries, QueueControl, QueueSchedules, QueueTasks):
         """
         self.connection.check_loop()
         await self.producer.close()
+        await self.overflow.finish()
         await self.hooks.close()
         await self.subscriber.close()
         await self.connection.close()

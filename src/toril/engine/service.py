@@ -33,8 +33,19 @@ class Service(ABC):
 
     async def start(self) -> None:
         """Begin repeating."""
-        if self._task is None:
+        if not self.is_running():
+            if self._task is not None:
+                self._poked = asyncio.Event()  # the other was one of a loop that has ended
             self._task = asyncio.create_task(self._repeat(), name=f"toril-{self.name}")
+
+    def is_running(self) -> bool:
+        """Whether it repeats, in this event loop."""
+        task = self._task
+        return task is not None and not task.done() and task.get_loop() is asyncio.get_running_loop()
+
+    def start_anew(self) -> None:
+        """In a child process after a fork: the parent's task is not ours."""
+        self._task, self._poked = None, asyncio.Event()
 
     async def stop(self) -> None:
         """End repeating; a step under way is cancelled."""

@@ -15,7 +15,7 @@ class FailedJobs:
 
     Args:
         names: the queues to look at.
-        queue_options: of ``Queue``: url, prefix, home.
+        queue_options: of ``Queue``: url, prefix, node, home.
     """
 
     def __init__(self, names: Sequence[str], **queue_options: Any) -> None:

@@ -15,10 +15,10 @@
     group      int  1..G
     name, data str
     id         str  custom id, or '' for the next number
-  Returns {overflowed jobs left to restore, server's time ms, id, id, …}; an id is that of the earlier job if this
-    one was a duplicate
+  Returns {overflowed jobs left to restore or -1 if a bridge holds (see place), server's time ms, id, id, …}; an id is
+    that of the earlier job if this one was a duplicate
   Cost O(1) for each job, and O(window) once if there are prioritised ones that go into the window; O(waiting) instead
-    while no Toril worker lives
+    while no Toril worker lives and no bridge holds
 ]]
 -- @include keys clock chunks undo rows place
 local request, groups = ARGV[3], number(ARGV[4])
@@ -41,7 +41,7 @@ local waiting = base .. 'waiting@' .. token
 local reply, fifo, ranked, made = {0, text_of(now)}, {}, {}, {}
 local function flush()
   if #ranked > 0 then
-    place_ranked(list, ranked, false)
+    place_ranked(list, ranked, false, true)
     ranked = {}
   end
   if #fifo > 0 then
@@ -151,7 +151,15 @@ local function add_all()
     reply[i + 2] = id
   end
   flush()
-  if call('EXISTS', k_overflow) == 1 and not worker_alive() then reply[1] = restore(list, 500) end
+  if call('EXISTS', k_overflow) == 1 then
+    local alive, who = worker_alive()
+    if not alive then
+      reply[1] = restore(list, 500)
+    elseif who == 'adds' then
+      reply[1] = -1
+      refill(list)
+    end
+  end
   if request ~= '0' then
     -- For a day: longer than anybody asks again.
     call('SET', remembered, request .. ' ' .. cjson.encode(reply), 'PX', 86400000)

@@ -7,7 +7,12 @@
   priority * 2^32 + a sequence that keeps the order among equals. Everything in the window comes before
   everything in the overflow, and that before the rest of the list. Node's workers see the list only, so the
   overflow is used while a Toril worker lives that refills the window, and goes back into the list when there is
-  none (see restore).
+  none (see restore and restore_overflow).
+
+  Two entries in k_workers are nobody's heartbeat. 'no-node' says that nobody needs the list to be whole, as no worker
+  of Node's is there. 'adds' is a bridge: without a worker, adds in great numbers into a long list use the overflow
+  until shortly after the last of them, and fill the window themselves, since in the list each batch would move half
+  of it.
 
   k_edge holds the id of the window's last job while anything is overflowed. Prioritised jobs behind it were put
   there by Node, which does not know of the overflow, or by restore. Once that job has been taken, so has the
@@ -18,6 +23,9 @@
   needs keys, clock, undo, rows
 ]]
 local WINDOW, LOW_WATER, STEP_SIZE = 512, 128, 500
+-- Of the bridge: from how many jobs in the list, and adds in a second, on; how long it holds. Each batch moves an eighth of
+-- a list that is long already to the overflow, but no more jobs than this.
+local BACKLOG, BURST, BRIDGE_MS, MOST = 4096, 100, 2000, 16000
 local LEVEL, MIDDLE, LOWEST = 4294967296, 2147483648, 2097151
 
 -- The list new jobs belong in, and whether the queue is paused.
@@ -28,9 +36,25 @@ end
 
 -- All that is below is made when it is first wanted: most calls place nothing, and each function costs one.
 local function make_placement()
+  -- And who it is.
   local function worker_alive()
     local last = call('ZREVRANGE', k_workers, 0, 0, 'WITHSCORES')
-    return last[2] ~= nil and (number(last[2]) or 0) > now
+    return last[2] ~= nil and (number(last[2]) or 0) > now, last[1]
+  end
+
+  -- The same, with a bridge made or held for so many adds if it is time for one. The overflow must be gone before another
+  -- is made: what is back in the list already would lie behind what is not.
+  local function bridge(count, overflowed)
+    local alive, who = worker_alive()
+    if alive then
+      if who ~= 'adds' then return true, false end
+    else
+      if overflowed or call('ZCARD', k_priority) + count <= BACKLOG then return false, false end
+      call('SET', base .. 'toril:burst', 0, 'PX', 1000, 'NX')
+      if call('INCRBY', base .. 'toril:burst', count) < BURST then return false, false end
+    end
+    call('ZADD', k_workers, now + BRIDGE_MS, 'adds')
+    return true, true
   end
 
   -- A priority as the overflow keeps it. Node takes any number; a fraction counts as the next whole one there.
@@ -48,18 +72,36 @@ local function make_placement()
     return last[2] and math.floor((number(last[2]) or 0) / LEVEL)
   end
 
-  -- Behind its equals, or before them.
-  local function to_overflow(id, level, in_front)
-    local low, high = level * LEVEL, level * LEVEL + LEVEL - 1
-    local score = low + MIDDLE
-    if in_front then
-      local first = call('ZRANGEBYSCORE', k_overflow, low, high, 'WITHSCORES', 'LIMIT', 0, 1)
-      if first[2] then score = math.max(low, (number(first[2]) or low) - 1) end
-    else
-      local last = call('ZREVRANGEBYSCORE', k_overflow, high, low, 'WITHSCORES', 'LIMIT', 0, 1)
-      if last[2] then score = math.min(high, (number(last[2]) or low) + 1) end
+  -- Jobs {id, level} behind their equals, or before them, in the order in which they are to run; those of a level follow
+  -- each other.
+  local function to_overflow(jobs, in_front)
+    local from, to, step = 1, #jobs, 1
+    if in_front then from, to, step = #jobs, 1, -1 end
+    local added, level, score = {}, nil, nil
+    for i = from, to, step do
+      local low, high = jobs[i][2] * LEVEL, jobs[i][2] * LEVEL + LEVEL - 1
+      if jobs[i][2] ~= level then
+        level, score = jobs[i][2], nil
+        local equal
+        if in_front then
+          equal = call('ZRANGEBYSCORE', k_overflow, low, high, 'WITHSCORES', 'LIMIT', 0, 1)
+        else
+          equal = call('ZREVRANGEBYSCORE', k_overflow, high, low, 'WITHSCORES', 'LIMIT', 0, 1)
+        end
+        score = equal[2] and (number(equal[2]) or low)
+      end
+      if not score then
+        score = low + MIDDLE
+      elseif in_front then
+        score = math.max(low, score - 1)
+      else
+        score = math.min(high, score + 1)
+      end
+      added[#added + 1], added[#added + 2] = score, jobs[i][1]
     end
-    call('ZADD', k_overflow, score, id)
+    for at = 1, #added, 4000 do
+      call('ZADD', k_overflow, unpack(added, at, math.min(at + 3999, #added)))
+    end
   end
 
   -- Priority of the job that has `before` jobs between itself and the head, if it is a prioritised one.
@@ -115,8 +157,7 @@ local function make_placement()
   -- equals or before them. `ids` are those there, the next to run first.
   local function move_to_overflow(list, first, last, ids, in_front)
     local well, trouble = attempt(function()
-      local from, to, step, wanted = 1, #ids, 1, {}
-      if in_front then from, to, step = #ids, 1, -1 end
+      local jobs, wanted = {}, {}
       local scores = call('ZMSCORE', k_priority, unpack(ids))
       undo(function()
         for i, id in ipairs(ids) do
@@ -124,10 +165,11 @@ local function make_placement()
           if scores[i] then call('ZADD', k_priority, scores[i], id) end
         end
       end)
-      for i = from, to, step do
-        to_overflow(ids[i], level_of(number(scores[i])), in_front)
-        wanted[ids[i]] = true
+      for i, id in ipairs(ids) do
+        jobs[i] = {id, level_of(number(scores[i]))}
+        wanted[id] = true
       end
+      to_overflow(jobs, in_front)
       call('ZREM', k_priority, unpack(ids))
       rows().strike(list, first, last, wanted)
     end)
@@ -166,9 +208,9 @@ local function make_placement()
   end
 
   -- Add prioritised jobs {id, priority}, behind their equals or before them (`in_front`: jobs handed back), and in the
-  -- given order among themselves. The window is looked at and moved once for all of them.
+  -- given order among themselves. The window is looked at and moved once for all of them. `new`: a bridge may be made.
   local settled = false
-  local function place_ranked(list, jobs, in_front)
+  local function place_ranked(list, jobs, in_front, new)
     -- Wherever they are by then.
     undo(function()
       for _, job in ipairs(jobs) do
@@ -181,7 +223,10 @@ local function make_placement()
     table.sort(jobs, function(a, b) return a[2] < b[2] or (a[2] == b[2] and a[3] < b[3]) end)
     local first = overflow_first()
     local overflowed = first ~= nil
-    local alive = (overflowed or call('ZCARD', k_priority) + #jobs > WINDOW) and worker_alive()
+    local alive, bridged = false, false
+    if overflowed or call('ZCARD', k_priority) + #jobs > WINDOW then
+      if new then alive, bridged = bridge(#jobs, overflowed) else alive = worker_alive() end
+    end
     if overflowed and alive and not settled then
       settle(list, first)
       settled = true
@@ -214,7 +259,7 @@ local function make_placement()
         to_rest = #rest > 0 or (length + #ids >= WINDOW and behind(level, last))
       end
       if to_rest then
-        rest[#rest + 1] = job
+        rest[#rest + 1] = {id, level}
       else
         local n = #ids + 1
         ids[n], before[n] = id, call('ZCOUNT', k_priority, 0, (in_front and '(' or '') .. priority)
@@ -226,9 +271,7 @@ local function make_placement()
       call('ZADD', k_priority, unpack(scores, at, math.min(at + 3999, #scores)))
     end
     if #ids > 0 then rows().insert(list, ids, before) end
-    local from, to, step = 1, #rest, 1
-    if in_front then from, to, step = #rest, 1, -1 end
-    for i = from, to, step do to_overflow(rest[i][1], level_of(rest[i][2]), in_front) end
+    if #rest > 0 then to_overflow(rest, in_front) end
     if overflowed or #rest > 0 then
       if edge then
         call('SET', k_edge, edge)
@@ -243,7 +286,8 @@ local function make_placement()
       first = number(call('ZREVRANGE', k_priority, 0, 0, 'WITHSCORES')[2]) or LOWEST
     end
     -- As many as came, and some more: a list that was filled without us is shortened step by step.
-    local grown, most = window_length(list, first, false), #ids + STEP_SIZE
+    local grown = window_length(list, first, false)
+    local most = math.max(#ids + STEP_SIZE, bridged and math.min(grown / 8, MOST) or 0)
     while most > 0 do
       local moved = spill(list, grown)
       if moved == 0 then return end
@@ -353,7 +397,7 @@ local function overflow_first() return placing().overflow_first() end
 local function window_length(list, first, strict) return placing().window_length(list, first, strict) end
 local function forget_edge() return placing().forget_edge() end
 local function keep_edge(list, wanted) return placing().keep_edge(list, wanted) end
-local function place_ranked(list, jobs, in_front) return placing().place_ranked(list, jobs, in_front) end
+local function place_ranked(list, jobs, in_front, new) return placing().place_ranked(list, jobs, in_front, new) end
 local function refill(list) return placing().refill(list) end
 local function restore(list, limit) return placing().restore(list, limit) end
 local function place(list, jobs) return placing().place(list, jobs) end

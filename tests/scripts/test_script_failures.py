@@ -135,6 +135,7 @@ CALLS: dict[str, list[Call]] = {
         Call(lambda ids: [5, "1:work:1", ids["failed-1"], "failed-1", "{}", "{}", "", 0, 0], dead=True),
         Call(lambda _: [5, "1:work:1", "gone", "gone", "{}", "{}", "", 2, 0], dead=True),
     ],
+    "take_turn": [Call(plain("mail", 500, 60_000, "", 0)), Call(plain("mail", 500, 60_000, "", 1000))],
     "update_data": [Call(one("plain-0", '{"other":1}', ""))],
     "update_progress": [Call(one("held-0", "50", ""))],
 }

@@ -14,11 +14,11 @@
 ]]
 -- @include keys clock
 local key = base .. 'toril:turns:' .. ARGV[3]
-local interval, longest, hold = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[7])
+local interval, longest, hold = number(ARGV[4]), number(ARGV[5]), number(ARGV[7])
 local kept = call('HMGET', key, 'next', 'held', 'called')
 -- A clock that was set back must not shut the service off for long.
-local held = math.min(tonumber(kept[2] or 0), now + 86400000)
-local called = math.min(tonumber(kept[3] or 0), now)
+local held = math.min(number(kept[2] or 0), now + 86400000)
+local called = math.min(number(kept[3] or 0), now)
 local function keep(field, ms)
   call('HSET', key, field, text_of(ms))
   call('PEXPIRE', key, 90000000)
@@ -27,14 +27,14 @@ if hold > 0 then
   keep('held', math.max(held, now + hold))
   return {0, ''}
 end
-local turn = tonumber(ARGV[6])
+local turn = number(ARGV[6])
 if turn and turn >= held and turn <= now + longest then
   local wait = math.ceil(math.max(turn, called + interval) - now)
   if wait <= 0 then keep('called', now) end
   return {math.max(wait, 0), ARGV[6]}
 end
 local first = math.max(now, held, called + interval)
-local due = math.min(math.max(tonumber(kept[1] or 0), first), first + longest + interval)
+local due = math.min(math.max(number(kept[1] or 0), first), first + longest + interval)
 if due - now > longest then return {math.ceil(due - now), ''} end
 keep('next', due + interval)
 return {math.ceil(due - now), text_of(due)}

@@ -76,64 +76,70 @@ class SyncJob:
     """
 
     def __init__(self, job: AsyncJob[Any], loop: asyncio.AbstractEventLoop | None = None) -> None:
-        self._job, self._given = job, loop
+        self._bound = (job, loop)
 
-    @property
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        return self._given or _portal.loop
+    def move(self, job: AsyncJob[Any], loop: asyncio.AbstractEventLoop) -> None:
+        """Go on with this object of the same job, whose queue lives in this loop."""
+        self._bound = (job, loop)  # both at once: another thread may be about to call
+
+    def _call(self, verb: str, *arguments: Any) -> Any:
+        job, loop = self._bound
+        return run_on(loop or _portal.loop, getattr(job, verb)(*arguments))
 
     def __getattr__(self, name: str) -> Any:
         # Only what a Job holds: its verbs are below, so a coroutine never leaks out.
         if name not in _FIELDS:
             raise AttributeError(f"a job has no attribute {name!r}")
-        return getattr(self._job, name)
+        return getattr(self._bound[0], name)
 
     def __repr__(self) -> str:
-        return repr(self._job)
+        return repr(self._bound[0])
 
     def update_progress(self, progress: Any) -> None:
         """See ``Job.update_progress``."""
-        run_on(self._loop, self._job.update_progress(progress))
+        self._call("update_progress", progress)
 
     def log(self, row: str) -> int:
         """See ``Job.log``."""
-        return run_on(self._loop, self._job.log(row))
+        rows: int = self._call("log", row)
+        return rows
 
     def update(self, data: Any) -> None:
         """See ``Job.update``."""
-        run_on(self._loop, self._job.update(data))
+        self._call("update", data)
 
     def state(self) -> str:
         """See ``Job.state``."""
-        return run_on(self._loop, self._job.state())
+        state: str = self._call("state")
+        return state
 
     def remove(self) -> None:
         """See ``Job.remove``."""
-        run_on(self._loop, self._job.remove())
+        self._call("remove")
 
     def retry(self) -> None:
         """See ``Job.retry``."""
-        run_on(self._loop, self._job.retry())
+        self._call("retry")
 
     def promote(self) -> None:
         """See ``Job.promote``."""
-        run_on(self._loop, self._job.promote())
+        self._call("promote")
 
     def cancel(self) -> None:
         """See ``Job.cancel``."""
-        run_on(self._loop, self._job.cancel())
+        self._call("cancel")
 
     def result(self, timeout: float | timedelta | None = None) -> Any:
         """See ``Job.result``."""
-        return run_on(self._loop, self._job.result(timeout))
+        return self._call("result", timeout)
 
     def discard(self) -> None:
         """See ``Job.discard``."""
-        self._job.discard()
+        self._bound[0].discard()
 
     def to_dict(self) -> dict[str, Any]:
         """See ``Job.to_dict``."""
-        return self._job.to_dict()
+        return self._bound[0].to_dict()
 
 
 _FIELDS = frozenset(name for name in AsyncJob.__slots__ if not name.startswith("_")) | {

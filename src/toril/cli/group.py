@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 from toril.cli.exits import ExitCode
 from toril.cli.stop import StopRequests, end_now, see_to_the_end
 from toril.engine.stop_deadline import StopDeadline
+from toril.engine.thread_keeper import kept_threads_ended
 from toril.engine.worker import Worker
 
 log = logging.getLogger("toril.cli")
@@ -179,6 +180,8 @@ async def _close(group: Part, requests: StopRequests) -> None:
             return
     await closing
     log.info("workers_closed")
+    # Functions that cannot be stopped go on until they return, or the process has to end.
+    await _unless(requests.wait(2), kept_threads_ended())
 
 
 async def _unless(stop: Coroutine[Any, Any, None], work: Awaitable[Any]) -> bool:

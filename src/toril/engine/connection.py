@@ -79,6 +79,16 @@ class Server:
         if self._url:
             self._address = parse_address(self._url, os.environ.get("REDIS_PASSWORD") or None)
 
+    @property
+    def url(self) -> str | None:
+        """The URL it was named by; None for the embedded server."""
+        return self._url
+
+    @property
+    def home(self) -> Path | None:
+        """The folder of the embedded server, if one was given."""
+        return self._home
+
     def __str__(self) -> str:
         return str(self._address) if self._address else "the embedded server"
 

@@ -7,6 +7,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from toril.engine.job import Job
+from toril.engine.runners import ThreadRun
+
 log = logging.getLogger("toril.worker")
 
 
@@ -15,13 +18,13 @@ class EarlierRuns:
 
     Args:
         queue_name: for the log.
-        threads: calls in threads that outlive their jobs, and the ids of those.
+        threads: calls in threads that outlive their jobs, by who waits for each.
 
     Attributes:
         superseded: tasks that were told to stop since their job was given to this worker again, and its id.
     """
 
-    def __init__(self, queue_name: str, threads: Mapping[asyncio.Future[Any], str]) -> None:
+    def __init__(self, queue_name: str, threads: Mapping[asyncio.Future[Any], ThreadRun]) -> None:
         self._queue_name, self._threads = queue_name, threads
         self.superseded: dict[asyncio.Task[None], str] = {}
         self._abandoned: dict[asyncio.Task[None], str] = {}
@@ -46,12 +49,17 @@ class EarlierRuns:
     def of(self, job_id: str) -> set[asyncio.Future[Any]]:
         """What still runs of a job, apart from the caller."""
         current = asyncio.current_task()
-        return {
+        tasks: set[asyncio.Future[Any]] = {
             run
-            for runs in (self.superseded, self._abandoned, self._threads)
+            for runs in (self.superseded, self._abandoned)
             for run, of in runs.items()
             if of == job_id and run is not current and not run.done()
         }
+        return tasks | {ending for ending, run in self._threads.items() if run.job.id == job_id}
+
+    def threads_of(self, job: Job[Any]) -> list[ThreadRun]:
+        """Calls in threads, of this attempt of a job or of earlier ones."""
+        return [run for run in self._threads.values() if run.job.id == job.id]
 
     async def ended(self, job_id: str) -> None:
         """Wait until nothing runs of the job any more."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from toril.engine.backoff import BackoffStrategy
@@ -25,7 +25,7 @@ from toril.engine.outcome import (
 from toril.engine.postponement import postponed
 from toril.engine.processors import Processor, ProcessorTable
 from toril.engine.queue import Queue
-from toril.engine.runners import ProcessRunner, ThreadRunner
+from toril.engine.runners import ProcessRunner, ThreadRun, ThreadRunner
 from toril.engine.waiting import comes_within
 from toril.errors import DataError, JobTimeoutError, PostponedError, TorilError, UnrecoverableError
 
@@ -94,6 +94,8 @@ class Executor:
         slots: jobs at once.
         children: child processes at once.
         record: takes outcomes.
+        keep: takes jobs that cannot be handed back, since calls of theirs still run in threads; told whether the
+            one call is the job's attempt itself.
         freed: called when a slot becomes free later than its outcome (a thread that outlives its job,
             a child process that has to be replaced).
     """
@@ -107,10 +109,11 @@ class Executor:
         children: int,
         strategies: Mapping[str, BackoffStrategy],
         record: Callable[[Outcome], None],
+        keep: Callable[[Job[Any], Sequence[ThreadRun], bool], None],
         freed: Callable[[], None],
     ) -> None:
         self._queue, self._processors, self._strategies = queue, processors, strategies
-        self._record, self._freed, self._hooks = record, freed, queue.hooks
+        self._record, self._keep, self._freed, self._hooks = record, keep, freed, queue.hooks
         self.running: dict[str, Running] = {}  #: by job id, the newest attempt of each
         self.threads = ThreadRunner(slots, freed=freed)
         self.processes = ProcessRunner(
@@ -141,7 +144,8 @@ class Executor:
             return
         job.fence = fence
         if self.quiet:
-            self._record(handed_back(job))
+            if (outcome := self._handed_back(job)) is not None:
+                self._record(outcome)
             return
         if (former := self.running.get(job.id)) is not None:
             self._earlier.supersede(job.id, former.task)
@@ -271,7 +275,7 @@ class Executor:
         job = entry.job
         if processor is None:
             raise TorilError(f"Missing process handler for job type {job.name}")
-        arguments = _arguments(processor, job)
+        arguments = processor.arguments(job.data)
         if processor.in_process:
             # Its time counts from when a child has the job: others may have kept them all, or had them killed.
             text = await self.processes.run(
@@ -299,7 +303,7 @@ class Executor:
     async def _stopped(self, entry: Running) -> Outcome | None:
         job, reason = entry.job, entry.reason
         if reason == "shutdown":
-            return handed_back(job)
+            return self._handed_back(job)
         if reason == "cancelled":
             return cancelled_for_good(job)
         if reason == "timeout":
@@ -314,6 +318,14 @@ class Executor:
         )
         self._hooks.emit("lock_lost", job)
         return None
+
+    def _handed_back(self, job: Job[Any]) -> Outcome | None:
+        """The outcome of a job that another worker may run at once; None if something of it goes on here."""
+        if runs := self._earlier.threads_of(job):
+            own = [run for run in runs if run.job is job]
+            self._keep(job, own or runs, bool(own))
+            return None
+        return None if self._earlier.of(job.id) else handed_back(job)  # what swallows its cancelling
 
     async def _failed(self, entry: Running, error: BaseException) -> Outcome:
         job, stopped = entry.job, entry.reason
@@ -354,26 +366,6 @@ def _is_expired(job: Job[Any]) -> bool:
     # A run that a worker of Node's added carries the moment of the run before it.
     planned = job.opts.get("prevMillis")
     return not (isinstance(planned, int | float) and planned >= expires)
-
-
-def _arguments(processor: Processor, job: Job[Any]) -> dict[str, Any]:
-    """A task's arguments by name.
-
-    Raises:
-        UnrecoverableError: the data does not fit the function; another attempt would not either.
-    """
-    if not processor.spread:
-        return {}
-    if not isinstance(job.data, Mapping):
-        raise UnrecoverableError(
-            f"task {processor.name!r} takes its arguments from an object, got {type(job.data).__name__}"
-        )
-    try:
-        assert processor.signature is not None
-        processor.signature.bind(**job.data)
-    except TypeError as error:
-        raise UnrecoverableError(f"task {processor.name!r}: {error}") from None
-    return dict(job.data)
 
 
 def _unreadable(queue: Queue, taken: Taken) -> Job[Any]:

@@ -95,6 +95,10 @@ class Job(Generic[R]):
         self.discarded = False
         self.fence = ""
 
+    def speak_through(self, actions: JobActions) -> None:
+        """Let the verbs go by another connection to the same queue."""
+        self._actions = actions
+
     @classmethod
     def from_hash(cls, actions: JobActions, job_id: str, fields: Mapping[bytes, bytes]) -> Job[Any]:
         """Read a job's hash, as tolerant as Node: what cannot be read becomes the default.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from toril.errors import OptionError
+from toril.errors import OptionError, UnrecoverableError
 
 #: Takes what no other processor is named for.
 ANY_NAME = "*"
@@ -53,6 +53,25 @@ class Processor:
         object.__setattr__(self, "is_async", is_async)
         if self.spread:
             object.__setattr__(self, "signature", inspect.signature(self.call))
+
+    def arguments(self, data: Any) -> dict[str, Any]:
+        """A task's arguments by name, from a job's data; none if it is called with the job.
+
+        Raises:
+            UnrecoverableError: the data does not fit the function; another attempt would not either.
+        """
+        if not self.spread:
+            return {}
+        if not isinstance(data, Mapping):
+            raise UnrecoverableError(
+                f"task {self.name!r} takes its arguments from an object, got {type(data).__name__}"
+            )
+        try:
+            assert self.signature is not None
+            self.signature.bind(**data)
+        except TypeError as error:
+            raise UnrecoverableError(f"task {self.name!r}: {error}") from None
+        return dict(data)
 
 
 class ProcessorTable:

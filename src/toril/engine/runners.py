@@ -8,8 +8,9 @@ import os
 import pickle
 import sys
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from toril.engine.child_errors import unpack
 from toril.engine.child_frames import ChildCall, ChildJob
@@ -19,6 +20,52 @@ from toril.engine.job import Job
 from toril.engine.outcome import reason_of
 from toril.engine.processors import Processor
 from toril.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from toril.sync import SyncJob
+
+
+class ThreadRun:
+    """One call in a thread, which may outlive the event loop that asked for it.
+
+    Args:
+        call: what runs in the thread.
+        shown: the job as the function sees it, if it is given one.
+    """
+
+    __slots__ = ("_call", "_shown", "job")
+
+    def __init__(self, job: Job[Any], call: Future[Any], shown: SyncJob | None) -> None:
+        self.job, self._call, self._shown = job, call, shown
+
+    def give_up(self) -> bool:
+        """Whether it had not begun, and never will now."""
+        return self._call.cancel()
+
+    def ended(self) -> asyncio.Future[None]:
+        """Done when the thread is done with it, in any event loop. Cancelling it stops nothing."""
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+
+        def settle() -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        def tell(_: object) -> None:
+            with suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(settle)
+
+        self._call.add_done_callback(tell)
+        return ended
+
+    def result(self) -> Any:
+        """What the function returned, once it has ended; raises what it raised."""
+        return self._call.result()
+
+    def move(self, job: Job[Any], loop: asyncio.AbstractEventLoop) -> None:
+        """Let the function's own calls go to this job, in this loop."""
+        if self._shown is not None:
+            self._shown.move(job, loop)
 
 
 class ThreadRunner:
@@ -31,12 +78,12 @@ class ThreadRunner:
         freed: called when a thread that outlived its job has ended.
 
     Attributes:
-        outliving: calls that still run in a thread although their jobs are done with, and the ids of those.
+        outliving: calls that still run in a thread although their jobs are done with, by who waits for each.
     """
 
     def __init__(self, slots: int, *, freed: Callable[[], None]) -> None:
         self._slots, self._freed = slots, freed
-        self.outliving: dict[asyncio.Future[Any], str] = {}
+        self.outliving: dict[asyncio.Future[Any], ThreadRun] = {}
         self._pool: ThreadPoolExecutor | None = None
 
     async def run(self, processor: Processor, job: Job[Any], arguments: dict[str, Any]) -> Any:
@@ -45,20 +92,24 @@ class ThreadRunner:
             self._pool = ThreadPoolExecutor(self._slots, thread_name_prefix="toril-job")
         loop = asyncio.get_running_loop()
         context = contextvars.copy_context()
+        shown: SyncJob | None = None
         if processor.spread:
             call: Callable[[], Any] = lambda: processor.call(**arguments)  # noqa: E731
         else:
             from toril.sync import SyncJob
 
-            call = lambda: processor.call(SyncJob(job, loop))  # noqa: E731
-        future = loop.run_in_executor(self._pool, context.run, _call, call)
+            shown = SyncJob(job, loop)
+            call = lambda: processor.call(shown)  # noqa: E731
+        run = ThreadRun(job, self._pool.submit(context.run, _call, call), shown)
+        ending = run.ended()
         try:
-            return await asyncio.shield(future)
+            await asyncio.shield(ending)
         except asyncio.CancelledError:
-            if not future.done():
-                self.outliving[future] = job.id
-                future.add_done_callback(self._ended)
+            if not ending.done() and not run.give_up():
+                self.outliving[ending] = run
+                ending.add_done_callback(self._ended)
             raise
+        return run.result()
 
     def close(self) -> None:
         """Start no more; threads that still run are left to end by themselves."""
@@ -67,8 +118,6 @@ class ThreadRunner:
 
     def _ended(self, ended: asyncio.Future[Any]) -> None:
         self.outliving.pop(ended, None)
-        if not ended.cancelled():
-            ended.exception()  # its job has failed already: whatever came of the thread is nobody's
         self._freed()
 
 

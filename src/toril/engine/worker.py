@@ -32,6 +32,7 @@ from toril.engine.scripts.runner import ScriptRunner
 from toril.engine.service import Service
 from toril.engine.stalled import StalledCheck
 from toril.engine.stop_deadline import StopDeadline
+from toril.engine.thread_keeper import ThreadKeeper
 from toril.engine.window import WindowRefill
 from toril.errors import OptionError, QueueStateError
 
@@ -87,25 +88,20 @@ class Worker:
         self.queue = Queue(queue, **queue_options) if isinstance(queue, str) else queue
         self.processors = self._table(processor)
         self.concurrency = self.processors.concurrency if concurrency is None else concurrency
-        if (
-            isinstance(self.concurrency, bool)
-            or not isinstance(self.concurrency, int)
-            or self.concurrency < 1
-        ):
-            raise OptionError(f"concurrency must be a whole number of at least 1, got {self.concurrency!r}")
         if child_processes is None:
             asked = sum(processor.concurrency for processor in self.processors.in_process)
             child_processes = max(_cpus(), asked)
-        elif isinstance(child_processes, bool) or not isinstance(child_processes, int) or child_processes < 1:
-            raise OptionError(
-                f"child_processes must be a whole number of at least 1, got {child_processes!r}"
-            )
+        for name, value, least in (
+            ("concurrency", self.concurrency, 1),
+            ("child_processes", child_processes, 1),
+            ("max_stalled_count", max_stalled_count, 0),
+            ("metrics", metrics, 0),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise OptionError(f"{name} must be a whole number of at least {least}, got {value!r}")
         lock_duration = seconds(lock_duration, "lock_duration")
         renew = lock_duration / 2 if lock_renew is None else seconds(lock_renew, "lock_renew")
         stalled_interval = seconds(stalled_interval, "stalled_interval")
-        for name, value in (("max_stalled_count", max_stalled_count), ("metrics", metrics)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-                raise OptionError(f"{name} must be a whole number of at least 0, got {value!r}")
         if 0 < stalled_interval < 0.01:
             raise OptionError(f"stalled_interval must be 0 or at least 0.01 s, got {stalled_interval!r}")
         if lock_duration < 0.1:
@@ -123,6 +119,13 @@ class Worker:
         core.connection.notice_within = min(core.connection.notice_within, lock_duration / 4)
         lost_moves = LostMoveSearch(self._scripts)
         self._idle = IdleWait(core.server, core.keys, core.connection, given_up=lost_moves.begin)
+        self._keeper = ThreadKeeper(
+            core,
+            lock_ms=lock_ms,
+            renew=renew,
+            strategies=dict(backoff_strategies or {}),
+            metrics=metrics,
+        )
         self._executor = Executor(
             core,
             self.processors,
@@ -130,6 +133,7 @@ class Worker:
             children=min(child_processes, self.concurrency),
             strategies=dict(backoff_strategies or {}),
             record=lambda outcome: self._committer.record(outcome),
+            keep=lambda job, runs, own: self._keeper.keep(job, runs, is_own=own),
             freed=lambda: self._committer.wake(),
         )
         self._committer = Committer(
@@ -207,8 +211,8 @@ class Worker:
 
     @property
     def running(self) -> int:
-        """How many jobs run at this moment."""
-        return len(self._executor.running)
+        """How many jobs run at this moment; after it was closed, in threads that outlive it."""
+        return len(self._executor.running) + self._keeper.count
 
     async def start(self) -> None:
         """Connect and begin to take jobs. May be called twice.
@@ -285,7 +289,7 @@ class Worker:
                     loop.add_signal_handler(number, on_signal, number)
                     caught.append(number)
         try:
-            with deadline.watching(goes_on=self._executor.goes_on):
+            with deadline.watching(goes_on=lambda: self._executor.goes_on() or self._keeper.goes_on):
                 try:
                     await self.start()
                     assert self._committing is not None
@@ -328,6 +332,9 @@ class Worker:
     async def close(self, *, grace: float | None = None) -> None:
         """Take no more, let running jobs end, hand back the rest, and disconnect. May be called twice.
 
+        A plain function that still runs in its thread cannot be stopped: its job is not handed back. Its lock is kept
+        until it returns, which is recorded, or until the process ends.
+
         Args:
             grace: seconds for running jobs; the worker's own unless given.
 
@@ -348,6 +355,7 @@ class Worker:
         if self._committing is not None:
             if not await self._executor.wait_idle(grace):
                 await self._executor.stop_all("shutdown")
+            await self._keeper.ready()
             self._committer.limit_s = 10.0
             self._committer.wake()
             # With the server away and nothing to record there is nothing to wait for.

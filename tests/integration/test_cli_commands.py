@@ -84,15 +84,15 @@ async def test_no_queues_is_an_answer(toril: Toril, prefix: str) -> None:
 
 
 async def test_jobs_are_added_with_data_and_options(toril: Toril, email: Queue, tmp_path: Path) -> None:
-    assert (await toril("jobs", "add", "email", "--data", '{"to": "a"}')).out == "1\n"
+    assert (await toril("jobs", "add", "email", "--as-is", "--data", '{"to": "a"}')).out == "1\n"
     (tmp_path / "mail.json").write_text('{"to": "b"}')
     bull = '{"attempts": 5, "backoff": {"type": "exponential", "delay": 2000}, "removeOnComplete": true}'
     added = await toril(
-        "jobs", "add", "email", "letter", "--data", "@mail.json", "--options", bull,
+        "jobs", "add", "email", "letter", "--as-is", "--data", "@mail.json", "--options", bull,
         "--delay", "60", "--priority", "2", "--job-id", "mine", "--json",
     )  # fmt: skip
     assert (added.json["id"], added.json["queue"], added.json["data"]) == ("mine", "email", {"to": "b"})
-    piped = await toril("jobs", "add", "email", "--data", "-", stdin='["c"]')
+    piped = await toril("jobs", "add", "email", "--as-is", "--data", "-", stdin='["c"]')
 
     first, second, third = [await email.get_job(job_id) for job_id in ("1", "mine", piped.out.strip())]
     assert first is not None

@@ -94,6 +94,7 @@ def test_help_imports_no_command_and_no_tables() -> None:
         "toril.cli.command",
         "toril.cli.exits",
         "toril.cli.main",
+        "toril.cli.streams",
         "toril.errors",
     }
     assert not {name for name in loaded if name.partition(".")[0] in ("rich", "pydantic", "jinja2")}
@@ -110,7 +111,7 @@ def test_help_imports_no_command_and_no_tables() -> None:
         (["worker", "a:b", "--log-level", "loud"], "error: --log-level 'loud' is unknown; it is one of debug,"),
         (["worker", "a:b", "--url", "http://h"], "error: server URL 'http://h' cannot be used"),
         (["jobs", "list", "q", "--state", "done"], "error: there is no job state 'done'; the states are waiting"),
-        (["jobs", "retry", "q"], "error: say which jobs; give ids, or --all-failed, but not both\n"),
+        (["jobs", "retry", "q"], "error: say which jobs; give ids, or --all, but not both\n"),
         (["jobs", "add", "q", "--data", "{"], "error: --data: the value is not JSON: "),
         (["jobs", "add", "q", "--data", "@no-such-file"], "error: --data: no-such-file cannot be read: No such file"),
         (["jobs", "add", "q", "--options", '{"atempts": 2}'], "error: unknown option 'atempts', did you mean"),

@@ -13,6 +13,7 @@ from toril.cli.command import Call, command
 from toril.cli.exits import CommandError, ExitCode
 from toril.cli.output import print_json, print_line
 from toril.cli.queues import QueueName
+from toril.cli.ready_made import READY_MADE, prepare
 from toril.engine.options import JobOptions
 from toril.engine.queue import DEFAULT_NAME
 
@@ -21,7 +22,8 @@ from toril.engine.queue import DEFAULT_NAME
     examples="""
     toril jobs add video transcode --data '{"path": "a.mp4"}'
     toril jobs add video transcode --data @job.json --delay 60 --priority 1
-    toril jobs add email --data - --options '{"attempts": 5, "backoff": 1000}' < mail.json
+    toril jobs add video --data - --options '{"attempts": 5, "backoff": 1000}' < job.json
+    toril jobs add cleanup --data '{"type": "temp-files", "data": {"maxAgeHours": 12}}'    checked first
     """
 )
 async def add_job(
@@ -62,16 +64,30 @@ async def add_job(
             metavar="ID", help="An id of your own; a second add changes nothing.", show_default=False
         ),
     ] = None,
+    as_is: Annotated[
+        bool,
+        typer.Option(
+            "--as-is",
+            help="For a ready-made queue: no check of the data, and no default options.",
+            show_default=False,
+        ),
+    ] = False,
 ) -> None:
     """Add a job.
 
-    The queue need not exist yet. Prints the job's id.
+    The queue need not exist yet. A job for a ready-made queue gets that queue's default options, and data that do
+    not fit their type are refused. Prints the job's id.
     """
-    given = JobOptions.from_bull(read_json("--options", options)).given()
+    chosen = JobOptions.from_bull(read_json("--options", options)).given()
     own = {"delay": delay, "priority": priority, "attempts": attempts, "job_id": job_id}
-    given |= {option: value for option, value in own.items() if value is not None}
-    async with call.queue(queue) as opened:
-        job = await opened.add(name, read_json("--data", data), **given)
+    chosen |= {option: value for option, value in own.items() if value is not None}
+    content = read_json("--data", data)
+    if not as_is and queue in READY_MADE:
+        place, chosen = prepare(call, queue, content, chosen)
+    else:
+        place = call.queue(queue)
+    async with place as opened:
+        job = await opened.add(name, content, **chosen)
         if call.json:
             print_json(job.to_dict() | {"queue": queue})
         else:

@@ -66,6 +66,7 @@ class Ending:
     code: str
     message: str
     hint: str = ""
+    field: str = ""  #: of a job's data that is not acceptable
 
 
 def ending_of(error: BaseException) -> Ending:
@@ -73,7 +74,8 @@ def ending_of(error: BaseException) -> Ending:
     if isinstance(error, CommandError):
         return Ending(error.exit, error.code, str(error), error.hint)
     if isinstance(error, TorilError):
-        return Ending(_exit_of(error), error.code, str(error), _HINTS.get(type(error).__name__, ""))
+        hint, field = _HINTS.get(type(error).__name__, ""), getattr(error, "field", None) or ""
+        return Ending(_exit_of(error), error.code, str(error), hint, field)
     if isinstance(error, KeyboardInterrupt | Abort):
         return Ending(ExitCode.INTERRUPTED, "interrupted", "interrupted")
     # The command line parser's errors; their class is not the same in all versions of the parser.

@@ -128,8 +128,8 @@ async def show_job(
 
 @command(
     examples="""
-    toril jobs retry email 41 42          two jobs
-    toril jobs retry email --all-failed   everything in the failed set
+    toril jobs retry email 41 42      two jobs
+    toril jobs retry email --all      everything in the failed set
     """
 )
 async def retry_jobs(
@@ -137,20 +137,14 @@ async def retry_jobs(
     queue: QueueName,
     job_ids: JobIds = None,
     all_failed: Annotated[
-        bool, typer.Option("--all-failed", help="All jobs that failed.", show_default=False)
+        bool, typer.Option("--all", "--all-failed", help="All jobs that failed.", show_default=False)
     ] = False,
 ) -> int:
     """Move failed jobs back to waiting.
 
     Failed attempts stay counted, as with Bull: a job that has used all its attempts gets one more.
     """
-    if bool(job_ids) == all_failed:
-        raise CommandError(
-            "say which jobs",
-            exit=ExitCode.USAGE,
-            code="usage",
-            hint="give ids, or --all-failed, but not both",
-        )
+    require_which(job_ids, every=all_failed)
     async with call.queue(queue) as opened:
         await require_queue(call, opened)
         if all_failed:
@@ -163,7 +157,7 @@ async def retry_jobs(
             else:
                 print_line(f"{count(moved, 'job')} moved back to waiting.")
             return ExitCode.DONE
-        return await _each(call, opened, job_ids or [], "retried", opened.actions.retry)
+        return await each_job(call, opened, job_ids or [], "retried", opened.actions.retry)
 
 
 @command(
@@ -196,10 +190,21 @@ async def remove_jobs(
                 raise _missing(queue, job_id)
             await opened.actions.remove(job_id)
 
-        return await _each(call, opened, job_ids, "removed", remove)
+        return await each_job(call, opened, job_ids, "removed", remove)
 
 
-async def _each(
+def require_which(job_ids: Sequence[str] | None, *, every: bool) -> None:
+    """See to it that ids were given or all jobs are meant.
+
+    Raises:
+        CommandError: neither, or both.
+    """
+    if bool(job_ids) == every:
+        hint = "give ids, or --all, but not both"
+        raise CommandError("say which jobs", exit=ExitCode.USAGE, code="usage", hint=hint)
+
+
+async def each_job(
     call: Call, queue: Queue, job_ids: Sequence[str], done: str, act: Callable[[str], Awaitable[None]]
 ) -> int:
     """Do something to each job, whatever becomes of the others, and tell of each."""

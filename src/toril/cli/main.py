@@ -73,6 +73,8 @@ class Group(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = args[0]
+        if name not in self.commands and ctx.resilient_parsing:  # a shell completes what is half typed
+            return None, None, []
         if name not in self.commands:
             near = get_close_matches(name, self.commands, n=1)
             raise CommandError(
@@ -105,13 +107,19 @@ class Jobs(Group):
         "list": Row("List the jobs of a queue.", "toril.cli.jobs:list_jobs"),
         "show": Row("Show one job: data, state, failures and log.", "toril.cli.jobs:show_job"),
         "add": Row("Add a job.", "toril.cli.add:add_job"),
+        "search": Row(
+            "Look for jobs by a text in their id, name or data.", "toril.cli.job_search:search_jobs"
+        ),
+        "export": Row("Write the jobs of one state, one a line.", "toril.cli.job_export:export_jobs"),
         "retry": Row("Move failed jobs back to waiting.", "toril.cli.jobs:retry_jobs"),
+        "promote": Row("Let delayed jobs run now.", "toril.cli.job_moves:promote_jobs"),
+        "cancel": Row("Stop jobs that wait or run.", "toril.cli.job_moves:cancel_jobs"),
         "remove": Row("Delete jobs, whatever state they are in.", "toril.cli.jobs:remove_jobs"),
     }
     examples = """
     toril jobs list email --state failed    what failed, newest first
     toril jobs show email 41                one job with its log
-    toril jobs retry email --all-failed     give all failed jobs another chance
+    toril jobs retry email --all            give all failed jobs another chance
     """
 
 
@@ -191,7 +199,10 @@ class Payments(Group):
     """``toril payments …``"""
 
     rows: ClassVar = {
-        "review": Row("List the payments that somebody must look at.", "toril.cli.payments:list_reviews"),
+        "review": Row(
+            "List the payments that somebody must look at, the newest first.",
+            "toril.cli.payments:list_reviews",
+        ),
         "decide": Row(
             "Say what became of a payment that had to be looked at.", "toril.cli.payments:decide_payment"
         ),
@@ -209,7 +220,10 @@ class Credentials(Group):
             "List the services, and where a firm has credentials of its own.",
             "toril.cli.credentials:list_credentials",
         ),
-        "set": Row("Store a firm's credentials at a service.", "toril.cli.credentials:set_credentials"),
+        "set": Row(
+            "Store a firm's credentials at a service, instead of earlier ones.",
+            "toril.cli.credentials:set_credentials",
+        ),
         "remove": Row(
             "Delete a firm's credentials at a service.", "toril.cli.credentials:remove_credentials"
         ),
@@ -241,12 +255,15 @@ class Root(Group):
         "worker": Row("Run the jobs of one or more queues.", "toril.cli.worker:run_worker"),
         "serve": Row("Work the ready-made queues, and serve the HTTP API.", "toril.cli.serve:serve"),
         "queues": Row("List all queues with their counts.", "toril.cli.queues:list_queues"),
-        "jobs": Row("List, show, add, retry and remove jobs.", Jobs),
+        "watch": Row("Show counts of queues as they change.", "toril.cli.watch:watch_queues"),
+        "jobs": Row("List, show, add, search, export, retry, promote, cancel and remove jobs.", Jobs),
         "dead-letters": Row("List, show, retry and remove copies of jobs that failed for good.", DeadLetters),
         "schedules": Row("List, add, change and remove schedules.", Schedules),
         "pause": Row("Let no worker take jobs of a queue.", "toril.cli.queues:pause_queue"),
         "resume": Row("Let workers take jobs of a paused queue again.", "toril.cli.queues:resume_queue"),
         "clean": Row("Delete old jobs of one state.", "toril.cli.queues:clean_queue"),
+        "empty": Row("Delete all jobs that are not started yet.", "toril.cli.queue_ends:empty_queue"),
+        "obliterate": Row("Delete a queue with all that is in it.", "toril.cli.queue_ends:obliterate_queue"),
         "db": Row("Make and change the tables of the records.", Db),
         "users": Row("Say who may sign in to the web application.", People),
         "credentials": Row("Keep firms' own credentials at outside services.", Credentials),
@@ -269,7 +286,7 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-_app = typer.Typer(add_completion=False, rich_markup_mode=None)
+_app = typer.Typer(rich_markup_mode=None)
 
 
 @_app.callback(cls=Root, context_settings=_CONTEXT)
@@ -328,6 +345,8 @@ def _write(ending: Ending, *, as_json: bool) -> None:
         error = {"code": ending.code, "message": ending.message}
         if ending.hint:
             error["hint"] = ending.hint
+        if ending.field:
+            error["field"] = ending.field
         typer.echo(json.dumps({"error": error}, ensure_ascii=False), err=True)
         return
     from toril.observability.logging import harmless

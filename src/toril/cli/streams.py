@@ -13,7 +13,6 @@ from typing import Any
 import typer
 
 from toril.cli.exits import Ending, ExitCode
-from toril.observability.logging import harmless
 
 log = logging.getLogger("toril.cli")
 
@@ -39,6 +38,8 @@ def replace_missing() -> None:
 
 def announce(lines: Iterable[str]) -> None:
     """Tell that something runs. That nobody can be told is no reason for it not to run."""
+    from toril.observability.logging import harmless  # not for --help, which is to be quick
+
     try:
         for line in lines:
             typer.echo(harmless(line))

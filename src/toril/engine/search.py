@@ -10,7 +10,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -146,3 +146,18 @@ async def _list(queue: Queue, place: _Place, count: int) -> list[tuple[str, str 
         start = await ask("ZCOUNT", key, f"({place.score}", "+inf") if rank is None else rank + 1
     rows = await ask("ZREVRANGE", key, start, start + count - 1, "WITHSCORES")
     return [(to_text(job_id), to_text(score)) for job_id, score in zip(rows[::2], rows[1::2], strict=True)]
+
+
+async def walk_jobs(queue: Queue, state: str) -> AsyncIterator[list[Job[Any]]]:
+    """All jobs in one state, the newest first, in pages; a job that stays in the state is met once.
+
+    Others may come and go meanwhile: the next page begins behind the last job of the one before, wherever that is by
+    then. Only in lists, which have no such order, a page is told by its place from the newest.
+    """
+    place, met = _Place(check_state(state)), set[str]()
+    while rows := await _list(queue, place, _STEP):
+        fresh = [job_id for job_id, _ in rows if job_id not in met]
+        met.update(fresh)
+        yield [job for job in await queue.read_jobs(fresh) if job is not None]
+        job_id, score = rows[-1]
+        place = _Place(place.state, place.behind + len(rows), score, None if score is None else job_id)

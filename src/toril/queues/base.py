@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from toril.errors import PayloadError, UnrecoverableError
-from toril.queues.problems import list_problems, refuse_crowds
+from toril.queues.problems import did_you_mean, list_problems, refuse_crowds
 
 
 class RunningJob(Protocol):
@@ -84,11 +84,14 @@ class QueueDefinition:
         job_type = self.types.get(name) if isinstance(name, str) else None
         if job_type is None:
             known = ", ".join(sorted(self.types))
-            raise PayloadError(f"queue {self.name!r}: unknown type {name!r}; it knows {known}", field="type")
+            near = did_you_mean(name, self.types) if isinstance(name, str) else ""
+            raise PayloadError(
+                f"queue {self.name!r}: unknown type {name!r}{near}; it knows {known}", field="type"
+            )
         try:
             return job_type, job_type.payload.model_validate(data.get("data", {}))
         except ValidationError as error:
-            raise _payload_error(self.name, job_type.name, error) from error
+            raise _payload_error(self.name, job_type, error) from error
 
     async def process(self, job: RunningJob) -> dict[str, Any]:
         """Run one job; what an engine worker is given as its processor.
@@ -112,7 +115,11 @@ class QueueDefinition:
             await self.on_close()
 
 
-def _payload_error(queue: str, job_type: str, error: ValidationError) -> PayloadError:
-    problems = [(path or "data", text) for path, text in list_problems(error)]
+def _payload_error(queue: str, job_type: JobType, error: ValidationError) -> PayloadError:
+    fields = job_type.payload.model_fields
+    known = [field.alias or name for name, field in fields.items()]
+    problems = [(path or "data", text) for path, text in list_problems(error, known)]
     listed = "; ".join(f"{path}: {text}" for path, text in problems)
-    return PayloadError(f"{queue} job of type {job_type!r} is not acceptable: {listed}", field=problems[0][0])
+    return PayloadError(
+        f"{queue} job of type {job_type.name!r} is not acceptable: {listed}", field=problems[0][0]
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -15,15 +16,37 @@ MOST_PROBLEMS: Final = 20
 _LONGEST_PATH: Final = 200
 _LONGEST_MESSAGE: Final = 500
 
+#: Characters of a name that are compared with others.
+_LONGEST_NAME: Final = 60
+
+#: How alike names must be; by less, "fromDate" would be "format".
+_NEAR: Final = 0.8
+
 #: Unknown fields that are named one by one.
 _MOST_UNKNOWN: Final = 20
 
 Problem = tuple[str, str]
 
 
-def list_problems(error: ValidationError) -> list[Problem]:
-    """The first problems of a validation: the path of each field, and what is wrong with it. Values are not told."""
-    return shortened(error.errors(include_url=False, include_context=False, include_input=False))
+def list_problems(error: ValidationError, known: Iterable[str] = ()) -> list[Problem]:
+    """The first problems of a validation: the path of each field, and what is wrong with it. Values are not told.
+
+    Args:
+        known: the names of the outermost fields, for the one that an unknown field was perhaps meant to be.
+    """
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    names, problems = list(known), shortened(found)
+    for place, each in enumerate(found[:MOST_PROBLEMS]):
+        if names and each["type"] == "extra_forbidden" and len(each["loc"]) == 1:
+            path, text = problems[place]
+            problems[place] = (path, text + did_you_mean(path, names))
+    return problems
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``; did you mean 'subject'?``, or nothing if no known name is near."""
+    near = get_close_matches(cut(name, _LONGEST_NAME), list(known), n=1, cutoff=_NEAR)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def shortened(found: Sequence[Any]) -> list[Problem]:

@@ -261,8 +261,8 @@ def test_a_mistake_is_explained(
             "query.filters.0.operator: status cannot be asked for 'contains'",
         ),
         (
-            of(filters=[{"column": "total", "value": "1.005"}]),
-            "query.filters.0.value: has more decimals than total, which has 2",
+            of(filters=[{"column": "total", "value": "1.0005"}]),
+            "query.filters.0.value: has more decimals than total, which has 3",
         ),
         (of(filters=[{"column": "total", "value": "1e30"}]), "query.filters.0.value: is too large"),
         (

@@ -14,13 +14,14 @@ import redis.asyncio as redis_asyncio
 from tests.support.servers import RedisServer
 from tests.support.until import until
 
-from toril.engine.connection import Connection, Server
+from toril.engine.connection import Connection
 from toril.engine.encoding import OptionEncoder
 from toril.engine.events import EVENTS, EventStream, EventSubscriber, QueueEvent
 from toril.engine.hooks import Hooks
 from toril.engine.keys import QueueKeys
 from toril.engine.producer import Producer
 from toril.engine.scripts.runner import ScriptRunner
+from toril.engine.server import Server
 from toril.errors import OptionError, QueueUnavailableError, ServerRefusedError
 
 TOKEN = "6a1d6d5e-0000-4000-8000-000000000001"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from toril.engine.address import parse_address
-from toril.engine.connection import Server
 from toril.engine.link import ReplyError
+from toril.engine.server import Server
 from toril.errors import OptionError
 
 

@@ -84,7 +84,8 @@ class Call:
 
     def connection(self) -> Connection:
         """A connection of its own to the server; close it and its server."""
-        from toril.engine.connection import Connection, Server
+        from toril.engine.connection import Connection
+        from toril.engine.server import Server
 
         return Connection(Server(self.settings.redis_url, home=self.settings.home))
 

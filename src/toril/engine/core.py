@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 from toril.engine.actions import JobActions
 from toril.engine.codec import MAX_DATA_BYTES
-from toril.engine.connection import Connection, Server
+from toril.engine.connection import Connection
 from toril.engine.encoding import OptionEncoder
 from toril.engine.events import EventSubscriber
 from toril.engine.hooks import Hooks
@@ -23,6 +23,7 @@ from toril.engine.overflow import OverflowWatch
 from toril.engine.producer import Producer
 from toril.engine.rate_limit import read_limiter
 from toril.engine.scripts.runner import PATIENCE, ScriptRunner
+from toril.engine.server import Server
 from toril.engine.sharing import Sharing
 from toril.errors import OptionError
 

@@ -29,12 +29,12 @@ from typing import Any
 from weakref import WeakSet
 
 from toril.engine.codec import to_text
-from toril.engine.connection import Server
 from toril.engine.event_messages import TOKEN_EVENTS, read_message
 from toril.engine.hooks import Hooks, Listener, Listeners
 from toril.engine.keys import QueueKeys
 from toril.engine.one_loop import OneLoop
 from toril.engine.scripts.runner import PATIENCE
+from toril.engine.server import Server
 from toril.engine.subscription import Subscription
 from toril.errors import QueueStateError, QueueUnavailableError
 

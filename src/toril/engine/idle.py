@@ -8,9 +8,10 @@ import logging
 import time
 from collections.abc import Callable
 
-from toril.engine.connection import Connection, Server
+from toril.engine.connection import Connection
 from toril.engine.keys import QueueKeys
 from toril.engine.link import ConnectionLostError, ReplyError
+from toril.engine.server import Server
 from toril.engine.waiting import comes_within
 from toril.errors import QueueUnavailableError, ServerRefusedError, ServerVersionError
 

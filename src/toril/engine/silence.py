@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from toril.engine.link import AnswerLateError, Link
 
 if TYPE_CHECKING:
-    from toril.engine.connection import Server
+    from toril.engine.server import Server
 
 log = logging.getLogger("toril.connection")
 

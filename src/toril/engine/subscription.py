@@ -8,10 +8,11 @@ import random
 from collections.abc import Callable, Collection
 from typing import Any
 
-from toril.engine.connection import Connection, Server
+from toril.engine.connection import Connection
 from toril.engine.link import PASSING_ERRORS, Link, ReplyError
 from toril.engine.one_loop import OneLoop
 from toril.engine.scripts.runner import PATIENCE
+from toril.engine.server import Server
 from toril.engine.silence import leads_nowhere
 from toril.engine.waiting import comes_within
 from toril.errors import QueueUnavailableError, ServerRefusedError

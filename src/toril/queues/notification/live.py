@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from toril.engine.connection import Connection, Server
+from toril.engine.connection import Connection
 from toril.engine.link import ReplyError
+from toril.engine.server import Server
 from toril.errors import ConfigurationError, ServerRefusedError
 
 #: The pub/sub channel; that of the servers must be the same. Redis has one space of channels for all its databases, so

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import orjson
 
-from toril.engine.connection import Server
+from toril.engine.server import Server
 from toril.engine.subscription import Subscription
 from toril.errors import QueueUnavailableError
 

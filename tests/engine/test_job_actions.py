@@ -65,7 +65,8 @@ async def keys_of(queue: Queue, redis: Redis) -> set[str]:
     """Suffixes of all keys of the queue; what is remembered of a producer without its name."""
     base = f"{queue.keys.base}:"
     keys = {key.removeprefix(base) async for key in redis.scan_iter(f"{base}*")}
-    return {"toril:producers" if key.startswith("toril:producers:") else key for key in keys}
+    kept = {key for key in keys if not key.startswith("toril:answers:")}
+    return {"toril:producers" if key.startswith("toril:producers:") else key for key in kept}
 
 
 async def failed_job(queue: Queue, **options: object) -> Job[object]:

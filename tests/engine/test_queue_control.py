@@ -37,7 +37,8 @@ async def keys_of(queue: Queue, redis: Redis) -> set[str]:
     """Suffixes of all keys of the queue; what is remembered of a producer without its name."""
     base = f"{queue.keys.base}:"
     keys = {key.removeprefix(base) async for key in redis.scan_iter(f"{base}*", count=5000)}
-    return {"toril:producers" if key.startswith("toril:producers:") else key for key in keys}
+    kept = {key for key in keys if not key.startswith("toril:answers:")}
+    return {"toril:producers" if key.startswith("toril:producers:") else key for key in kept}
 
 
 async def age(queue: Queue, redis: Redis, job_id: str, seconds: float) -> None:

@@ -126,7 +126,7 @@ async def leftovers(redis: Redis, queue: Queue) -> set[str]:
     """What is left of a queue, apart from what remembers calls and heartbeats."""
     base = queue.keys.of("")
     keys = {key.removeprefix(base) for key in await redis.keys(f"{base}*")}
-    told = ("toril:producers:", "toril:workers", "stalled-check")
+    told = ("toril:producers:", "toril:answers:", "toril:workers", "stalled-check")
     return {key for key in keys if not key.startswith(told)}
 
 

@@ -21,7 +21,6 @@ class Letters:
     def __init__(self, scripts: Scripts) -> None:
         self.scripts, self.client = scripts, scripts.client
         self.box = LetterBox("dead-letter", scripts.keys)
-        self.requests = 0
 
     def run(self, name: str, keys: tuple[bytes, ...], *arguments: Any) -> Any:
         own = self.scripts.keys
@@ -39,16 +38,13 @@ class Letters:
     def fail(self, job_id: str, *, keep: int = -1, resent: int = 0) -> int:
         return self.end("fail", job_id, "no luck", '["trace"]', 1, keep, -1, "", resent=resent)
 
-    def retry(self, letter_id: str, *, request: int | None = None, **job: Any) -> int:
+    def retry(self, letter_id: str, **job: Any) -> int:
         """Retry a letter as ``DeadLetters`` does; the code."""
-        if request is None:
-            self.requests += 1
         kept = json.loads(self.client.hget(self.box.keys.job(letter_id), "data") or "{}")
         job = {"jobId": "1", "name": "job", "data": {}, "opts": {}, "timestamp": "", **kept, **job}
         texts = (json.dumps(job["data"]), json.dumps(job["opts"]))
         arguments = (job["jobId"], job["name"], *texts, job["timestamp"], job.get("priority", 0), 0)
-        number = request or self.requests
-        return int(self.run("retry_letter", self.box.all_keys, number, letter_id, *arguments))
+        return int(self.run("retry_letter", self.box.all_keys, letter_id, *arguments))
 
     def ids(self, suffix: str = "wait") -> list[str]:
         """Ids of letters, the oldest first."""
@@ -274,15 +270,6 @@ def test_a_number_ahead_of_the_counter_is_stepped_over(letters: Letters, scripts
     assert letters.retry(f"1:work:{job_id}") == 2
     scripts.client.delete(scripts.keys.of("id"))
     assert scripts.add(0) == ["2"]
-
-
-def test_a_retry_whose_answer_got_lost_gets_it_again(letters: Letters, scripts: Scripts) -> None:
-    [job_id] = taken(scripts, 0)
-    letters.fail(job_id)
-    assert letters.retry(f"1:work:{job_id}", request=7, jobId=job_id) == 1
-    assert letters.retry(f"1:work:{job_id}", request=7, jobId=job_id) == 1
-    assert letters.retry(f"1:work:{job_id}", request=8, jobId=job_id) == 0
-    assert scripts.waiting() == [job_id]
 
 
 def test_a_refused_retry_changes_nothing(letters: Letters, scripts: Scripts, client: redis.Redis) -> None:

@@ -104,6 +104,7 @@ CALLS: dict[str, list[Call]] = {
     ],
     "count_jobs": [Call(plain())],
     "count_priorities": [Call(plain(0, 1, 2))],
+    "end_debounce": [Call(plain("d"))],
     "get_result": [Call(one("done-1"))],
     "get_state": [Call(one("plain-0"))],
     "list_ids": [Call(plain("waiting", 0, -1, 1))],
@@ -132,8 +133,8 @@ CALLS: dict[str, list[Call]] = {
     "retry_job": [Call(one("failed-1")), Call(one("failed-urgent"))],
     "retry_jobs": [Call(plain(100, ""))],
     "retry_letter": [
-        Call(lambda ids: [5, "1:work:1", ids["failed-1"], "failed-1", "{}", "{}", "", 0, 0], dead=True),
-        Call(lambda _: [5, "1:work:1", "gone", "gone", "{}", "{}", "", 2, 0], dead=True),
+        Call(lambda ids: ["1:work:1", ids["failed-1"], "failed-1", "{}", "{}", "", 0, 0], dead=True),
+        Call(lambda _: ["1:work:1", "gone", "gone", "{}", "{}", "", 2, 0], dead=True),
     ],
     "take_turn": [Call(plain("mail", 500, 60_000, "", 0)), Call(plain("mail", 500, 60_000, "", 1000))],
     "update_data": [Call(one("plain-0", '{"other":1}', ""))],

@@ -41,6 +41,7 @@ class Proxy:
         self._delay = 0.0
         self._cut_after: int | None = None
         self._new = (False, False)
+        self._lose_to: bytes | None = None
         self._pipes: set[_Pipe] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._loop = asyncio.new_event_loop()
@@ -54,6 +55,15 @@ class Proxy:
     def lose_answers(self, *, new: bool = False) -> None:
         """Pass requests on, and swallow what the server answers."""
         self._on_loop(self._swallow, False, True, new)
+
+    def lose_answer_to(self, text: bytes) -> None:
+        """Swallow the answer to the next request with this in it, and what comes after it on its connection."""
+        self._lose_to = text
+
+    @property
+    def lost_one(self) -> bool:
+        """Whether that request has come."""
+        return self._lose_to is None
 
     def hold(self) -> None:
         """Keep what either side sends from now on, until ``release``."""
@@ -141,6 +151,8 @@ class Proxy:
                 if answers and self._cut_after is not None:
                     data = data[: self._cut_after]
                     self._cut_after -= len(data)
+                if not answers and self._lose_to is not None and self._lose_to in data:
+                    self._lose_to, pipe.swallows_answers = None, True
                 if not (pipe.swallows_answers if answers else pipe.swallows_requests):
                     target.write(data)
                     await target.drain()

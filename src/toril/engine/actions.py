@@ -74,7 +74,7 @@ class JobActions:
             raise OptionError(f"a row of a job's log must be a text, got {type(row).__name__}")
         if keep is not None and (isinstance(keep, bool) or not isinstance(keep, int) or keep < 1):
             raise OptionError(f"keep must be a number of rows, at least 1, got {keep!r}")
-        rows = await self._run("add_log", job_id, row, keep or 0, fence, repeat=False)
+        rows = await self._run("add_log", job_id, row, keep or 0, fence)
         self._check(rows, job_id, "addLog")
         return rows
 
@@ -133,7 +133,7 @@ class JobActions:
             JobNotFoundError, JobLockedError, JobStateError: it is gone, held, or has not failed. Then nothing
                 was changed.
         """
-        code = await self._run("retry_job", job_id, repeat=False)
+        code = await self._run("retry_job", job_id)
         which = self._named(job_id)
         if code == 0:
             raise JobNotFoundError(job_id, f"Couldn't retry job: The job doesn't exist ({which})")
@@ -151,7 +151,7 @@ class JobActions:
         Raises:
             JobNotFoundError, JobStateError: it is gone, or not delayed.
         """
-        _, moved = await self._core.scripts.run("promote_jobs", 1, job_id, repeat=False)
+        _, moved = await self._core.scripts.run("promote_jobs", 1, job_id)
         if moved:
             return
         if not await self._core.scripts.ask("EXISTS", self.keys.job(job_id)):
@@ -171,7 +171,7 @@ class JobActions:
         Raises:
             JobNotFoundError, JobStateError: it is gone, or has finished.
         """
-        code = await self._run("cancel_job", job_id, CANCELLED, repeat=False)
+        code = await self._run("cancel_job", job_id, CANCELLED)
         if code < 0:
             raise self._missing(job_id, "cancel")
         if code == 2:
@@ -245,8 +245,8 @@ class JobActions:
             "added, or was removed or trimmed by a keep policy",
         )
 
-    async def _run(self, script: str, *arguments: str | bytes | int, repeat: bool = True) -> int:
-        return int(await self._core.scripts.run(script, *arguments, repeat=repeat))
+    async def _run(self, script: str, *arguments: str | bytes | int) -> int:
+        return int(await self._core.scripts.run(script, *arguments))
 
 
 def _outcome(job_id: str, ending: Ending) -> Any:

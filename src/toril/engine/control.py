@@ -123,7 +123,7 @@ class QueueControl(QueueCore):
         total, more, before = 0, 1, b""
         while more:
             # Jobs that fail again meanwhile are left: they have failed after the first step.
-            moved, more, before = await self.scripts.run("retry_jobs", step, before, repeat=False)
+            moved, more, before = await self.scripts.run("retry_jobs", step, before)
             total += moved
         return total
 
@@ -135,18 +135,18 @@ class QueueControl(QueueCore):
         """
         step = _check_count(count)
         total = 0
-        left, moved = await self.scripts.run("promote_jobs", step, repeat=False)
+        left, moved = await self.scripts.run("promote_jobs", step)
         expected = left + len(moved)
         while moved:
             total += len(moved)
             if total >= expected:  # the rest was delayed after we began
                 break
-            _, moved = await self.scripts.run("promote_jobs", step, repeat=False)
+            _, moved = await self.scripts.run("promote_jobs", step)
         return total
 
     async def remove_debounce_key(self, debounce_id: str) -> bool:
         """Forget which job is pending under a debounce id: the next add adds one. False if there was none."""
-        return bool(await self.scripts.ask("DEL", self.keys.of(f"de:{debounce_id}")))
+        return bool(await self.scripts.run("end_debounce", debounce_id))
 
     async def obliterate(self, *, force: bool = False, count: int = 1000) -> None:
         """Delete the queue: its jobs, schedules, counters, everything. It is paused first.

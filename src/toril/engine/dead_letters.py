@@ -21,6 +21,7 @@ from toril.engine.keys import QueueKeys
 from toril.engine.keyspace import is_job_id
 from toril.engine.letter_box import LetterBox
 from toril.engine.queue import Queue
+from toril.engine.requests import Requests
 from toril.engine.scripts.runner import ScriptRunner
 from toril.engine.states import PAUSED, WAITING
 from toril.errors import JobError, JobLockedError, JobNotFoundError, JobStateError, OptionError
@@ -117,10 +118,7 @@ class DeadLetters:
             raise OptionError(f"{sorted(queue_options)[0]} belongs to the Queue; an open one was given")
         self._owns_queue = isinstance(queue, str)
         self.queue = Queue(queue, **queue_options) if isinstance(queue, str) else queue
-        # Names us for lost answers; one call at a time has an answer that may get lost.
-        self._token = str(uuid.uuid4())
-        self._request = 0
-        self._calling = asyncio.Lock()
+        self._token, self._requests = str(uuid.uuid4()), Requests()
 
     async def list(self, start: int = 0, end: int = -1) -> tuple[builtins.list[DeadLetter], int]:
         """Letters from ``start`` to ``end`` (included), the newest first, and how many there are in all.
@@ -163,26 +161,27 @@ class DeadLetters:
         except OptionError as error:  # not one of ours: no queue has this name
             raise JobStateError(letter_id, f"dead letter {letter_id!r} was not retried: {error}") from error
         scripts = ScriptRunner(
-            self.queue.connection, box.origin, self._token, patience=self.queue.scripts.patience
+            self.queue.connection,
+            box.origin,
+            self._token,
+            patience=self.queue.scripts.patience,
+            requests=self._requests,
         )
         opts = letter.opts
         if isinstance(opts, dict):
             opts = {name: value for name, value in opts.items() if name not in ("expiresAt", "expiresIn")}
-        async with self._calling:
-            self._request += 1
-            code = await scripts.run(
-                "retry_letter",
-                self._request,
-                letter.id,
-                letter.job_id,
-                letter.name,
-                _stored(letter.data, as_text="data" in letter.unreadable),
-                _stored(opts, as_text="opts" in letter.unreadable),
-                "" if letter.timestamp is None else number(letter.timestamp),
-                _priority(opts),
-                1 if isinstance(opts, dict) and opts.get("lifo") is True else 0,
-                more_keys=box.all_keys,
-            )
+        code = await scripts.run(
+            "retry_letter",
+            letter.id,
+            letter.job_id,
+            letter.name,
+            _stored(letter.data, as_text="data" in letter.unreadable),
+            _stored(opts, as_text="opts" in letter.unreadable),
+            "" if letter.timestamp is None else number(letter.timestamp),
+            _priority(opts),
+            1 if isinstance(opts, dict) and opts.get("lifo") is True else 0,
+            more_keys=box.all_keys,
+        )
         if code > 0:
             return letter.job_id
         raise self._refusal(letter, int(code))

@@ -53,11 +53,11 @@ class LockRenewer(Service):
                 "renew_locks",
                 self._lock_ms,
                 *chain.from_iterable(held.items()),
-                patience=self._lock_ms / 1000,
+                patience=self._lock_ms / 4000,
             )
         except QueueUnavailableError as error:
             self._hooks.emit("lock_extension_failed", list(held), error)
-            return 0.5
+            return min(0.5, self._lock_ms / 20_000)  # soon: the locks run on
         for job_id in map(bytes.decode, lost):
             self._lost(job_id, held[job_id])
         for job_id in map(bytes.decode, cancelled):

@@ -84,6 +84,5 @@ class Turn:
             number(round(self._longest)),
             turn,
             number(round(hold)),
-            repeat=False,
         )
         return int(wait), taken

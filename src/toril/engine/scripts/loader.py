@@ -32,8 +32,11 @@ def _read(path: str) -> tuple[str, str]:
 
 
 @cache
-def load(name: str) -> Script:
+def load(name: str, *, once: bool = False) -> Script:
     """The script ``lua/<name>.lua`` with its includes.
+
+    Args:
+        once: for a call that may be sent again; it has one more argument: see ``lua/includes/once.lua``.
 
     Raises:
         RuntimeError: a header is missing, or a script lacks its reply or its includes.
@@ -48,6 +51,9 @@ def load(name: str) -> Script:
     source, includes = _INCLUDE.subn(put_in, body)
     if includes != 1 or "keys" not in _INCLUDE.search(body)[1].split():  # type: ignore[index]
         raise RuntimeError(f"lua/{name}.lua must have one include line that names keys")
+    if once:
+        before, _, behind = _read("includes/once.lua")[1].partition("-- @script\n")
+        source = before + source + behind
     return Script(name, source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest(), contract)
 
 

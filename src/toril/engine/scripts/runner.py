@@ -8,6 +8,7 @@ from typing import Any
 from toril.engine.connection import Connection
 from toril.engine.keys import QueueKeys
 from toril.engine.link import Argument, ConnectionLostError, ReplyError
+from toril.engine.requests import Requests
 from toril.engine.scripts.loader import load
 from toril.errors import QueueStateError, QueueUnavailableError, ServerRefusedError
 
@@ -30,18 +31,47 @@ _PROMISES = frozenset(
 )
 
 
+#: Scripts that change more, or answer something else, when they are called twice: a call that is sent again is named,
+#: and carried out once. Of the others ``add_jobs`` and ``advance`` know by themselves; the rest do no harm.
+ONCE = frozenset(
+    {
+        "add_log",
+        "arm_schedule",
+        "cancel_job",
+        "clean_list",
+        "clean_set",
+        "end_debounce",
+        "obliterate",
+        "pause",
+        "postpone",
+        "promote_jobs",
+        "put_back_lost",
+    }
+    | {"remove_jobs", "remove_schedule", "retry_job", "retry_jobs", "retry_letter", "take_turn"}
+    | {"update_data", "update_progress"}
+)
+
+
 class ScriptRunner:
     """Runs the scripts of one queue.
 
     Args:
         token: who calls; see ``lua/includes/keys.lua``.
         patience: seconds to wait for a lost server.
+        requests: who names the calls, if several runners are one caller.
     """
 
     def __init__(
-        self, connection: Connection, keys: QueueKeys, token: str, *, patience: float = PATIENCE
+        self,
+        connection: Connection,
+        keys: QueueKeys,
+        token: str,
+        *,
+        patience: float = PATIENCE,
+        requests: Requests | None = None,
     ) -> None:
         self.connection, self.keys, self.patience = connection, keys, patience
+        self._requests = requests or Requests()
         self.call_as(token)
 
     def call_as(self, token: str) -> None:
@@ -60,7 +90,7 @@ class ScriptRunner:
         """Run ``lua/<name>.lua`` and return its reply.
 
         Args:
-            repeat: call again if the connection was lost in between; off for what must not be done twice.
+            repeat: call again if the connection was lost in between; off for callers who see to that themselves.
             more_keys: of another queue, behind those of this one.
 
         Raises:
@@ -76,6 +106,14 @@ class ScriptRunner:
             *self._callers,
             *arguments,
         )
+        if name in ONCE:
+            with self._requests.next() as request:
+                return await self._run(name, (*call, request), repeat=repeat, deadline=deadline, wait=wait)
+        return await self._run(name, call, repeat=repeat, deadline=deadline, wait=wait)
+
+    async def _run(
+        self, name: str, call: tuple[Argument, ...], *, repeat: bool, deadline: float, wait: float
+    ) -> Any:
         while True:
             reply = await self._call(name, call, repeat=repeat, patience=wait)
             disk = self.connection.server.disk
@@ -95,7 +133,7 @@ class ScriptRunner:
                 return reply
 
     async def _call(self, name: str, call: tuple[Argument, ...], *, repeat: bool, patience: float) -> Any:
-        script = load(name)
+        script = load(name, once=name in ONCE)
         try:
             try:
                 return await self.connection.execute(

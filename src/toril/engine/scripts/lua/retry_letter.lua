@@ -3,32 +3,26 @@
   retried, its attempts counted from none; otherwise it is added anew under its own id.
 
   KEYS[25…31] of the letters' queue: id, wait, paused, meta-paused, delayed, completed, failed
-  ARGV[3] request     int  number of this call, counted by the caller `token`
-  ARGV[4] letter      str  its id
-  ARGV[5] id          str  the job's
-  ARGV[6] name        str
-  ARGV[7] data        str  for a job that is added anew
-  ARGV[8] opts        str  JSON
-  ARGV[9] timestamp   ms   when the job was created; '' if that is not known
-  ARGV[10] priority   num  for a job that is added anew
-  ARGV[11] lifo       0/1
+  ARGV[3] letter      str  its id
+  ARGV[4] id          str  the job's
+  ARGV[5] name        str
+  ARGV[6] data        str  for a job that is added anew
+  ARGV[7] opts        str  JSON
+  ARGV[8] timestamp   ms   when the job was created; '' if that is not known
+  ARGV[9] priority    num  for a job that is added anew
+  ARGV[10] lifo       0/1
   Returns 1 it is retried | 2 added anew | 0 no such letter | -1 a worker holds the letter | -2 a worker holds the job
     | -3 the job has not failed | -4 another job has the id; from 0 down nothing was changed
   Cost O(letters), plus O(window) for a prioritised job
 ]]
 -- @include keys clock undo rows place failed_again
-local request, letter, id, timestamp = ARGV[3], ARGV[4], ARGV[5], ARGV[9]
-local remembered = k_producers .. ':' .. token
--- A call whose answer got lost comes again with the same number.
-local last_request, told = string.match(call('GET', remembered) or '', '^(%d+) (.*)$')
-if last_request == request then return number(told) end
-
+local letter, id, timestamp = ARGV[3], ARGV[4], ARGV[8]
 local letter_key = string.sub(KEYS[25], 1, -3) .. letter
 if call('EXISTS', letter_key) == 0 then return 0 end
 if call('EXISTS', letter_key .. ':lock') == 1 then return -1 end
 local key = base .. id
 local there = call('EXISTS', key) == 1
-local priority = number(ARGV[10]) or 0
+local priority = number(ARGV[9]) or 0
 if there then
   if number(call('HGET', key, 'timestamp')) ~= number(timestamp) then return -4 end
   if call('EXISTS', key .. ':lock') == 1 then return -2 end
@@ -44,21 +38,19 @@ return whole(function()
       end
     end)
     call('HDEL', key, 'stalledCounter')
-    call('HSET', key, 'opts', ARGV[8], 'attemptsMade', 0)
+    call('HSET', key, 'opts', ARGV[7], 'attemptsMade', 0)
   else
     -- As with any job of a given id, the counter moves on; a number ahead of it has to be stepped over.
     local last = call('INCR', k_id)
     if string.match(id, '^%d+$') and number(id) >= last then call('SET', k_numeric, 1) end
     undo('DEL', key)
-    call('HSET', key, 'name', ARGV[6], 'data', ARGV[7], 'opts', ARGV[8], 'timestamp',
-      timestamp == '' and now or timestamp, 'delay', 0, 'priority', ARGV[10])
+    call('HSET', key, 'name', ARGV[5], 'data', ARGV[6], 'opts', ARGV[7], 'timestamp',
+      timestamp == '' and now or timestamp, 'delay', 0, 'priority', ARGV[9])
     call('HDEL', k_cancelled, id)
   end
-  place(target_list(), {{id, priority, ARGV[11] == '1'}})
+  place(target_list(), {{id, priority, ARGV[10] == '1'}})
 
   local code = there and 1 or 2
-  undo('DEL', remembered)
-  call('SET', remembered, request .. ' ' .. code, 'PX', 86400000)
   -- The oldest letters are at the right end.
   for i = 26, 27 do
     if call('LREM', KEYS[i], -1, letter) > 0 then undo('RPUSH', KEYS[i], letter) end

@@ -25,6 +25,7 @@ class Office:
 
     Attributes:
         lawyer, colleague: of the firm that ``records`` are of.
+        partner: an administrator of that firm.
         stranger: a lawyer of another firm.
         manager: an administrator of the other firm.
         root: an administrator of no firm.
@@ -34,11 +35,13 @@ class Office:
     records: DemoRecords
     lawyer: httpx.AsyncClient
     colleague: httpx.AsyncClient
+    partner: httpx.AsyncClient
     stranger: httpx.AsyncClient
     manager: httpx.AsyncClient
     root: httpx.AsyncClient
     nobody: httpx.AsyncClient
     lawyer_id: str
+    other_firm_id: str
 
     @property
     def firm_id(self) -> str:
@@ -67,6 +70,7 @@ async def open_office(api: Api) -> AsyncIterator[Office]:
     people = {
         "lawyer": await _sign_in(api, records.firm.id, Role.LAWYER),
         "colleague": await _sign_in(api, records.firm.id, Role.STAFF),
+        "partner": await _sign_in(api, records.firm.id, Role.ADMIN),
         "stranger": await _sign_in(api, other, Role.LAWYER),
         "manager": await _sign_in(api, other, Role.ADMIN),
         "root": await _sign_in(api, None, Role.ADMIN),
@@ -74,7 +78,7 @@ async def open_office(api: Api) -> AsyncIterator[Office]:
     clients = {name: client_of(api.app, token) for name, (_, token) in people.items()}
     clients["nobody"] = client_of(api.app)
     try:
-        yield Office(api, records, **clients, lawyer_id=people["lawyer"][0])
+        yield Office(api, records, **clients, lawyer_id=people["lawyer"][0], other_firm_id=other)
     finally:
         for client in clients.values():
             await client.aclose()

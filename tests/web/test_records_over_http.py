@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -43,6 +44,13 @@ async def work(office: Office, queue: str, job_id: str) -> Any:
 def data_of(response: httpx.Response, status: int = 200) -> Any:
     assert response.status_code == status, response.text
     return response.json()["data"]
+
+
+def _replace(folder: str | Path, names: str, content: bytes) -> None:
+    for stored in Path(folder).rglob(names):
+        before = stored.stat()
+        stored.write_bytes(content)
+        os.utime(stored, ns=(before.st_atime_ns, before.st_mtime_ns + 1_000_000_000))
 
 
 def _delete(folder: str | Path, names: str) -> None:
@@ -283,3 +291,20 @@ async def test_a_link_never_leads_out_of_the_file_store(office: Office, tmp_path
     refused = await office.nobody.get(url)
     assert refused.status_code in (400, 404)
     assert "secret\n" not in refused.text
+
+
+async def test_a_link_leads_to_the_file_that_it_was_made_for_and_no_other(office: Office) -> None:
+    asked = {"type": "data-export", "exportType": "clients", "format": "csv"}
+    response = (await office.lawyer.post("/api/reports/generate", json=asked)).json()
+    await work(office, "report", response["jobId"])
+    [file] = (await office.lawyer.get("/api/files?kind=export")).json()["data"]
+    url = data_of(await office.lawyer.get(f"/api/files/{file['id']}"))["url"]
+    first = await office.nobody.get(url)
+    _replace(office.api.web.settings.files_path, "*.csv", b"x" * len(first.content))
+    replaced = await office.nobody.get(url)
+    assert (replaced.status_code, replaced.json()["error"]["code"]) == (404, "no_file")
+    tag = {"If-None-Match": first.headers["etag"]}
+    assert (await office.nobody.get(url, headers=tag)).status_code == 404
+    anew = data_of(await office.lawyer.get(f"/api/files/{file['id']}"))["url"]
+    fresh = await office.nobody.get(anew, headers=tag)
+    assert (fresh.status_code, fresh.content) == (200, b"x" * len(first.content))

@@ -98,19 +98,27 @@ class JobActions:
         texts = [to_text(row) for row in rows]
         return texts if asc else texts[::-1], count
 
-    async def update_data(self, job_id: str, data: Any, *, fence: str = "") -> None:
+    async def update_data(self, job_id: str, data: Any, *, fence: str = "", unfinished: bool = False) -> None:
         """Replace the job's data, in whatever state it is.
 
         Args:
             fence: of the attempt that calls; see ``Job``.
+            unfinished: only while it has not ended.
 
         Raises:
             JobNotFoundError: there is no such job.
+            JobStateError: it has ended, and ``unfinished`` is set.
             JobLockLost: it was given to another attempt.
             DataError: ``data`` is not JSON, or too large.
         """
         text = encode(data, limit=self._core.max_data_bytes)
-        self._check(await self._run("update_data", job_id, text, fence), job_id, "updateData")
+        code = await self._run("update_data", job_id, text, fence, 1 if unfinished else 0)
+        if code == -3:
+            raise JobStateError(
+                job_id,
+                f"{self._named(job_id)} has ended: its data says what was worked, and stays. Add a new job",
+            )
+        self._check(code, job_id, "updateData")
 
     async def remove(self, job_id: str) -> None:
         """Delete a job and all that is kept of it; nothing happens if there is none.

@@ -10,7 +10,7 @@ import asyncio
 import builtins
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from types import TracebackType
@@ -186,16 +186,24 @@ class DeadLetters:
             return letter.job_id
         raise self._refusal(letter, int(code))
 
-    async def retry_all(self, queue: str | None = None) -> Retried:
+    async def retry_all(
+        self,
+        queue: str | None = None,
+        *,
+        only: Callable[[DeadLetter], bool] | None = None,
+        retried: Retried | None = None,
+    ) -> Retried:
         """Retry the letters there are at this moment, the oldest first; those that cannot be retried stay.
 
         Args:
             queue: only letters of this queue.
+            only: only letters for which it is true.
+            retried: filled in as it goes on, for a caller that may stop it.
         """
-        retried = Retried()
+        retried = Retried() if retried is None else retried
         async for letters in self._walk():
             for letter in letters:
-                if queue is None or letter.queue == queue:
+                if queue in (None, letter.queue) and (only is None or only(letter)):
                     try:
                         await self.retry(letter.id)
                         retried.done.append(letter.id)

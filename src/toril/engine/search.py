@@ -10,7 +10,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -77,6 +77,57 @@ class _Place:
         return place
 
 
+@dataclass(frozen=True, slots=True)
+class Only:
+    """Which jobs somebody may see.
+
+    Attributes:
+        text: what the data of each of them contains as JSON, in lower case; others are passed over in the server.
+        takes: whether it is one, as the data may also contain the text elsewhere.
+    """
+
+    text: bytes
+    takes: Callable[[Job[Any]], bool]
+
+
+@dataclass(slots=True)
+class Part:
+    """Some of the jobs that ``list_only`` met.
+
+    Attributes:
+        jobs: those from the first to the last place asked for.
+        total: how many there are among all that were looked at.
+        complete: whether all were looked at.
+    """
+
+    jobs: list[Job[Any]]
+    total: int
+    complete: bool
+
+
+async def list_only(
+    queue: Queue, only: Only, state: str, first: int, last: int, *, asc: bool, look_at: int = LOOKED_AT
+) -> Part:
+    """Those jobs of one state that ``only`` takes, by their place among each other.
+
+    Args:
+        first, last: places, both included and not negative.
+        asc: the order, as ``Queue.get_jobs`` has it.
+        look_at: how many jobs to look at, at most.
+    """
+    ids: dict[str, None] = {}
+    at, rows = 0, [""]
+    while rows and at < look_at:
+        rows = await queue.list_ids(state, at, at + min(_STEP, look_at - at) - 1, asc)
+        if rows:
+            seen, *hits = await queue.scripts.run("match_jobs", b"", b"", only.text, _STEP_BYTES, *rows)
+            ids.update(dict.fromkeys(map(to_text, hits)))
+            at += seen
+    wanted = list(ids)[first : last + 1]
+    jobs = await queue.read_jobs(wanted) if wanted else []
+    return Part([job for job in jobs if job is not None and only.takes(job)], len(ids), not rows)
+
+
 async def find_jobs(
     queue: Queue,
     text: str,
@@ -85,6 +136,7 @@ async def find_jobs(
     limit: int = 20,
     cursor: str | None = None,
     look_at: int = LOOKED_AT,
+    only: Only | None = None,
 ) -> Found:
     """The next jobs with ``text`` in their id, their name or their data as JSON; the newest of each state first.
 
@@ -96,6 +148,8 @@ async def find_jobs(
         limit: how many jobs to find at most.
         cursor: from the call before.
         look_at: how many jobs to look at, at most; then the call returns with what it has.
+        only: which jobs may be found. The cursor then names none that may not, but a place, so that a job may also be
+            missed when others before it leave.
 
     Raises:
         OptionError: no text, no such state, or a cursor that belongs to something else.
@@ -116,16 +170,20 @@ async def find_jobs(
             place = _Place(following[0]) if following else None
             continue
         ids = [job_id for job_id, _ in rows]
-        seen, *hits = await queue.scripts.run("match_jobs", *needles, _STEP_BYTES, *ids)
+        within = b"" if only is None else only.text
+        seen, *hits = await queue.scripts.run("match_jobs", *needles, within, _STEP_BYTES, *ids)
         matching = [to_text(job_id) for job_id in hits]
         if len(matching) > room:
             matching = matching[:room]
             seen = ids.index(matching[-1]) + 1
         jobs = await queue.read_jobs(matching)
-        found.jobs += [(place.state, job) for job in jobs if job is not None]
+        found.jobs += [
+            (place.state, job) for job in jobs if job is not None and (only is None or only.takes(job))
+        ]
         found.looked_at += seen
         job_id, score = rows[seen - 1]
-        place = _Place(place.state, place.behind + seen, score, None if score is None else job_id)
+        named = score is not None and only is None
+        place = _Place(place.state, place.behind + seen, score if named else None, job_id if named else None)
     found.cursor = None if place is None else place.to_cursor()
     return found
 
@@ -140,7 +198,7 @@ async def _list(queue: Queue, place: _Place, count: int) -> list[tuple[str, str 
         ids = await queue.list_ids(place.state, place.behind, place.behind + count - 1, asc=False)
         return [(job_id, None) for job_id in ids]
     ask, key = queue.scripts.ask, queue.keys.of(place.state)
-    start = 0
+    start = place.behind
     if place.score is not None and place.job_id is not None:
         rank = await ask("ZREVRANK", key, place.job_id)
         start = await ask("ZCOUNT", key, f"({place.score}", "+inf") if rank is None else rank + 1

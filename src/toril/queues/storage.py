@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import re
@@ -30,11 +31,28 @@ class StoredFile:
     size: int  #: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFacts:
+    """What a stored file is told by from another one with its path.
+
+    Attributes:
+        size: bytes.
+        changed: when it was written, as exactly as the store knows, as a number of nanoseconds.
+    """
+
+    size: int
+    changed: int
+
+
 class FileStore(Protocol):
     """Stores and reads files; a path always comes from ``save`` and never leaves the store."""
 
     async def save(self, *, firm_id: str, folder: str, name: str, content: bytes) -> StoredFile:
         """Write a new file; if the name is taken, under the name with a random suffix."""
+        ...
+
+    def firm_of(self, path: str) -> str | None:
+        """The firm that a file was stored for, by its place; None for a place that is not in the store."""
         ...
 
     async def read(self, path: str) -> bytes:
@@ -43,6 +61,10 @@ class FileStore(Protocol):
 
     async def size(self, path: str) -> int:
         """How many bytes a stored file has."""
+        ...
+
+    async def look(self, path: str) -> FileFacts:
+        """How large a stored file is, and which one: another one in its place has other facts."""
         ...
 
     async def read_part(self, path: str, start: int, length: int) -> bytes:
@@ -129,6 +151,13 @@ class LocalFileStore:
         check_place(firm_id, folder)
         return await asyncio.to_thread(self._write, self.root / firm_id / folder, safe_name(name), content)
 
+    def firm_of(self, path: str) -> str | None:
+        """The firm that a file was stored for, by its place; None for a place that is not in the store."""
+        with contextlib.suppress(ValueError, RuntimeError, OSError):
+            parts = (self.root / path).resolve().relative_to(self.root).parts
+            return parts[0] if len(parts) > 1 else None
+        return None
+
     async def read(self, path: str) -> bytes:
         """The content of a stored file.
 
@@ -143,8 +172,17 @@ class LocalFileStore:
         Raises:
             OptionError: ``path`` is outside of the store, or there is no such file.
         """
+        return (await self.look(path)).size
+
+    async def look(self, path: str) -> FileFacts:
+        """How large a stored file is, and which one.
+
+        Raises:
+            OptionError: ``path`` is outside of the store, or there is no such file.
+        """
         with self._found(path) as wanted:
-            return (await asyncio.to_thread(wanted.stat)).st_size
+            found = await asyncio.to_thread(wanted.stat)
+        return FileFacts(size=found.st_size, changed=found.st_mtime_ns)
 
     async def read_part(self, path: str, start: int, length: int) -> bytes:
         """Some of a stored file: ``length`` bytes from ``start`` on, fewer at its end.

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from toril.errors import ConfigurationError, NotConfiguredError, OptionError, RetryableError
-from toril.queues.storage import StoredFile, check_place, safe_name
+from toril.queues.storage import FileFacts, StoredFile, check_place, safe_name
 
 try:
     import obstore
@@ -107,8 +107,20 @@ class S3FileStore:
 
     async def size(self, path: str) -> int:
         """How many bytes a stored file has; raises as ``read`` does."""
+        return (await self.look(path)).size
+
+    async def look(self, path: str) -> FileFacts:
+        """How large a stored file is, and which one; raises as ``read`` does."""
         with _our_errors(path):
-            return (await obstore.head_async(self._store, self._key(path)))["size"]
+            found = await obstore.head_async(self._store, self._key(path))
+        return FileFacts(size=found["size"], changed=int(found["last_modified"].timestamp() * 1e9))
+
+    def firm_of(self, path: str) -> str | None:
+        """The firm that a file was stored for, by its place; None for a place that is not in the store."""
+        if not path.startswith(self._root) or ".." in path.split("/"):
+            return None
+        firm_id, slash, _ = path.removeprefix(self._root).partition("/")
+        return firm_id if slash else None
 
     async def read_part(self, path: str, start: int, length: int) -> bytes:
         """Some of a stored file: ``length`` bytes from ``start`` on, fewer at its end; raises as ``read`` does."""

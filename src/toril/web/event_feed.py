@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections import deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +20,8 @@ import orjson
 from toril.engine.events import EventStream
 from toril.engine.queue import Queue
 from toril.web.answers import Json
-from toril.web.errors import Overloaded
+from toril.web.errors import Overloaded, TooManyRequests
+from toril.web.firm_jobs import firm_of
 
 #: Name of the event that says that others are missing here.
 GAP: Final = "gap"
@@ -30,6 +31,15 @@ KEPT: Final = 1000
 
 #: Bytes of a result or a progress in an event; larger ones are left out.
 _LARGEST_VALUE: Final = 16 * 1024
+
+#: Seconds after which somebody who has too many streams may try again.
+_COME_BACK: Final = 5.0
+
+#: Jobs whose firms are remembered, and looked up at once.
+_MOST_FIRMS, _AT_ONCE = 20_000, 100
+
+#: Events with which a job comes into being, or begins.
+_BEGINNINGS: Final = frozenset({"waiting", "delayed", "active"})
 
 #: Seconds after the last reader for which a feed goes on to listen, as readers come back.
 _LINGER: Final = 60.0
@@ -42,6 +52,7 @@ class FeedEvent:
     number: int
     name: str
     data: bytes
+    job_id: str | None = None
 
 
 class EventFeed:
@@ -60,6 +71,7 @@ class EventFeed:
         self.epoch = secrets.token_hex(4)
         self.newest = 0  #: number of the last event
         self._hears = False
+        self._firms: OrderedDict[str, str | None] = OrderedDict()  # by the job's id
 
     async def open(self) -> None:
         """Return when what happens from now on is heard.
@@ -70,6 +82,7 @@ class EventFeed:
         if not self.listens:
             # What happened since it last listened is lost: no id from before is followed without a gap.
             self._events.clear()
+            self._firms.clear()
             self.newest += 1
             self._hears = False
             self._listening = asyncio.create_task(self._listen(), name="toril-event-feed")
@@ -107,6 +120,26 @@ class EventFeed:
         oldest = events[0].number if events else self.newest + 1
         return events, oldest == number + 1
 
+    async def of_firm(self, events: list[FeedEvent], firm_id: str) -> list[FeedEvent]:
+        """Those about the firm's jobs, and those about no job.
+
+        Whose a job is, is looked up when it is added or begins, so that it is known when the job is deleted as it ends.
+        What is not known is nobody's.
+
+        Raises:
+            QueueUnavailableError: it must be looked up, and the server cannot be reached.
+        """
+        ids = {event.job_id for event in events if event.job_id is not None} - self._firms.keys()
+        wanted = list(ids)
+        for at in range(0, len(wanted), _AT_ONCE):
+            some = wanted[at : at + _AT_ONCE]
+            for job_id, job in zip(some, await self._queue.read_jobs(some), strict=True):
+                self._firms[job_id] = None if job is None else firm_of(job.data)
+        shown = [each for each in events if each.job_id is None or self._firms.get(each.job_id) == firm_id]
+        while len(self._firms) > _MOST_FIRMS:
+            self._firms.popitem(last=False)
+        return shown
+
     async def wait(self, number: int, within: float) -> None:
         """Return when there are events behind ``number``, when it has ended, or after ``within`` seconds."""
         if self.newest > number or not self.listens:
@@ -127,7 +160,9 @@ class EventFeed:
         try:
             async for event in stream:
                 told = {} if event.job_id is None else {"jobId": event.job_id}
-                self._put(event.name, _with_value(told, event.value))
+                if event.job_id is not None and event.name in _BEGINNINGS:
+                    self._firms.pop(event.job_id, None)  # another job may have had the id
+                self._put(event.name, _with_value(told, event.value), event.job_id)
         finally:
             take_back()
             linger.cancel()
@@ -136,6 +171,7 @@ class EventFeed:
 
     def _missed(self) -> None:
         """The connection was made anew: what happened in between is not known."""
+        self._firms.clear()
         if self._hears:
             self._put(GAP, b"{}")
 
@@ -146,9 +182,9 @@ class EventFeed:
                 stream.end()
                 return
 
-    def _put(self, name: str, data: bytes) -> None:
+    def _put(self, name: str, data: bytes, job_id: str | None = None) -> None:
         self.newest += 1
-        self._events.append(FeedEvent(self.newest, name, data))
+        self._events.append(FeedEvent(self.newest, name, data, job_id))
         self._wake()
 
     def _wake(self) -> None:
@@ -161,12 +197,14 @@ class EventFeeds:
 
     Attributes:
         most: readers at once; more are turned away.
+        most_each: readers at once of one user, so that nobody takes all that there are.
         open: readers there are.
     """
 
-    def __init__(self, *, most: int = 100) -> None:
-        self.most = most
+    def __init__(self, *, most: int = 100, most_each: int = 10) -> None:
+        self.most, self.most_each = most, most_each
         self.open = 0
+        self._open_of: Counter[str] = Counter()
         self._feeds: dict[Queue, EventFeed] = {}
 
     def feed(self, queue: Queue) -> EventFeed:
@@ -181,21 +219,36 @@ class EventFeeds:
             feed.end()
 
     @contextmanager
-    def slot(self) -> Iterator[None]:
+    def slot(self, user_id: str | None = None) -> Iterator[None]:
         """Count one reader.
+
+        Args:
+            user_id: who reads; None where that is not known.
 
         Raises:
             Overloaded: there are as many as may be.
+            TooManyRequests: this user has as many as one may have.
         """
+        if user_id is not None and self._open_of.get(user_id, 0) >= self.most_each:
+            raise TooManyRequests(
+                f"you have {self.most_each} streams of events open, and no more are allowed: close one first",
+                retry_after=_COME_BACK,
+            )
         if self.open >= self.most:
             raise Overloaded(
                 f"{self.open} streams of events are open, and no more are allowed: try again later"
             )
         self.open += 1
+        if user_id is not None:
+            self._open_of[user_id] += 1
         try:
             yield
         finally:
             self.open -= 1
+            if user_id is not None:
+                self._open_of[user_id] -= 1
+                if not self._open_of[user_id]:
+                    del self._open_of[user_id]
 
 
 def _with_value(told: dict[str, Any], value: Any) -> bytes:

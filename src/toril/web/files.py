@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from toril.errors import OptionError
-from toril.queues.storage import FileStore
+from toril.queues.storage import FileFacts, FileStore
 from toril.web.errors import NotFound
 
 #: Seconds a link is good for, unless told otherwise.
@@ -31,7 +31,7 @@ CHUNK: Final = 256 * 1024
 FILE_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {"description": "The file.", "content": {"application/octet-stream": {}}},
     206: {"description": "The range asked for.", "content": {"application/octet-stream": {}}},
-    304: {"description": "It has not changed; it never does."},
+    304: {"description": "It has not changed."},
     416: {"description": "The file has no such range."},
 }
 
@@ -40,10 +40,15 @@ _RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkedFile:
-    """What a link leads to."""
+    """What a link leads to.
+
+    Attributes:
+        facts: of the file that is meant, and not another one that has its path by now; None for whichever has it.
+    """
 
     path: str
     name: str
+    facts: FileFacts | None = None
 
 
 class FileLinks:
@@ -62,7 +67,7 @@ class FileLinks:
     def make(self, file: LinkedFile, *, lasts: float = LINK_LASTS) -> tuple[str, int]:
         """The path of a link, and when it expires in seconds since 1970."""
         expires = int(self._clock() + lasts)
-        text = _to_base64(orjson.dumps([file.path, file.name, expires]))
+        text = _to_base64(orjson.dumps([file.path, file.name, expires, *_told_by(file.facts)]))
         return f"/files/{text}.{self._signature(text)}", expires
 
     def read(self, token: str) -> LinkedFile | None:
@@ -71,28 +76,46 @@ class FileLinks:
         if not token.isascii() or not hmac.compare_digest(signature, self._signature(text)):
             return None
         try:
-            path, name, expires = orjson.loads(_from_base64(text))
-        except (binascii.Error, ValueError, TypeError):
+            path, name, expires, *told = orjson.loads(_from_base64(text))
+            facts = FileFacts(size=told[0], changed=told[1]) if told else None
+        except (binascii.Error, ValueError, TypeError, IndexError):
             return None
-        return LinkedFile(path=path, name=name) if self._clock() < expires else None
+        return LinkedFile(path=path, name=name, facts=facts) if self._clock() < expires else None
 
     def _signature(self, text: str) -> str:
         return _to_base64(hmac.digest(self._key, text.encode(), "sha256"))
 
 
-async def send_file(request: Request, files: FileStore, file: LinkedFile) -> Response:
-    """The answer that carries a file, or the part of it that is asked for.
-
-    Stored files never change, so a browser may keep one as long as it likes, and go on with a broken download.
+async def look_at(files: FileStore, file: LinkedFile) -> FileFacts:
+    """What a file is told by.
 
     Raises:
         NotFound: it is not kept any more.
     """
     try:
-        size = await files.size(file.path)
+        return await files.look(file.path)
     except OptionError as error:
         raise NotFound("this file is not kept any more", code="no_file") from error
-    tag = f'"{hashlib.sha256(file.path.encode()).hexdigest()[:32]}"'
+
+
+def _told_by(facts: FileFacts | None) -> tuple[int, ...]:
+    return () if facts is None else (facts.size, facts.changed)
+
+
+async def send_file(request: Request, files: FileStore, file: LinkedFile) -> Response:
+    """The answer that carries a file, or the part of it that is asked for.
+
+    A browser may keep a file until another one has its place, and go on with a broken download of the same.
+
+    Raises:
+        NotFound: it is not kept any more, or another one has its place.
+    """
+    facts = await look_at(files, file)
+    if file.facts not in (None, facts):
+        raise NotFound("this file was replaced: ask for a new link", code="no_file")
+    size = facts.size
+    told = orjson.dumps([file.path, file.name, *_told_by(facts)])
+    tag = f'"{hashlib.sha256(told).hexdigest()[:32]}"'
     headers = {
         "Accept-Ranges": "bytes",
         "ETag": tag,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from toril.queues.storage import FileStore
 from toril.service import QueueService
 from toril.web.errors import Conflict, NotFound
 from toril.web.files import LinkedFile
+from toril.web.firm_jobs import firm_of
 
 
 class NotReady(Conflict):
@@ -22,29 +22,35 @@ class NoFile(NotFound):
 
 
 async def find_job_file(
-    service: QueueService, queue: str, job_id: str, *, firm_id: str | None = None
+    service: QueueService,
+    files: FileStore,
+    queue: str,
+    job_id: str,
+    *,
+    firm_id: str | None = None,
+    owned: bool = False,
 ) -> LinkedFile:
     """What a job's result says it has stored.
 
     Args:
-        firm_id: only of a job with this firm's data.
+        firm_id: only a file that was stored for this firm. That is judged by its place, where the worker put it: the
+            data of a job is what people wrote.
+        owned: whoever asks may know of the job, though its data names no firm.
 
     Raises:
         NotFound: there is no such job, it is another firm's, or it makes no file.
         NotReady: it has not completed.
     """
     status = await service.get_job_status(queue, job_id)
-    if status is None or firm_id not in (None, _firm_of(status["data"])):
-        raise NotFound(f"queue {queue!r} has no job {job_id!r}: never added, removed, or trimmed")
+    missing = NotFound(f"queue {queue!r} has no job {job_id!r}: never added, removed, or trimmed")
+    if status is None or (not owned and firm_id not in (None, firm_of(status["data"]))):
+        raise missing
     if status["state"] != "completed":
         raise NotReady(f"job {job_id!r} of queue {queue!r} is {status['state']}: its file is not there")
     result = status["returnValue"]
     path = result.get("filePath") if isinstance(result, dict) else None
     if not isinstance(path, str):
         raise NoFile(f"job {job_id!r} of queue {queue!r} makes no file")
+    if firm_id is not None and files.firm_of(path) != firm_id:
+        raise missing
     return LinkedFile(path=path, name=str(result.get("fileName") or "file"))
-
-
-def _firm_of(data: Any) -> Any:
-    inner = data.get("data") if isinstance(data, dict) else None
-    return inner.get("firmId") if isinstance(inner, dict) else None

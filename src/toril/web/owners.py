@@ -20,14 +20,20 @@ async def owns_job(database: Database, user: Principal, queue: str, job_id: str)
         return await JobOwners(session).owns(queue, job_id, user_id=user.user_id)
 
 
-async def require_job_reader(database: Database, user: Principal, queue: str, job_id: str) -> None:
+async def require_job_reader(database: Database, user: Principal, queue: str, job_id: str) -> bool:
     """Let administrators and the owner of a job see it.
+
+    Returns:
+        Whether they may whatever firm's it is: an administrator of a firm may only if it is that firm's.
 
     Raises:
         Forbidden: the user is neither, whether or not there is such a job.
     """
-    if user.is_admin and user.allows(Scope.QUEUES_READ):
-        return
+    admin = user.is_admin and user.allows(Scope.QUEUES_READ)
+    if admin and user.firm_id is None:
+        return True
     if user.allows(Scope.RECORDS_READ) and await owns_job(database, user, queue, job_id):
-        return
+        return True
+    if admin:
+        return False
     raise Forbidden("this needs the role admin, unless the job was added for you")

@@ -12,10 +12,11 @@ from fastapi import Depends, Path, Query
 from starlette.requests import HTTPConnection
 
 from toril.engine.queue import Queue
-from toril.errors import OptionError
+from toril.errors import JobNotFoundError, OptionError
 from toril.service import QueueService
-from toril.web.errors import NotFound
+from toril.web.errors import Forbidden, NotFound
 from toril.web.event_feed import EventFeeds
+from toril.web.firm_jobs import firm_of
 
 T = TypeVar("T")
 
@@ -42,12 +43,16 @@ class Panel:
     Attributes:
         record: None where nobody keeps an audit log.
         still_in: raises when whoever asks would not be let in any more; None where that is not known.
+        firm_id: whoever asks sees, adds and changes only this firm's jobs; None for who runs the installation.
+        user_id: who asks; None where that is not known.
     """
 
     service: QueueService
     feeds: EventFeeds
     record: Record | None = None
     still_in: Callable[[], Awaitable[object]] | None = None
+    firm_id: str | None = None
+    user_id: str | None = None
 
     def queue(self, name: str) -> Queue:
         """The queue of this name.
@@ -61,6 +66,29 @@ class Panel:
             hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(self.service.queues)}"
             raise NotFound(f"there is no queue {name!r}; {hint}", code="queue_not_found")
         return queue
+
+    def require_installation(self) -> None:
+        """Only for who runs the installation: it is about jobs of all firms.
+
+        Raises:
+            Forbidden: whoever asks belongs to a firm.
+        """
+        if self.firm_id is not None:
+            raise Forbidden("this concerns the jobs of all firms: ask who runs the installation")
+
+    async def require_own(self, name: str, job_id: str) -> None:
+        """Let whoever belongs to a firm do nothing with another firm's job, as if there were none.
+
+        Raises:
+            JobNotFoundError: it is another firm's, or nobody's, or there is none.
+        """
+        if self.firm_id is None:
+            return
+        job = await self.queue(name).get_job(job_id)
+        if job is None or firm_of(job.data) != self.firm_id:
+            raise JobNotFoundError(
+                job_id, f"queue {name!r} has no job {job_id!r}: never added, removed, or trimmed"
+            )
 
     async def audit(self, action: str, target: str, **details: Any) -> None:
         """Write down what is about to be done. What no database takes in a text is shown as a question mark."""

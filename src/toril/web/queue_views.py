@@ -83,6 +83,7 @@ class JobPage(ListAnswer[JobStatus]):
     total: int
     start: int
     end: int
+    complete: bool | None = None
 
 
 class AddedJob(Model):

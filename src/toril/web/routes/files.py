@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -10,10 +11,12 @@ from starlette.responses import Response
 
 from toril.db.models import GeneratedFile
 from toril.db.repositories.reports import Files
+from toril.queues.storage import FileStore
 from toril.web.answers import Json, ok
+from toril.web.auth.principal import Scope
 from toril.web.deps import CurrentUser, Installed, Limits, Reading, Records, Service, Shared
-from toril.web.errors import NotFound
-from toril.web.files import FILE_ANSWERS, LINK_LASTS, FileLinks, LinkedFile, send_file
+from toril.web.errors import Forbidden, NotFound
+from toril.web.files import FILE_ANSWERS, LINK_LASTS, FileLinks, LinkedFile, look_at, send_file
 from toril.web.firms import ReadFirm
 from toril.web.job_files import find_job_file
 from toril.web.owners import owns_job, require_job_reader
@@ -82,27 +85,37 @@ async def link_to_job_file(
     web: Shared,
     database: Records,
     service: Service,
+    installation: Installed,
     lasts: Lasts = LINK_LASTS,
 ) -> Json:
-    """A link to the file that a job has made: for whom the job was added, and for administrators, if it is their firm's
-    or they have none."""
+    """A link to the file that a job has made: for whom the job was added, and for administrators. Whoever belongs to a
+    firm gets what was stored for that firm only."""
+    if not user.allows(Scope.RECORDS_READ):
+        raise Forbidden(f"this API key has not the scope {Scope.RECORDS_READ}")
     await require_job_reader(database, user, queue, job_id)
     if queue not in service.queues:
         raise NotFound(f"there is no queue {queue!r}")
-    own = user.firm_id is None or await owns_job(database, user, queue, job_id)
-    file = await find_job_file(service, queue, job_id, firm_id=None if own else user.firm_id)
-    return ok(_link(web.links, file, lasts))
+    owned = await owns_job(database, user, queue, job_id)
+    file = await find_job_file(service, installation.files, queue, job_id, firm_id=user.firm_id, owned=owned)
+    return ok(await _link(web.links, installation.files, file, lasts))
 
 
 @router.get(
     "/api/files/{file_id}", response_model=Answer[FileWithLink], responses=errors(400, 401, 403, 404, 503)
 )
 async def read_file(
-    file_id: str, firm_id: ReadFirm, web: Shared, session: Reading, lasts: Lasts = LINK_LASTS
+    file_id: str,
+    firm_id: ReadFirm,
+    web: Shared,
+    database: Records,
+    installation: Installed,
+    lasts: Lasts = LINK_LASTS,
 ) -> Json:
     """A file, and a link to fetch it by."""
-    file = await Files(session).get(file_id, firm_id=firm_id)
-    return ok({**_view(file), **_link(web.links, LinkedFile(path=file.path, name=file.name), lasts)})
+    async with database.reading() as session:
+        file = await Files(session).get(file_id, firm_id=firm_id)
+    linked = LinkedFile(path=file.path, name=file.name)
+    return ok({**_view(file), **await _link(web.links, installation.files, linked, lasts)})
 
 
 @router.head("/files/{token}", include_in_schema=False)
@@ -112,7 +125,7 @@ async def read_file(
     responses=errors(400, 404, 503) | FILE_ANSWERS,
 )
 async def fetch_file(request: Request, token: str, web: Shared, installation: Installed) -> Response:
-    """A file by its link; ranges of it too. 404 when the link has expired."""
+    """A file by its link; ranges of it too. 404 when the link has expired, or another file has its place."""
     file = web.links.read(token)
     if file is None:
         raise NotFound("this link is not good, or has expired: ask for a new one")
@@ -132,6 +145,6 @@ def _view(file: GeneratedFile) -> dict[str, Any]:
     }
 
 
-def _link(links: FileLinks, file: LinkedFile, lasts: int) -> dict[str, Any]:
-    url, expires = links.make(file, lasts=lasts)
+async def _link(links: FileLinks, files: FileStore, file: LinkedFile, lasts: int) -> dict[str, Any]:
+    url, expires = links.make(replace(file, facts=await look_at(files, file)), lasts=lasts)
     return {"name": file.name, "url": url, "expiresAt": datetime.fromtimestamp(expires, UTC)}

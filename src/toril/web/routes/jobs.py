@@ -7,9 +7,13 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 
-from toril.engine.states import ALL, check_state
+from toril.engine.queue import Queue
+from toril.engine.search import list_only
+from toril.engine.states import ALL, COMPLETED, FAILED, check_state
 from toril.errors import JobNotFoundError
+from toril.service_queues import job_status
 from toril.web.answers import Json, ok
+from toril.web.firm_jobs import firm_of, only_of
 from toril.web.queue_panel import End, JobId, Panelled, QueueName, Start, page_of
 from toril.web.queue_route import QueueRoute, described
 from toril.web.queue_views import JobPage, JobRef, JobStatus, Said
@@ -60,9 +64,14 @@ async def list_jobs(
 
     Waiting, delayed and active jobs come as they will run or began to, finished ones the newest first. Only the jobs of
     the page are read, so it costs the same however many there are.
+
+    For a firm's administrator, places and `total` are among the firm's jobs. The first 10,000 jobs of the state are
+    looked at; `complete` is false when there are more.
     """
-    panel.queue(name)
+    queue = panel.queue(name)
     state = check_state(status)
+    if panel.firm_id is not None:
+        return await _firm_page(queue, panel.firm_id, state, start, end)
     if start >= 0 and end >= 0:
         first, last = page_of(start, end, 0)
         jobs, counts = await asyncio.gather(
@@ -89,7 +98,7 @@ async def read_job(name: QueueName, job_id: JobId, panel: Panelled) -> Json:
     """
     panel.queue(name)
     status = await panel.service.get_job_status(name, job_id)
-    if status is None:
+    if status is None or panel.firm_id not in (None, firm_of(status["data"])):
         raise JobNotFoundError(
             job_id, f"queue {name!r} has no job {job_id!r}: never added, removed, or trimmed"
         )
@@ -104,6 +113,7 @@ async def read_job(name: QueueName, job_id: JobId, panel: Panelled) -> Json:
 async def retry_job(name: QueueName, job_id: JobId, panel: Panelled) -> Json:
     """Put a failed job back in its queue; 409 for a job that has not failed."""
     panel.queue(name)
+    await panel.require_own(name, job_id)
     await panel.audit("job.retry", f"{name}/{job_id}")
     await panel.service.retry_job(name, job_id)
     return ok({"jobId": job_id, "queueName": name}, message="job retried")
@@ -117,9 +127,21 @@ async def retry_job(name: QueueName, job_id: JobId, panel: Panelled) -> Json:
 async def remove_job(name: QueueName, job_id: JobId, panel: Panelled) -> Json:
     """Delete a job and all that is kept of it; 409 while a worker holds it."""
     panel.queue(name)
+    await panel.require_own(name, job_id)
     await panel.audit("job.remove", f"{name}/{job_id}")
     await panel.service.remove_job(name, job_id)
     return ok({"jobId": job_id, "queueName": name}, message="job removed")
+
+
+async def _firm_page(queue: Queue, firm_id: str, state: str, start: int, end: int) -> Json:
+    asc, only = state not in (COMPLETED, FAILED), only_of(firm_id)
+    total = 0
+    if min(start, end) < 0:
+        total = (await list_only(queue, only, state, 0, -1, asc=asc)).total
+    first, last = page_of(start, end, total)
+    part = await list_only(queue, only, state, first, last, asc=asc)
+    jobs = [job_status(queue.name, job, state) for job in part.jobs]
+    return ok(jobs, count=len(jobs), total=part.total, start=first, end=last, complete=part.complete)
 
 
 async def _none() -> list[dict[str, object]]:

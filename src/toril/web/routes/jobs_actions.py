@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from toril.errors import JobError, JobNotFoundError
 from toril.web.answers import Json, ok
+from toril.web.firm_jobs import own_data
 from toril.web.middleware.body_limit import LARGEST
 from toril.web.queue_panel import End, JobId, Panelled, QueueName, Start, page_of
 from toril.web.queue_route import QueueRoute, described, read_body, takes
@@ -51,6 +52,7 @@ async def remove_jobs(name: QueueName, request: Request, panel: Panelled) -> Jso
 
     async def remove(job_id: str) -> dict[str, Any]:
         try:
+            await panel.require_own(name, job_id)
             await panel.service.remove_job(name, job_id)
         except JobError as error:
             return {"jobId": job_id, "done": False, "error": {"code": error.code, "message": str(error)}}
@@ -70,6 +72,7 @@ async def remove_jobs(name: QueueName, request: Request, panel: Panelled) -> Jso
 async def promote_job(name: QueueName, job_id: JobId, panel: Panelled) -> Json:
     """Put a delayed job into the queue before it is due; 409 for a job that is not delayed."""
     queue = panel.queue(name)
+    await panel.require_own(name, job_id)
     await panel.audit("job.promote", f"{name}/{job_id}")
     await queue.actions.promote(job_id)
     return ok({"jobId": job_id, "queueName": name}, message="job promoted")
@@ -86,6 +89,7 @@ async def cancel_job(name: QueueName, job_id: JobId, panel: Panelled) -> Json:
     A running job ends once its worker has heard of it. Node's workers do not listen.
     """
     queue = panel.queue(name)
+    await panel.require_own(name, job_id)
     await panel.audit("job.cancel", f"{name}/{job_id}")
     await queue.actions.cancel(job_id)
     return ok({"jobId": job_id, "queueName": name}, message="job cancelled")
@@ -94,16 +98,21 @@ async def cancel_job(name: QueueName, job_id: JobId, panel: Panelled) -> Json:
 @router.put(
     "/{name}/jobs/{job_id}/data",
     response_model=Said[JobRef],
-    responses=described(REF, 400, 401, 403, 404, 413, 415, 503),
+    responses=described(REF, 400, 401, 403, 404, 409, 413, 415, 503),
     openapi_extra=takes(NewData, {"data": {"type": "custom", "data": {"html": "<p>Better</p>"}}}),
 )
 async def update_data(name: QueueName, job_id: JobId, request: Request, panel: Panelled) -> Json:
-    """Replace a job's data, which must fit as that of a new job must. An attempt that runs goes on with what it has."""
+    """Replace a job's data, which must fit as that of a new job must. An attempt that runs goes on with what it has.
+
+    409 for a job that has ended: its data says what it did, and whose it is.
+    """
     queue = panel.queue(name)
     body = await read_body(request, NewData, largest=LARGEST)
-    panel.service.definitions[name].check(body.data)
+    data = own_data(panel.service.definitions[name], body.data, panel.firm_id)
+    panel.service.definitions[name].check(data)
+    await panel.require_own(name, job_id)
     await panel.audit("job.update_data", f"{name}/{job_id}")
-    await queue.actions.update_data(job_id, body.data)
+    await queue.actions.update_data(job_id, data, unfinished=True)
     return ok({"jobId": job_id, "queueName": name}, message="data replaced")
 
 
@@ -117,6 +126,7 @@ async def update_data(name: QueueName, job_id: JobId, request: Request, panel: P
 async def read_logs(name: QueueName, job_id: JobId, panel: Panelled, start: Start = 0, end: End = -1) -> Json:
     """Rows of a job's log, the oldest first, at most 1000; `count` tells how many there are."""
     queue = panel.queue(name)
+    await panel.require_own(name, job_id)
     _, total = await queue.logs(job_id, 0, 0)
     first, last = page_of(start, end, total, most=_MOST_ROWS)
     rows: list[str] = []

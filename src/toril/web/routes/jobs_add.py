@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from fastapi import APIRouter
 from starlette.requests import Request
 
 from toril.engine.options import JobOptions
+from toril.engine.queue import DEFAULT_NAME
+from toril.engine.repeat import repeat_key
 from toril.errors import OptionError, PayloadError
 from toril.service import named
 from toril.web.answers import Json, ok
+from toril.web.errors import Conflict
+from toril.web.firm_jobs import find_schedule, firm_of, own_data, own_options
 from toril.web.middleware.body_limit import LARGEST
-from toril.web.queue_panel import Panelled, QueueName
+from toril.web.queue_panel import Panel, Panelled, QueueName
 from toril.web.queue_route import QueueRoute, described, read_body, takes
 from toril.web.queue_views import AddedJob, ListAnswer, NewJob, NewJobs
 from toril.web.schemas import Answer
@@ -58,19 +62,26 @@ _ADDED: Final = {
     "/{name}/jobs",
     status_code=201,
     response_model=Answer[AddedJob],
-    responses=described({"success": True, "data": _ADDED}, 400, 401, 403, 404, 413, 415, 503, status=201),
+    responses=described(
+        {"success": True, "data": _ADDED}, 400, 401, 403, 404, 409, 413, 415, 503, status=201
+    ),
     openapi_extra=takes(NewJob, _NEW),
 )
 async def add_job(name: QueueName, request: Request, panel: Panelled) -> Json:
     """Add a job. Data that does not fit its type is a 400 that names the field.
 
+    A firm's administrator adds jobs of the firm only: `firmId` is filled in when it is left out, another firm's is a
+    404, a type that takes no `firmId` a 403, and an id that another firm's job has a 409.
+
     `options` are Bull's: `delay`, `priority`, `attempts`, `backoff`, `timeout`, `jobId`, `lifo`, `repeat` and others.
     """
     panel.queue(name)
     body = await read_body(request, NewJob, largest=LARGEST)
-    options = options_of(name, body.data, body.options)
-    await panel.audit("job.add", f"{name}/{options.job_id}", type=body.data["type"])
-    return ok(await panel.service.add_job(name, body.data, options), status=201)
+    data = own_data(panel.service.definitions[name], body.data, panel.firm_id)
+    options = own_options(options_of(name, data, body.options), panel.firm_id)
+    await require_free(panel, name, [options])
+    await panel.audit("job.add", f"{name}/{options.job_id}", type=data["type"])
+    return ok(await panel.service.add_job(name, data, options), status=201)
 
 
 @router.post(
@@ -78,7 +89,7 @@ async def add_job(name: QueueName, request: Request, panel: Panelled) -> Json:
     status_code=201,
     response_model=ListAnswer[AddedJob],
     responses=described(
-        {"success": True, "count": 1, "data": [_ADDED]}, 400, 401, 403, 404, 413, 415, 503, status=201
+        {"success": True, "count": 1, "data": [_ADDED]}, 400, 401, 403, 404, 409, 413, 415, 503, status=201
     ),
     openapi_extra=takes(NewJobs, {"jobs": [_NEW]}),
 )
@@ -86,17 +97,44 @@ async def add_jobs(name: QueueName, request: Request, panel: Panelled) -> Json:
     """Add up to 1000 jobs. All are checked before the first is added; schedules are added one by one."""
     panel.queue(name)
     body = await read_body(request, NewJobs, largest=LARGEST)
-    jobs = []
+    jobs: list[dict[str, Any]] = []
     for index, job in enumerate(body.jobs):
         try:
-            jobs.append({"data": job.data, "options": options_of(name, job.data, job.options)})
+            data = own_data(panel.service.definitions[name], job.data, panel.firm_id)
+            options = own_options(options_of(name, data, job.options), panel.firm_id)
+            jobs.append({"data": data, "options": options})
         except PayloadError as error:
             raise PayloadError(f"jobs[{index}]: {error}", field=f"jobs.{index}.{error.field}") from error
         except OptionError as error:
             raise PayloadError(f"jobs[{index}]: {error}", field=f"jobs.{index}.options") from error
-    await panel.audit("job.add_bulk", name, count=len(jobs), first=jobs[0]["options"].job_id)  # type: ignore[attr-defined]
+    await require_free(panel, name, [job["options"] for job in jobs])
+    await panel.audit("job.add_bulk", name, count=len(jobs), first=jobs[0]["options"].job_id)
     added = await panel.service.add_bulk_jobs(name, jobs)
     return ok(added, count=len(added), status=201)
+
+
+async def require_free(panel: Panel, name: str, given: Sequence[JobOptions]) -> None:
+    """Let a firm take no id of a job, nor the key of a schedule, that another firm has.
+
+    Raises:
+        Conflict: it is taken.
+    """
+    if panel.firm_id is None:
+        return
+    queue = panel.queue(name)
+    ids = [str(options.job_id) for options in given if options.repeat is None and options.job_id is not None]
+    for job_id, job in zip(ids, await queue.read_jobs(ids), strict=True):
+        if job is not None and firm_of(job.data) != panel.firm_id:
+            raise Conflict(f"queue {name!r}: the id {job_id!r} is taken; choose another", code="job_id_taken")
+    for options in given:
+        if options.repeat is None:
+            continue
+        key = repeat_key(DEFAULT_NAME, {**options.repeat.to_bull(), "jobId": options.job_id})
+        schedule = await find_schedule(queue, key)
+        if schedule is not None and firm_of(schedule.data) != panel.firm_id:
+            raise Conflict(
+                f"queue {name!r}: the schedule {key!r} is taken; choose another jobId", code="job_id_taken"
+            )
 
 
 def options_of(queue_name: str, data: Mapping[str, Any], raw: Mapping[str, Any] | None) -> JobOptions:

@@ -12,6 +12,7 @@ from starlette.responses import StreamingResponse
 
 from toril.engine.states import ALL, check_state
 from toril.web.answers import Json
+from toril.web.firm_jobs import firm_of
 from toril.web.queue_panel import Panel, Panelled, QueueName
 from toril.web.queue_route import QueueRoute, described
 
@@ -77,6 +78,8 @@ async def read_pages(panel: Panel, name: str, state: str, limit: int) -> AsyncIt
     start = 0
     while True:
         page = await panel.service.get_jobs(name, state, start, start + _PAGE - 1)
+        if panel.firm_id is not None:
+            page = [job for job in page if firm_of(job["data"]) == panel.firm_id]
         # Jobs that come meanwhile push others from the page before to this one.
         fresh = [job for job in page if job["jobId"] not in seen][: limit - len(seen)]
         seen.update(job["jobId"] for job in fresh)

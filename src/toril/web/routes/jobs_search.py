@@ -10,6 +10,7 @@ from toril.engine.search import find_jobs
 from toril.engine.states import ALL
 from toril.service_queues import job_status
 from toril.web.answers import Json, ok
+from toril.web.firm_jobs import only_of
 from toril.web.queue_panel import Panelled, QueueName
 from toril.web.queue_route import QueueRoute, described
 from toril.web.queue_views import SearchAnswer
@@ -47,6 +48,7 @@ async def search_jobs(
     may hold no job though there are more to look at. A job that moves meanwhile may be met twice, or missed.
     """
     queue = panel.queue(name)
-    found = await find_jobs(queue, q, states=status or ALL, limit=limit, cursor=cursor or None)
+    only = None if panel.firm_id is None else only_of(panel.firm_id)
+    found = await find_jobs(queue, q, states=status or ALL, limit=limit, cursor=cursor or None, only=only)
     data = [job_status(name, job, state) for state, job in found.jobs]
     return ok(data, count=len(data), lookedAt=found.looked_at, cursor=found.cursor)

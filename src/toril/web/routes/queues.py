@@ -61,5 +61,6 @@ async def read_counts(name: QueueName, panel: Panelled) -> Json:
 )
 async def list_workers(name: QueueName, panel: Panelled) -> Json:
     """The workers that are connected, Python's and Node's, as the server lists its clients."""
+    panel.require_installation()
     found = await panel.queue(name).workers()
     return ok(found, count=len(found), total=len(found))

@@ -1,4 +1,5 @@
-"""The queue endpoints of Toril's own application: for administrators, with an audit log."""
+"""The queue endpoints of Toril's own application: for administrators, each of their own firm's jobs unless they run the
+installation, with an audit log."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from toril.web.auth.audit import Audit
 from toril.web.auth.principal import Principal, Scope
 from toril.web.context import Web
 from toril.web.deps import current_user, get_client, get_service, get_web, requires
+from toril.web.errors import Forbidden
 from toril.web.owners import require_job_reader
 from toril.web.queue_panel import SCOPE_KEY, Panel
 from toril.web.routes.queues_router import build_router
@@ -25,19 +27,21 @@ _may_write: Final = requires(Scope.QUEUES_WRITE, role=Role.ADMIN)
 async def to_read(connection: HTTPConnection) -> None:
     """Let an administrator in who may look at queues."""
     web = await get_web(connection)
+    user = await _may_read(await current_user(connection, web))
 
     async def let_in() -> None:
-        await _may_read(await current_user(connection, web))
+        again = await _may_read(await current_user(connection, web))
+        if again.firm_id != user.firm_id:
+            raise Forbidden("you belong to another firm now: come in anew")
 
-    await let_in()
-    await _open(connection, web, still_in=let_in)
+    await _open(connection, web, user, firm_id=user.firm_id, still_in=let_in)
 
 
 async def to_write(connection: HTTPConnection) -> None:
     """Let an administrator in who may change queues; what they do goes to the audit log."""
     web = await get_web(connection)
     user = await _may_write(await current_user(connection, web))
-    await _open(connection, web, writes=user)
+    await _open(connection, web, user, firm_id=user.firm_id, writes=True)
 
 
 async def to_read_one_job(connection: HTTPConnection) -> None:
@@ -45,28 +49,31 @@ async def to_read_one_job(connection: HTTPConnection) -> None:
     web = await get_web(connection)
     user = await current_user(connection, web)
     job = connection.path_params
-    await require_job_reader(web.installation.database, user, job["name"], job["job_id"])
-    await _open(connection, web)
+    owns = await require_job_reader(web.installation.database, user, job["name"], job["job_id"])
+    await _open(connection, web, user, firm_id=None if owns else user.firm_id)
 
 
 async def _open(
     connection: HTTPConnection,
     web: Web,
+    user: Principal,
     *,
-    writes: Principal | None = None,
+    firm_id: str | None,
+    writes: bool = False,
     still_in: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
     async def record(action: str, target: str, details: Mapping[str, Any]) -> None:
-        assert writes is not None
         client = await get_client(connection)
-        audit = Audit(web.installation.database, writes, client.address)
+        audit = Audit(web.installation.database, user, client.address)
         await web.audits.write(audit.row(action, target, **details))
 
     connection.scope[SCOPE_KEY] = Panel(
         service=await get_service(web),
         feeds=web.feeds,
-        record=record if writes is not None else None,
+        record=record if writes else None,
         still_in=still_in,
+        firm_id=firm_id,
+        user_id=user.user_id,
     )
 
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 
 from toril.web.answers import Json, ok
 from toril.web.errors import HttpError
+from toril.web.firm_jobs import Tally, retry_firm_jobs
 from toril.web.queue_panel import WORKS_FOR, Panelled, QueueName, in_time
 from toril.web.queue_route import QueueRoute, described, read_body, takes
 from toril.web.queue_views import Clean, Obliterate, Said, Swept
@@ -37,6 +38,7 @@ class NotConfirmed(HttpError):
 async def pause_queue(name: QueueName, panel: Panelled) -> Json:
     """Let no worker take jobs of this queue; running ones go on."""
     panel.queue(name)
+    panel.require_installation()
     await panel.audit("queue.pause", name)
     await panel.service.pause_queue(name)
     return ok(None, message=f"queue {name} is paused")
@@ -46,6 +48,7 @@ async def pause_queue(name: QueueName, panel: Panelled) -> Json:
 async def resume_queue(name: QueueName, panel: Panelled) -> Json:
     """Let workers take jobs of this queue again."""
     panel.queue(name)
+    panel.require_installation()
     await panel.audit("queue.resume", name)
     await panel.service.resume_queue(name)
     return ok(None, message=f"queue {name} is worked again")
@@ -60,6 +63,7 @@ async def resume_queue(name: QueueName, panel: Panelled) -> Json:
 async def clean_queue(name: QueueName, request: Request, panel: Panelled) -> Json:
     """Delete the jobs of one state that have been left alone for the grace period; up to 1000 of their ids are told."""
     panel.queue(name)
+    panel.require_installation()
     body = await read_body(request, Clean, optional=True)
     asked = {"gracePeriod": body.grace_period, "type": body.type, "limit": body.limit}
     await panel.audit("queue.clean", name, **asked)
@@ -77,6 +81,7 @@ async def clean_queue(name: QueueName, request: Request, panel: Panelled) -> Jso
 async def empty_queue(name: QueueName, panel: Panelled) -> Json:
     """Delete all jobs that are not started yet: waiting, paused and delayed ones. Schedules stay."""
     queue = panel.queue(name)
+    panel.require_installation()
     await panel.audit("queue.empty", name)
     before = await queue.count()
     _, finished = await in_time(panel.service.empty_queue(name))
@@ -87,9 +92,13 @@ async def empty_queue(name: QueueName, panel: Panelled) -> Json:
     "/{name}/retry-all", response_model=Answer[Swept], responses=described(_SWEPT, 401, 403, 404, 503)
 )
 async def retry_all(name: QueueName, panel: Panelled) -> Json:
-    """Put all failed jobs back into the queue, the oldest failure first."""
+    """Put all failed jobs back into the queue, the oldest failure first; a firm's administrator, those of the firm."""
     queue = panel.queue(name)
     await panel.audit("queue.retry_all", name)
+    if panel.firm_id is not None:
+        tally, finished = Tally(), False
+        _, finished = await in_time(retry_firm_jobs(queue, panel.firm_id, tally))
+        return ok({"count": tally.count, "finished": finished})
     before = (await queue.counts("failed"))["failed"]
     moved, finished = await in_time(queue.retry_jobs())
     if moved is None:
@@ -109,6 +118,7 @@ async def obliterate_queue(name: QueueName, request: Request, panel: Panelled) -
     `confirm` is the queue's name once more. While jobs run that is a 409, unless `force` is true.
     """
     queue = panel.queue(name)
+    panel.require_installation()
     body = await read_body(request, Obliterate)
     if body.confirm != name:
         raise NotConfirmed(

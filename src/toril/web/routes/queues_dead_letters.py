@@ -7,9 +7,13 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path
 from starlette.requests import Request
 
+from toril.engine.dead_letters import DeadLetter, DeadLetters, Retried
+from toril.engine.search import LOOKED_AT, list_only
+from toril.engine.states import PAUSED, WAITING
 from toril.errors import JobNotFoundError
 from toril.web.answers import Json, ok
-from toril.web.queue_panel import End, Panelled, Start, in_time, page_of
+from toril.web.firm_jobs import firm_of, only_of
+from toril.web.queue_panel import End, Panel, Panelled, Start, in_time, page_of
 from toril.web.queue_route import QueueRoute, described, read_body, takes
 from toril.web.queue_views import JobRef, LetterScope, ListAnswer, Said, SweptLetters
 from toril.web.schemas import Answer
@@ -51,6 +55,8 @@ _REF: Final = {
 async def list_letters(panel: Panelled, start: Start = 0, end: End = 20) -> Json:
     """Letters from place `start` to `end`, the newest first, at most 200; `total` tells how many there are."""
     total = 0
+    if panel.firm_id is not None:
+        return await _firm_page(panel.service.dead_letters, panel.firm_id, start, end)
     if min(start, end) < 0:
         _, total = await panel.service.dead_letters.list(0, 0)
     first, last = page_of(start, end, total)
@@ -80,12 +86,15 @@ async def retry_all_letters(request: Request, panel: Panelled) -> Json:
     if body.queue is not None:
         panel.queue(body.queue)
     await panel.audit("dead_letter.retry_all", body.queue or "*")
-    letters = panel.service.dead_letters
-    _, before = await letters.list(0, 0)
-    retried, finished = await in_time(letters.retry_all(body.queue))
-    if retried is None:
-        _, after = await letters.list(0, 0)
-        return ok({"count": max(0, before - after), "finished": finished}, refused=[])
+    retried, firm_id = Retried(), panel.firm_id
+    # What was done until the time is up is in ``retried``: no difference of two counts, as others retry too.
+    _, finished = await in_time(
+        panel.service.dead_letters.retry_all(
+            body.queue,
+            only=None if firm_id is None else lambda letter: firm_of(letter.data) == firm_id,
+            retried=retried,
+        )
+    )
     refused = [
         {"jobId": error.job_id, "error": {"code": error.code, "message": str(error)}}
         for error in retried.refused
@@ -100,9 +109,7 @@ async def retry_all_letters(request: Request, panel: Panelled) -> Json:
 )
 async def read_letter(letter_id: LetterId, panel: Panelled) -> Json:
     """One letter: the job as it was when it failed for good."""
-    letter = await panel.service.dead_letters.get(letter_id)
-    if letter is None:
-        raise _missing(letter_id)
+    letter = await _own(panel, letter_id)
     return ok(letter.to_dict())
 
 
@@ -114,9 +121,7 @@ async def read_letter(letter_id: LetterId, panel: Panelled) -> Json:
 async def retry_letter(letter_id: LetterId, panel: Panelled) -> Json:
     """Put a letter's job back into the queue it came from, and delete the letter; 409 if the job is there already."""
     letters = panel.service.dead_letters
-    letter = await letters.get(letter_id)
-    if letter is None:
-        raise _missing(letter_id)
+    letter = await _own(panel, letter_id)
     await panel.audit("dead_letter.retry", letter_id)
     return ok({"jobId": await letters.retry(letter_id), "queueName": letter.queue}, message="job retried")
 
@@ -131,11 +136,29 @@ async def retry_letter(letter_id: LetterId, panel: Panelled) -> Json:
 async def remove_letter(letter_id: LetterId, panel: Panelled) -> Json:
     """Throw a letter away; its job is left alone."""
     letters = panel.service.dead_letters
-    if await letters.get(letter_id) is None:
-        raise _missing(letter_id)
+    await _own(panel, letter_id)
     await panel.audit("dead_letter.remove", letter_id)
     await letters.remove(letter_id)
     return ok(None, message="dead letter removed")
+
+
+async def _own(panel: Panel, letter_id: str) -> DeadLetter:
+    letter = await panel.service.dead_letters.get(letter_id)
+    if letter is None or panel.firm_id not in (None, firm_of(letter.data)):
+        raise _missing(letter_id)
+    return letter
+
+
+async def _firm_page(letters: DeadLetters, firm_id: str, start: int, end: int) -> Json:
+    only = only_of(firm_id, letters=True)
+    parts = [
+        await list_only(letters.queue, only, state, 0, LOOKED_AT, asc=False) for state in (WAITING, PAUSED)
+    ]
+    own = [job for part in parts for job in part.jobs]
+    first, last = page_of(start, end, len(own))
+    found = [DeadLetter.from_data(job.id, job.data) for job in own[first : last + 1]]
+    shown = [letter.to_dict() for letter in found if letter is not None]
+    return ok(shown, count=len(shown), total=len(own))
 
 
 def _missing(letter_id: str) -> JobNotFoundError:

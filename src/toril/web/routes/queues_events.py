@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from toril.errors import TorilError
 from toril.web.errors import HttpError
-from toril.web.event_feed import GAP, EventFeed, EventFeeds
+from toril.web.event_feed import GAP, EventFeed, EventFeeds, FeedEvent
 from toril.web.queue_panel import Panelled, QueueName
 from toril.web.queue_route import QueueRoute, described
 
@@ -39,7 +39,7 @@ _EXAMPLE: Final = 'id: 1f0c2a9e-17\nevent: completed\ndata: {"jobId":"41","value
     "/{name}/events",
     response_class=StreamingResponse,
     responses=described(
-        _EXAMPLE, 401, 403, 404, 503, media_type="text/event-stream", text="Events, as they happen."
+        _EXAMPLE, 401, 403, 404, 429, 503, media_type="text/event-stream", text="Events, as they happen."
     ),
 )
 async def stream_events(
@@ -52,12 +52,14 @@ async def stream_events(
 
     With `Last-Event-ID` it goes on behind that event. An event `gap` says that some are missing at this point: look at
     the queue again. A stream ends after 15 minutes, or once the token is not good any more; come back with the id of
-    the last event.
+    the last event. A firm's administrator hears of the firm's jobs. A user may have ten streams open.
     """
     feed = panel.feeds.feed(panel.queue(name))
-    with panel.feeds.slot():  # before anything is asked of the server
+    with panel.feeds.slot(panel.user_id):  # before anything is asked of the server
         await feed.open()
-    return EventResponse(panel.feeds, feed, last_event_id, panel.still_in)
+    return EventResponse(
+        panel.feeds, feed, last_event_id, panel.still_in, firm_id=panel.firm_id, user_id=panel.user_id
+    )
 
 
 class EventResponse(Response):
@@ -66,6 +68,8 @@ class EventResponse(Response):
     Args:
         after: id of the last event the reader has.
         still_in: raises when the reader may read no more.
+        firm_id: only events of this firm's jobs, and those of no job.
+        user_id: who reads; None where that is not known.
     """
 
     media_type = "text/event-stream"
@@ -76,14 +80,18 @@ class EventResponse(Response):
         feed: EventFeed,
         after: str | None = None,
         still_in: Callable[[], Awaitable[object]] | None = None,
+        *,
+        firm_id: str | None = None,
+        user_id: str | None = None,
     ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._feeds, self._feed, self._after, self._still_in = feeds, feed, after, still_in
+        self._firm_id, self._user_id = firm_id, user_id
         self._look_at = time.monotonic() + LOOK_EVERY
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._feeds.slot(), self._feed.reading():
+        with self._feeds.slot(self._user_id), self._feed.reading():
             sending = asyncio.create_task(self._send_all(send), name="toril-events")
             leaving = asyncio.create_task(_gone(receive), name="toril-events-reader")
             try:
@@ -121,13 +129,24 @@ class EventResponse(Response):
                 yield _written(feed.id_of(at), GAP, b"{}")
             if events:
                 at = events[-1].number
-                yield b"".join(_written(feed.id_of(each.number), each.name, each.data) for each in events)
+                shown = await self._shown(events)
+                if shown:
+                    yield b"".join(_written(feed.id_of(each.number), each.name, each.data) for each in shown)
                 continue
             if not feed.listens:
                 return
             await feed.wait(at, min(HEARTBEAT, left))
             if feed.newest == at:
                 yield b": heartbeat\n\n"
+
+    async def _shown(self, events: list[FeedEvent]) -> list[FeedEvent]:
+        if self._firm_id is None:
+            return events
+        try:
+            return await self._feed.of_firm(events, self._firm_id)
+        except TorilError as error:
+            log.warning("events_not_shown: %s", error)  # the server is away: whose they are is not known
+            return [FeedEvent(events[-1].number, GAP, b"{}")]
 
     async def _may_go_on(self) -> bool:
         if self._still_in is None or time.monotonic() < self._look_at:

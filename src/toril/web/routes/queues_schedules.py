@@ -13,11 +13,12 @@ from toril.engine.schedules import Schedule
 from toril.errors import PayloadError
 from toril.web.answers import Json, ok
 from toril.web.errors import NotFound
+from toril.web.firm_jobs import find_schedule, firm_of, firm_schedules, own_data
 from toril.web.middleware.body_limit import LARGEST
-from toril.web.queue_panel import End, Panelled, QueueName, Start, page_of
+from toril.web.queue_panel import End, Panel, Panelled, QueueName, Start, page_of
 from toril.web.queue_route import QueueRoute, described, read_body, takes
 from toril.web.queue_views import AddedJob, ListAnswer, NewSchedule, Said, ScheduleView
-from toril.web.routes.jobs_add import options_of
+from toril.web.routes.jobs_add import options_of, require_free
 from toril.web.schemas import Answer
 
 router = APIRouter(route_class=QueueRoute)
@@ -63,6 +64,11 @@ ScheduleKey = Annotated[
 async def list_schedules(name: QueueName, panel: Panelled, start: Start = 0, end: End = 99) -> Json:
     """The schedules in the order of their next runs, at most 200."""
     queue = panel.queue(name)
+    if panel.firm_id is not None:
+        own = await firm_schedules(queue, panel.firm_id)
+        first, last = page_of(start, end, len(own))
+        shown = own[first : last + 1]
+        return ok([_view(schedule) for schedule in shown], count=len(shown), total=len(own))
     total = await queue.schedule_count()
     first, last = page_of(start, end, total)
     found = await queue.schedules(first, last, asc=True) if first <= last else []
@@ -73,7 +79,9 @@ async def list_schedules(name: QueueName, panel: Panelled, start: Start = 0, end
     "/{name}/schedules",
     status_code=201,
     response_model=Answer[AddedJob],
-    responses=described({"success": True, "data": _ADDED}, 400, 401, 403, 404, 413, 415, 503, status=201),
+    responses=described(
+        {"success": True, "data": _ADDED}, 400, 401, 403, 404, 409, 413, 415, 503, status=201
+    ),
     openapi_extra=takes(NewSchedule, _NEW),
 )
 async def add_schedule(name: QueueName, request: Request, panel: Panelled) -> Json:
@@ -86,7 +94,7 @@ async def add_schedule(name: QueueName, request: Request, panel: Panelled) -> Js
 @router.put(
     "/{name}/schedules/{key}",
     response_model=Answer[AddedJob],
-    responses=described({"success": True, "data": _ADDED}, 400, 401, 403, 404, 413, 415, 503),
+    responses=described({"success": True, "data": _ADDED}, 400, 401, 403, 404, 409, 413, 415, 503),
     openapi_extra=takes(NewSchedule, _NEW),
 )
 async def replace_schedule(name: QueueName, key: ScheduleKey, request: Request, panel: Panelled) -> Json:
@@ -96,9 +104,9 @@ async def replace_schedule(name: QueueName, key: ScheduleKey, request: Request, 
     """
     queue = panel.queue(name)
     body = await read_body(request, NewSchedule, largest=LARGEST)
-    await _require(queue, key)
+    await _require(queue, key, panel)
     answer = await _add(name, body, panel, "schedule.replace", key, status=200)
-    if key != _key_of(name, body):
+    if key != _key_of(name, body, panel):
         await queue.remove_schedule(key)
     return answer
 
@@ -111,6 +119,8 @@ async def replace_schedule(name: QueueName, key: ScheduleKey, request: Request, 
 async def remove_schedule(name: QueueName, key: ScheduleKey, panel: Panelled) -> Json:
     """End a schedule; its next run leaves the queue, unless it runs already."""
     queue = panel.queue(name)
+    if panel.firm_id is not None:
+        await _require(queue, key, panel)
     await panel.audit("schedule.remove", f"{name}/{key}")
     if not await queue.remove_schedule(key):
         raise _missing(queue, key)
@@ -120,22 +130,26 @@ async def remove_schedule(name: QueueName, key: ScheduleKey, panel: Panelled) ->
 async def _add(
     name: str, body: NewSchedule, panel: Panelled, action: str, key: str | None = None, *, status: int = 201
 ) -> Json:
-    panel.service.definitions[name].check(body.data)
-    options = options_of(name, body.data, body.options)
+    data = own_data(panel.service.definitions[name], body.data, panel.firm_id)
+    panel.service.definitions[name].check(data)
+    options = options_of(name, data, body.options)
     if options.repeat is None:
         raise PayloadError("a schedule needs options.repeat, with cron or every", field="options.repeat")
-    await panel.audit(action, f"{name}/{key or _key_of(name, body)}", type=body.data["type"])
-    return ok(await panel.service.add_job(name, body.data, options), status=status)
+    await require_free(panel, name, [options])
+    await panel.audit(action, f"{name}/{key or _key_of(name, body, panel)}", type=data["type"])
+    return ok(await panel.service.add_job(name, data, options), status=status)
 
 
-def _key_of(name: str, body: NewSchedule) -> str:
-    options = options_of(name, body.data, body.options)
+def _key_of(name: str, body: NewSchedule, panel: Panel) -> str:
+    data = own_data(panel.service.definitions[name], body.data, panel.firm_id)
+    options = options_of(name, data, body.options)
     assert options.repeat is not None
     return repeat_key("__default__", {**options.repeat.to_bull(), "jobId": options.job_id})
 
 
-async def _require(queue: Queue, key: str) -> None:
-    if await queue.scripts.ask("ZSCORE", queue.keys.of("repeat"), key) is None:
+async def _require(queue: Queue, key: str, panel: Panel) -> None:
+    schedule = await find_schedule(queue, key)
+    if schedule is None or panel.firm_id not in (None, firm_of(schedule.data)):
         raise _missing(queue, key)
 
 

@@ -129,7 +129,9 @@ async def download_report(
         job_id = (report.summary or {}).get("pdfJobId")
         if job_id is None:
             raise NoFile(f"report {report_id} was asked for without a PDF: ask for it with format pdf")
-        file = await find_job_file(installation.service, "pdf", str(job_id))
+        file = await find_job_file(
+            installation.service, installation.files, "pdf", str(job_id), firm_id=firm_id
+        )
     elif stored is None:
         raise NoFile(f"report {report_id} has no file")
     else:

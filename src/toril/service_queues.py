@@ -108,7 +108,8 @@ class ServiceQueues:
             JobNotFoundError: there is none.
             JobLockedError: a worker holds it.
         """
-        await (await self._job(queue_name, job_id)).remove()
+        if not await self.queue(queue_name).actions.remove(job_id):
+            raise _missing(queue_name, job_id)
         return {"success": True, "jobId": job_id, "queueName": queue_name}
 
     async def pause_queue(self, queue_name: str) -> None:
@@ -154,10 +155,14 @@ class ServiceQueues:
     async def _job(self, queue_name: str, job_id: str) -> Job[Any]:
         job = await self.queue(queue_name).get_job(job_id)
         if job is None:
-            raise JobNotFoundError(
-                job_id, f"queue {queue_name!r} has no job {job_id!r}: never added, removed, or trimmed"
-            )
+            raise _missing(queue_name, job_id)
         return job
+
+
+def _missing(queue_name: str, job_id: str) -> JobNotFoundError:
+    return JobNotFoundError(
+        job_id, f"queue {queue_name!r} has no job {job_id!r}: never added, removed, or trimmed"
+    )
 
 
 def job_status(queue_name: str, job: Job[Any], state: str) -> dict[str, Any]:

@@ -114,7 +114,7 @@ def test_remove_tells_what_went_and_what_is_held(scripts: Scripts) -> None:
     ids = scripts.add(0, 0, 2)
     held = scripts.take(1)
     assert held == [ids[2]]
-    assert scripts.run("remove_jobs", "", 0, 0, *ids, "gone") == [[ids[0], ids[1], "gone"], held]
+    assert scripts.run("remove_jobs", "", 0, 0, *ids, "gone") == [[ids[0], ids[1], "gone"], held, 2]
     assert scripts.list_of("active") == held
     assert scripts.waiting() == []
 
@@ -136,7 +136,7 @@ def test_a_job_that_got_into_several_places_is_removed_from_all(scripts: Scripts
 def test_jobs_are_struck_from_a_list_by_their_places(scripts: Scripts, depth: int) -> None:
     ids = scripts.add(*[0] * 1000)
     victims = ids[depth : depth + 100 : 3]
-    removed, _ = scripts.run("remove_jobs", "wait", depth, depth + 99, *victims)
+    removed, _, _ = scripts.run("remove_jobs", "wait", depth, depth + 99, *victims)
     assert removed == victims
     assert scripts.waiting() == [job_id for job_id in ids if job_id not in set(victims)]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toril.errors import ConfigurationError
+from toril.errors import ConfigurationError, OptionError
 from toril.queues.email.tracking import PATHS, PIXEL, TrackedMail, Tracker, TrackingVisit
 
 SECRET = "s" * 32
@@ -65,7 +65,7 @@ def test_what_nobody_signed_is_nothing(tracker: Tracker, text: str) -> None:
 @given(st.text(max_size=60), st.integers(0, 200), st.characters())
 def test_a_changed_link_is_nothing(target: str, at: int, character: str) -> None:
     tracker = Tracker("https://mail.firm.example", SECRET)
-    good = signed(tracker.click_url(MAIL, target))
+    good = signed(tracker.click_url(MAIL, f"https://firm.example/{target}"))
     at %= len(good)
     changed = good[:at] + character + good[at + 1 :]
     found = tracker.read("click", changed)
@@ -87,3 +87,20 @@ def test_a_short_secret_is_refused() -> None:
 
 def test_the_pixel_is_a_picture() -> None:
     assert PIXEL.startswith(b"GIF89a\x01\x00\x01\x00")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "javascript:alert(1)",
+        "JavaScript:alert(1)",
+        "data:text/html,x",
+        "file:///etc/passwd",
+        "//a.b",
+        "",
+        "https://",
+    ],
+)
+def test_no_link_is_signed_that_a_browser_would_run_or_that_leads_nowhere(target: str) -> None:
+    with pytest.raises(OptionError, match="http or https"):
+        Tracker("https://mail.firm.example", SECRET).click_url(MAIL, target)

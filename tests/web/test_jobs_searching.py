@@ -8,15 +8,15 @@ import io
 import time
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 import pytest_asyncio
-from tests.support.queue_api import DATA, Api, client_of, escaped, module_api
+from tests.support.queue_api import DATA, Api, client_of, escaped, module_api, served
 from tests.web.endpoints import QUEUE
 
-from toril.web.event_feed import EventFeeds
-from toril.web.queue_panel import Panel
-from toril.web.routes import jobs_export
+from toril.engine.search import ids_of
+from toril.web.routes import jobs_export, queues_control
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 queue_api = module_api
@@ -179,16 +179,79 @@ async def test_a_list_is_exported_as_json_up_to_a_limit(queue_api: Api) -> None:
     assert (await queue_api.client.get(f"{JOBS}/export?status=failed&format=json")).json()["data"] == []
 
 
-async def test_no_job_is_exported_twice_though_others_come_meanwhile(queue_api: Api) -> None:
-    ids = await queue_api.add(450)
+async def test_no_job_is_exported_twice_or_left_out_though_others_come_and_go(queue_api: Api) -> None:
+    ids = await queue_api.add(1200)
     await queue_api.fail(*ids)
-    panel = Panel(service=queue_api.service, feeds=EventFeeds())
-    exported: list[str] = []
-    async for page in jobs_export.read_pages(panel, QUEUE, "failed", 10_000):
-        exported += [job["jobId"] for job in page]
-        await queue_api.fail(*await queue_api.add(30))  # they come first, and push the others on
-    assert len(exported) == len(set(exported))
-    assert set(ids) <= set(exported)
+    queue, exported = queue_api.service.queue(QUEUE), ""
+    newest = (await queue_api.service.get_jobs(QUEUE, "failed", 0, 99))[:100]
+    gone = [job["jobId"] for job in newest]
+    async with (
+        served(queue_api.app) as address,
+        httpx.AsyncClient(headers=queue_api.client.headers, timeout=20) as client,
+        client.stream("GET", f"{address}{JOBS}/export?status=failed") as answer,
+    ):
+        changed = False
+        async for part in answer.aiter_text():
+            exported += part
+            if not changed:
+                await queue.actions.remove(gone[0])
+                await asyncio.gather(*map(queue.actions.remove, gone[1:]))
+                await queue_api.fail(*await queue_api.add(30))  # they come first, and push the others on
+                changed = True
+        assert answer.headers["x-complete"] == "true"
+    rows = [row["jobId"] for row in csv.DictReader(io.StringIO(exported.lstrip("\ufeff"), newline=""))]
+    assert len(rows) == len(set(rows))
+    assert set(ids) - set(gone) <= set(rows)
+
+
+async def test_pages_of_an_export_go_on_behind_jobs_that_have_left(queue_api: Api) -> None:
+    for state in ("failed", "waiting", "delayed"):
+        await queue_api.service.queue(QUEUE).obliterate(force=True)
+        await queue_api.service.resume_queue(QUEUE)
+        ids = await queue_api.add(450, **({"delay": 60_000} if state == "delayed" else {}))
+        if state == "failed":
+            await queue_api.fail(*ids)
+        queue = queue_api.service.queue(QUEUE)
+        listed, complete = await ids_of(queue, state, asc=state != "failed", most=10_000)
+        assert complete
+        exported: list[str] = []
+        async for page in jobs_export.read_pages(queue, state, listed):
+            exported += [job["jobId"] for job in page]
+            for job in page[:100]:
+                await queue.actions.remove(job["jobId"])
+        assert exported == listed
+        assert set(listed) == set(ids)
+
+
+async def test_an_export_says_that_there_is_more(queue_api: Api) -> None:
+    await queue_api.fail(*await queue_api.add(3))
+    for limit, complete in ((2, "false"), (3, "true")):
+        answer = await queue_api.client.get(f"{JOBS}/export?status=failed&format=json&limit={limit}")
+        assert (len(answer.json()["data"]), answer.headers["x-complete"]) == (limit, complete)
+
+
+async def test_of_many_that_delete_a_job_one_succeeds(queue_api: Api) -> None:
+    (job_id,) = await queue_api.add()
+    answers = await asyncio.gather(*(queue_api.client.delete(f"{JOBS}/{job_id}") for _ in range(10)))
+    assert sorted(answer.status_code for answer in answers) == [200, *[404] * 9]
+    (job_id,) = await queue_api.add()
+    asked = {"ids": [job_id]}
+    many = await asyncio.gather(*(queue_api.call("POST", f"{JOBS}/remove", json=asked) for _ in range(5)))
+    assert sum(answer["removed"] for answer in many) == 1
+
+
+async def test_two_that_retry_all_count_each_job_once(
+    queue_api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await queue_api.fail(*await queue_api.add(2500))
+    monkeypatch.setattr(queues_control, "WORKS_FOR", 0.0)  # the time is up after each step
+    paths = [f"/api/queues/{QUEUE}/retry-all"] * 2
+    counted, finished = 0, False
+    while not finished:
+        answers = await asyncio.gather(*(queue_api.call("POST", path) for path in paths))
+        counted += sum(answer["data"]["count"] for answer in answers)
+        finished = all(answer["data"]["finished"] for answer in answers)
+    assert counted == 2500
 
 
 async def test_an_export_needs_a_token_like_everything_else(queue_api: Api) -> None:

@@ -163,6 +163,34 @@ async def test_other_events_of_mail_are_kept(office: Office, event: dict[str, An
 
 
 @pytest.mark.parametrize(
+    "at",
+    [
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-12:00",
+        "0001-01-01",
+        "9999-12-31T23:59:59",
+        "",
+        5,
+        None,
+    ],
+)
+async def test_an_event_at_the_edge_of_the_calendar_is_kept(office: Office, at: Any) -> None:
+    event = mail_event("email.delivered") | {"created_at": at}
+    assert (await office.nobody.post("/api/webhooks/resend", **resend(event))).status_code == 200
+    assert await count(office, MailEvent) == 1
+
+
+async def test_an_event_about_more_recipients_than_a_mail_has_is_refused(office: Office) -> None:
+    crowd = [f"{number}@client.example" for number in range(50_000)]
+    answer = await office.nobody.post(
+        "/api/webhooks/resend", **resend(mail_event("email.complained", to=crowd))
+    )
+    assert answer.status_code == 400
+    assert await count(office, MailSuppression) == 0
+    assert await count(office, MailEvent) == 0
+
+
+@pytest.mark.parametrize(
     ("event", "signed", "status"),
     [
         (mail_event("email.sent"), {"secret": "whsec_" + base64.b64encode(b"z" * 24).decode()}, 403),
@@ -297,3 +325,17 @@ async def test_nobody_is_unsubscribed_by_a_program_that_looks_at_links(mailed: O
     for _ in range(2):
         assert (await mailed.nobody.post(path, data={"List-Unsubscribe": "One-Click"})).status_code == 200
     assert await count(mailed, MailSuppression, MailSuppression.email == "a@client.example") == 1
+
+
+@pytest.mark.parametrize("action", ["open", "click", "unsubscribe"])
+async def test_a_program_that_asks_for_the_head_only_is_not_counted(mailed: Office, action: str) -> None:
+    tracker = mailed.api.web.tracker
+    links = {
+        "open": tracker.open_url(MAIL),
+        "click": tracker.click_url(MAIL, "https://firm.example/"),
+        "unsubscribe": tracker.unsubscribe_url(MAIL),
+    }
+    head = await mailed.nobody.head(path_of(links[action]))
+    assert (head.status_code, head.content) == (302 if action == "click" else 200, b"")
+    assert await count(mailed, TrackingEvent) == 0
+    assert await count(mailed, MailSuppression) == 0

@@ -120,19 +120,21 @@ class JobActions:
             )
         self._check(code, job_id, "updateData")
 
-    async def remove(self, job_id: str) -> None:
-        """Delete a job and all that is kept of it; nothing happens if there is none.
+    async def remove(self, job_id: str) -> bool:
+        """Delete a job and all that is kept of it; False if there was none, as when somebody was quicker.
 
         Raises:
             JobLockedError: a worker holds it.
         """
-        _, held = await self._core.scripts.run("remove_jobs", "everywhere", 0, 0, job_id)
+        _, held, there = await self._core.scripts.run("remove_jobs", "everywhere", 0, 0, job_id)
         if held:
             raise JobLockedError(
                 job_id,
                 f"Could not remove job {job_id}: a worker holds it. Cancel it, or wait until it has ended",
             )
-        self._core.hooks.emit("removed", job_id)
+        if there:
+            self._core.hooks.emit("removed", job_id)
+        return bool(there)
 
     async def retry(self, job_id: str) -> None:
         """Put a failed job back into the queue; its failed attempts stay counted.

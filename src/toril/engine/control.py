@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -119,13 +119,21 @@ class QueueControl(QueueCore):
         Args:
             count: how many in one step.
         """
+        total = 0
+        async for moved, _ in self.retry_in_steps(count):
+            total += moved
+        return total
+
+    async def retry_in_steps(self, count: int = 1000) -> AsyncGenerator[tuple[int, bool]]:
+        """``retry_jobs`` for who may stop between two steps: how many jobs each moved, and whether there may be
+        more.
+        """
         step = _check_count(count)
-        total, more, before = 0, 1, b""
+        more, before = 1, b""
         while more:
             # Jobs that fail again meanwhile are left: they have failed after the first step.
             moved, more, before = await self.scripts.run("retry_jobs", step, before)
-            total += moved
-        return total
+            yield moved, bool(more)
 
     async def promote_jobs(self, count: int = 1000) -> int:
         """Put all delayed jobs into the queue before they are due, the first due first; returns how many.
@@ -208,7 +216,7 @@ class QueueControl(QueueCore):
             first += len(ids) - max(0, length - await ask("LLEN", key))
 
     async def _remove(self, place: str, first: int, last: int, ids: list[str]) -> list[str]:
-        removed, _ = await self.scripts.run("remove_jobs", place, first, last, *ids)
+        removed, _, _ = await self.scripts.run("remove_jobs", place, first, last, *ids)
         texts = [to_text(job_id) for job_id in removed]
         for job_id in texts:
             self.hooks.emit("removed", job_id)

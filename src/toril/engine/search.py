@@ -115,17 +115,36 @@ async def list_only(
         asc: the order, as ``Queue.get_jobs`` has it.
         look_at: how many jobs to look at, at most.
     """
-    ids: dict[str, None] = {}
-    at, rows = 0, [""]
-    while rows and at < look_at:
-        rows = await queue.list_ids(state, at, at + min(_STEP, look_at - at) - 1, asc)
-        if rows:
-            seen, *hits = await queue.scripts.run("match_jobs", b"", b"", only.text, _STEP_BYTES, *rows)
-            ids.update(dict.fromkeys(map(to_text, hits)))
-            at += seen
-    wanted = list(ids)[first : last + 1]
+    ids, complete = await ids_of(queue, state, asc=asc, most=look_at, only=only)
+    wanted = ids[first : last + 1]
     jobs = await queue.read_jobs(wanted) if wanted else []
-    return Part([job for job in jobs if job is not None and only.takes(job)], len(ids), not rows)
+    return Part([job for job in jobs if job is not None and only.takes(job)], len(ids), complete)
+
+
+async def ids_of(
+    queue: Queue, state: str, *, asc: bool, most: int, only: Only | None = None
+) -> tuple[list[str], bool]:
+    """The jobs that are in one state at this moment, and whether these are all.
+
+    They are listed at once: who goes through a list in steps misses jobs when others before them leave.
+
+    Args:
+        asc: the order, as ``Queue.get_jobs`` has it.
+        most: how many jobs are listed, and looked at.
+        only: only jobs whose data has this text; whether ``only`` takes them is still to be looked at.
+    """
+    found = await queue.list_ids(state, 0, most, asc)
+    complete, listed = len(found) <= most, found[:most]
+    if only is None:
+        return listed, complete
+    ids: list[str] = []
+    at = 0
+    while at < len(listed):
+        some = listed[at : at + _STEP]
+        seen, *hits = await queue.scripts.run("match_jobs", b"", b"", only.text, _STEP_BYTES, *some)
+        ids += map(to_text, hits)
+        at += seen
+    return ids, complete
 
 
 async def find_jobs(

@@ -11,7 +11,7 @@ import idna
 from toril.queues.email.fields import MAX_URL
 from toril.queues.email.markup import ATTRIBUTE, tokens
 from toril.queues.email.text import html_to_text
-from toril.queues.email.tracking import TrackedMail, Tracker
+from toril.queues.email.tracking import TrackedMail, Tracker, leads_to_the_web
 
 #: Where a mail may show the link itself; without it, one is put at the end.
 _PLACE = re.compile(r"\{\{\s*unsubscribe(?:_url|Url)\s*\}\}")
@@ -55,7 +55,7 @@ def track_links(html: str, tracker: Tracker, mail: TrackedMail) -> str:
             if found[1].lower() != "href":
                 continue
             target = _web_page(found[2] or found[3] or found[4] or "")
-            if target is not None:
+            if target is not None and leads_to_the_web(target):
                 url = escape(tracker.click_url(mail, target), quote=True)
                 pieces += (html[copied : at + found.start()], f'href="{url}"')
                 copied = at + found.end()

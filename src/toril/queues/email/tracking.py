@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from toril.errors import ConfigurationError
+from toril.errors import ConfigurationError, OptionError
 
 TrackingAction = Literal["click", "open", "unsubscribe"]
 
@@ -72,7 +72,15 @@ class Tracker:
         self._key = hmac.digest(secret.encode(), b"toril: tracked links in mail, 1", "sha256")
 
     def click_url(self, mail: TrackedMail, target: str) -> str:
-        """A link that leads to ``target`` by way of us."""
+        """A link that leads to ``target`` by way of us.
+
+        Raises:
+            OptionError: it is no address of the web, but such as ``javascript:``.
+        """
+        if not leads_to_the_web(target):
+            raise OptionError(
+                f"a tracked link must lead to an http or https address, not to {target[:100]!r}"
+            )
         return self._url("click", mail, target)
 
     def open_url(self, mail: TrackedMail) -> str:
@@ -94,6 +102,8 @@ class Tracker:
             campaign_id, tracking_id, *target = orjson.loads(_from_base64(text))
         except (binascii.Error, ValueError, TypeError):
             return None
+        if action == "click" and not (target and leads_to_the_web(target[0])):
+            return None
         mail = TrackedMail(campaign_id=campaign_id, tracking_id=tracking_id)
         return TrackingVisit(action=action, mail=mail, target=target[0] if target else "")
 
@@ -104,6 +114,15 @@ class Tracker:
     def _signature(self, action: TrackingAction, text: str) -> str:
         digest = hmac.new(self._key, f"{action}.{text}".encode(), hashlib.sha256).digest()
         return _to_base64(digest[:_SIGNATURE_BYTES])
+
+
+def leads_to_the_web(target: str) -> bool:
+    """Whether a tracked link may lead there: only what a browser loads, and nothing that it runs."""
+    try:
+        parts = urlsplit(target)
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        return False
 
 
 def _to_base64(content: bytes) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query
 from starlette.responses import StreamingResponse
 
-from toril.engine.states import ALL, check_state
+from toril.engine.queue import Queue
+from toril.engine.search import Only, ids_of
+from toril.engine.states import ALL, COMPLETED, FAILED, check_state
+from toril.service_queues import job_status
 from toril.web.answers import Json
-from toril.web.firm_jobs import firm_of
-from toril.web.queue_panel import Panel, Panelled, QueueName
+from toril.web.firm_jobs import only_of
+from toril.web.queue_panel import Panelled, QueueName
 from toril.web.queue_route import QueueRoute, described
 
 router = APIRouter(route_class=QueueRoute)
@@ -54,10 +57,17 @@ async def export_jobs(
     format: Annotated[Literal["csv", "json"], Query(description="Kind of file.")] = "csv",
     limit: Annotated[int, Query(ge=1, le=MOST, description="How many jobs at most.")] = 10_000,
 ) -> StreamingResponse:
-    """The jobs in one state as a file, in the order of the list. No job is in it twice."""
-    panel.queue(name)
+    """The jobs that are in one state when it begins, as a file, in the order of the list; none is in it twice, and
+    those that are deleted meanwhile are left out.
+
+    The header `X-Complete` is `false` when there are more than `limit`, or more than the 100,000 that are looked at.
+    """
+    queue = panel.queue(name)
     state = check_state(status)
-    pages = read_pages(panel, name, state, limit)
+    only = None if panel.firm_id is None else only_of(panel.firm_id)
+    most = limit if only is None else MOST
+    ids, complete = await ids_of(queue, state, asc=state not in (COMPLETED, FAILED), most=most, only=only)
+    pages = read_pages(queue, state, ids[:limit], only)
     first = await anext(pages)  # what goes wrong until here has a status of its own
     body, kind = (
         (_csv(first, pages), "text/csv") if format == "csv" else (_json(first, pages), "application/json")
@@ -68,25 +78,23 @@ async def export_jobs(
         headers={
             "Content-Disposition": f'attachment; filename="jobs-{state}.{format}"',
             "Cache-Control": "no-store",
+            "X-Complete": "true" if complete and len(ids) <= limit else "false",
         },
     )
 
 
-async def read_pages(panel: Panel, name: str, state: str, limit: int) -> AsyncIterator[list[dict[str, Any]]]:
-    """The jobs, in pages; at least one, which may be empty."""
-    seen: set[str] = set()
-    start = 0
-    while True:
-        page = await panel.service.get_jobs(name, state, start, start + _PAGE - 1)
-        if panel.firm_id is not None:
-            page = [job for job in page if firm_of(job["data"]) == panel.firm_id]
-        # Jobs that come meanwhile push others from the page before to this one.
-        fresh = [job for job in page if job["jobId"] not in seen][: limit - len(seen)]
-        seen.update(job["jobId"] for job in fresh)
-        yield fresh
-        start += _PAGE
-        if len(seen) >= limit or start > (await panel.service.get_job_counts(name))[state]:
-            return
+async def read_pages(
+    queue: Queue, state: str, ids: Sequence[str], only: Only | None = None
+) -> AsyncIterator[list[dict[str, Any]]]:
+    """These jobs, in pages; at least one, which may be empty."""
+    for start in range(0, max(1, len(ids)), _PAGE):
+        some = ids[start : start + _PAGE]
+        jobs = await queue.read_jobs(some) if some else []
+        yield [
+            job_status(queue.name, job, state)
+            for job in jobs
+            if job is not None and (only is None or only.takes(job))
+        ]
 
 
 async def _csv(

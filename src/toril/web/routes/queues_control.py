@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import aclosing
 from typing import Any, Final
 
 from fastapi import APIRouter
@@ -96,14 +97,16 @@ async def retry_all(name: QueueName, panel: Panelled) -> Json:
     queue = panel.queue(name)
     await panel.audit("queue.retry_all", name)
     if panel.firm_id is not None:
-        tally, finished = Tally(), False
+        tally = Tally()
         _, finished = await in_time(retry_firm_jobs(queue, panel.firm_id, tally))
         return ok({"count": tally.count, "finished": finished})
-    before = (await queue.counts("failed"))["failed"]
-    moved, finished = await in_time(queue.retry_jobs())
-    if moved is None:
-        moved = max(0, before - (await queue.counts("failed"))["failed"])
-    return ok({"count": moved, "finished": finished})
+    moved, until = 0, time.monotonic() + WORKS_FOR
+    async with aclosing(queue.retry_in_steps()) as steps:
+        async for step, more in steps:
+            moved += step  # what was done here, whoever else retries jobs meanwhile
+            if more and time.monotonic() >= until:
+                return ok({"count": moved, "finished": False})
+    return ok({"count": moved, "finished": True})
 
 
 @router.post(

@@ -7,7 +7,7 @@ import logging
 from html import escape
 from typing import Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from toril.db.session import Database
@@ -32,28 +32,31 @@ _being_noted: Final[set[asyncio.Task[None]]] = set()
 _NOT_KEPT = {"Cache-Control": "no-store", "X-Robots-Tag": "noindex"}
 
 
+@router.head("/o/{signed}", include_in_schema=False)
 @router.get(
     "/o/{signed}", response_class=Response, responses=errors(404) | {200: {"content": {"image/gif": {}}}}
 )
-async def note_open(signed: str, web: Shared, database: Records) -> Response:
+async def note_open(request: Request, signed: str, web: Shared, database: Records) -> Response:
     """The picture that tells that a mail was opened."""
-    await _note(database, _read(web, "open", signed))
+    await _note(request, database, _read(web, "open", signed))
     return Response(PIXEL, media_type="image/gif", headers=_NOT_KEPT)
 
 
+@router.head("/c/{signed}", include_in_schema=False)
 @router.get(
     "/c/{signed}",
     response_class=RedirectResponse,
     status_code=302,
     responses=errors(404) | {302: {"description": "On to the link's target."}},
 )
-async def follow_link(signed: str, web: Shared, database: Records) -> Response:
+async def follow_link(request: Request, signed: str, web: Shared, database: Records) -> Response:
     """A link in a mail: noted, and on to where it leads. Where that is was signed with the link."""
     visit = _read(web, "click", signed)
-    await _note(database, visit)
+    await _note(request, database, visit)
     return RedirectResponse(visit.target, 302, _NOT_KEPT)
 
 
+@router.head("/u/{signed}", include_in_schema=False)
 @router.get("/u/{signed}", response_class=HTMLResponse, responses=errors(404))
 async def ask_to_unsubscribe(signed: str, web: Shared) -> Response:
     """A page with a button, as programs that look at links must not unsubscribe anybody."""
@@ -84,7 +87,9 @@ def _read(web: Web, action: TrackingAction, signed: str) -> TrackingVisit:
     return visit
 
 
-async def _note(database: Database, visit: TrackingVisit) -> None:
+async def _note(request: Request, database: Database, visit: TrackingVisit) -> None:
+    if request.method == "HEAD":
+        return  # a program that looks where a link leads; nobody has opened anything
     # Whoever follows a link gets there, also while we cannot count, or only later.
     noting = asyncio.create_task(_count(database, visit), name="toril-visit")
     _being_noted.add(noting)

@@ -32,6 +32,8 @@ router = APIRouter(prefix="/api/webhooks", tags=["webhooks"])
 
 #: Milliseconds within which messages to one number are read by one job.
 _TOGETHER: Final = 2000
+#: Recipients of a mail; Resend takes 50.
+_MOST_RECIPIENTS: Final = 1000
 #: Events after which an address gets no campaigns any more.
 _SUPPRESSING: Final = {"email.complained": "complained", "email.suppressed": "suppressed"}
 _FAILED: Final = ("email.bounced", "email.failed", "email.suppressed")
@@ -127,6 +129,8 @@ async def _store(session: AsyncSession, event_id: str, event: dict[str, Any]) ->
         raise Unreadable("an event must have type and data")
     to = data.get("to")
     addresses = [one for one in (to if isinstance(to, list) else [to]) if isinstance(one, str)]
+    if len(addresses) > _MOST_RECIPIENTS:
+        raise Unreadable(f"an event is about at most {_MOST_RECIPIENTS} recipients, as a mail is")
     message_id = data["email_id"] if isinstance(data.get("email_id"), str) else None
     details = {name: data[name] for name in ("bounce", "click", "failed", "suppressed") if name in data}
     events = MailEvents(session)
@@ -187,6 +191,6 @@ def _object(body: bytes) -> dict[str, Any]:
 def _moment(text: Any) -> datetime:
     try:
         moment = datetime.fromisoformat(str(text))
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):  # also a day at the edge of the calendar, which is another one in UTC
         return datetime.now(UTC)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

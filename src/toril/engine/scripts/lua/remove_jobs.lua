@@ -6,12 +6,12 @@
   ARGV[4] first   int  first and last place in the list, 0 is the head
   ARGV[5] last    int
   ARGV[6…] ids    str
-  Returns {ids removed, ids held}
+  Returns {ids removed, ids held, how many of the removed were there as jobs}
   Cost O(log N) for each job, plus one walk over the list up to `last`; O(waiting) for each waiting job without place
 ]]
 -- @include keys clock chunks undo rows place discard
 local where, first, last = ARGV[3], number(ARGV[4]), number(ARGV[5])
-local removed, held, wanted = {}, {}, {}
+local removed, held, wanted, there = {}, {}, {}, 0
 for i = 6, #ARGV do
   local id = ARGV[i]
   if call('EXISTS', base .. id .. ':lock') == 1 then
@@ -19,9 +19,10 @@ for i = 6, #ARGV do
   else
     removed[#removed + 1] = id
     wanted[id] = true
+    there = there + call('EXISTS', base .. id)
   end
 end
-if #removed == 0 then return {removed, held} end
+if #removed == 0 then return {removed, held, 0} end
 local list = target_list()
 keep_edge(list, wanted)
 if where == 'wait' or where == 'paused' then
@@ -40,4 +41,4 @@ end
 in_chunks('ZREM', k_priority, removed)
 forget_edge()
 discard(removed)
-return {removed, held}
+return {removed, held, there}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import redis
-from tests.support.script_runs import Scripts
+from tests.support.script_runs import LOCK_MS, Scripts
 
 _MAKE_JOBS = """
 for id = ARGV[2], ARGV[3] do redis.call('HSET', ARGV[1] .. id, 'name', 'n', 'data', '{}') end
@@ -111,3 +111,43 @@ def test_jobs_that_belong_deep_in_a_long_list_get_there(scripts: Scripts) -> Non
         model.append((99, tail[0]))
         assert scripts.waiting() == [job_id for _, job_id in sorted(model, key=lambda job: job[0])]
     assert scripts.overflow() == []
+
+
+_NOT_THE_SCRIPTS = {"eval", "info"}
+
+
+def _commands(scripts: Scripts, work: Callable[[], object]) -> int:
+    calls = scripts.calls_while(work)
+    return sum(count for name, count in calls.items() if name not in _NOT_THE_SCRIPTS)
+
+
+@pytest.mark.parametrize("jobs", [1, 50])
+def test_an_add_takes_two_commands_for_each_job_and_few_for_the_call(scripts: Scripts, jobs: int) -> None:
+    head = ('{"attempts":1,"timestamp":', "", 0, 0, 0, "", "", "")
+
+    def add() -> None:
+        scripts.run("add_jobs", 7, 1, *head, *(1, "job", "{}", "") * jobs)
+
+    assert _commands(scripts, add) <= 2 * jobs + 6
+
+
+@pytest.mark.parametrize("metrics", [0, 15])
+@pytest.mark.parametrize("jobs", [1, 50])
+def test_an_advance_takes_nine_commands_for_each_job_and_few_for_the_call(
+    scripts: Scripts, jobs: int, metrics: int
+) -> None:
+    """Taking one job and recording another; metrics are written once, however many jobs have ended."""
+    scripts.add(*[0] * 3 * jobs)
+    taken = scripts.take(jobs)
+    before = metrics and [("complete", job_id, scripts.fence_of(job_id)) for job_id in scripts.take(1)]
+    for outcome in before or ():  # the first one of all begins the metrics
+        scripts.run("advance", LOCK_MS, 0, "", metrics, 0, 0, *outcome, "1", "", "", "-1", "-1", "")
+    rows = [
+        part
+        for job_id in taken
+        for part in ("complete", job_id, scripts.fence_of(job_id), "1", "", "", "-1", "-1", "")
+    ]
+    count = _commands(scripts, lambda: scripts.run("advance", LOCK_MS, jobs, "", metrics, 0, 0, *rows))
+    # 4 of the last may push a point of the metrics, at the turn of a minute.
+    assert count <= 9 * jobs + 8 + (2 + 4 if metrics else 0)
+    assert len(scripts.list_of("active")) == jobs

@@ -33,26 +33,6 @@ if request ~= '0' then
     if number(last_request) >= number(request) then return cjson.decode(ids) end
   end
 end
-local count = (#ARGV - 4 - groups * 8) / 4
-local next_id = call('INCRBY', k_id, count) - count
-local list = target_list()
-local numeric = call('EXISTS', k_numeric) == 1
-local waiting = base .. 'waiting@' .. token
-local reply, fifo, ranked, made = {0, text_of(now)}, {}, {}, {}
-local function flush()
-  if #ranked > 0 then
-    place_ranked(list, ranked, false, true)
-    ranked = {}
-  end
-  if #fifo > 0 then
-    local added = fifo
-    call('LPUSH', list, unpack(added))
-    undo(function()
-      for _, id in ipairs(added) do call('LREM', list, 1, id) end
-    end)
-    fifo = {}
-  end
-end
 -- The next number that is nobody's id, when custom ids lie ahead of the counter. The steps grow, so that a long row of
 -- them is passed by a few looks; they are bounded, so that a few chosen ids cannot drive the counter to its end.
 local function free_number()
@@ -63,20 +43,22 @@ local function free_number()
     step = math.min(step * 2, 1048576)
   end
 end
-local numbers, stamps, opts, delays, priorities = {}, {}, {}, {}, {}
-for g = 1, groups do
+-- What the jobs of an option group have in common.
+local function read_group(g)
   local at = 5 + (g - 1) * 8
-  local stamp = ARGV[at + 1]
+  local opts, stamp = ARGV[at], ARGV[at + 1]
   if stamp == '' then
-    stamp = text_of(now)
-    opts[g] = ARGV[at] .. stamp
-    if ARGV[at + 7] ~= '' then opts[g] = opts[g] .. ',"expiresAt":' .. text_of(now + number(ARGV[at + 7])) end
-    opts[g] = opts[g] .. '}'
-  else
-    opts[g] = ARGV[at]
+    stamp = now_text
+    opts = opts .. stamp
+    if ARGV[at + 7] ~= '' then opts = opts .. ',"expiresAt":' .. text_of(now + number(ARGV[at + 7])) end
+    opts = opts .. '}'
   end
-  numbers[text_of(g)] = g
-  stamps[g], delays[g], priorities[g] = stamp, number(ARGV[at + 2]), number(ARGV[at + 3])
+  local delay, priority = ARGV[at + 2], ARGV[at + 3]
+  return {
+    opts = opts, stamp = stamp, lifo = ARGV[at + 4] == '1', deid = ARGV[at + 5], debounce = ARGV[at + 6],
+    delay_text = delay, delay = delay == '0' and 0 or number(delay),
+    priority_text = priority, priority = priority == '0' and 0 or number(priority),
+  }
 end
 -- Returns the id of the job that holds the marker, or nil if this one has it now.
 local function debounced(id, deid, ttl)
@@ -91,15 +73,42 @@ local function debounced(id, deid, ttl)
   publish(base .. 'debounced@' .. token, holder)
   return holder
 end
+local made = {}
 local function add_all()
   local at = 5 + groups * 8
+  local count = (#ARGV + 1 - at) / 4
+  local next_id = call('INCRBY', k_id, count) - count
+  -- Mostly there is none of them.
+  local list, numeric, overflowed = k_wait, false, false
+  if call('EXISTS', k_meta_paused, k_numeric, k_overflow) > 0 then
+    list, numeric, overflowed = target_list(), call('EXISTS', k_numeric) == 1, true
+  end
+  local waiting = base .. 'waiting@' .. token
+  local reply, fifo, ranked, kinds = {0, now_text}, {}, nil, {}
+  local function flush()
+    if ranked then
+      placing().place_ranked(list, ranked, false, true)
+      ranked, overflowed = nil, true
+    end
+    if #fifo > 0 then
+      local added = fifo
+      call('LPUSH', list, unpack(added))
+      undo(function()
+        for i = 1, #added do call('LREM', list, 1, added[i]) end
+      end)
+      fifo = {}
+    end
+  end
   for i = 1, count do
-    local g, name, data, id = numbers[ARGV[at]], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+    local group, name, data, id = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
     at = at + 4
     next_id = next_id + 1
-    local group = 5 + (g - 1) * 8
-    local delay, priority, deid = delays[g], priorities[g], ARGV[group + 5]
-    local duplicate = false
+    local kind = kinds[group]
+    if not kind then
+      kind = read_group(number(group))
+      kinds[group] = kind
+    end
+    local deid, duplicate, holder = kind.deid, false, nil
     if id == '' then
       id = text_of(next_id)
       if numeric and call('EXISTS', base .. id) == 1 then id = free_number() end
@@ -110,34 +119,33 @@ local function add_all()
         call('SET', k_numeric, 1)
       end
     end
-    local holder
     if duplicate then
       publish(base .. 'duplicated@' .. token, id)
     elseif deid ~= '' then
-      holder = debounced(id, deid, ARGV[group + 6])
+      holder = debounced(id, deid, kind.debounce)
     end
     if holder then
       id = holder
     elseif not duplicate then
       local key = base .. id
-      local shown_delay, shown_priority = ARGV[group + 2], ARGV[group + 3]
       if deid == '' then
-        call('HSET', key, 'name', name, 'data', data, 'opts', opts[g], 'timestamp', stamps[g],
-          'delay', shown_delay, 'priority', shown_priority)
+        call('HSET', key, 'name', name, 'data', data, 'opts', kind.opts, 'timestamp', kind.stamp,
+          'delay', kind.delay_text, 'priority', kind.priority_text)
       else
-        call('HSET', key, 'name', name, 'data', data, 'opts', opts[g], 'timestamp', stamps[g],
-          'delay', shown_delay, 'priority', shown_priority, 'deid', deid)
+        call('HSET', key, 'name', name, 'data', data, 'opts', kind.opts, 'timestamp', kind.stamp,
+          'delay', kind.delay_text, 'priority', kind.priority_text, 'deid', deid)
       end
       made[#made + 1] = key
-      if delay > 0 then
-        local due = number(stamps[g]) + delay
+      if kind.delay > 0 then
+        local due = number(kind.stamp) + kind.delay
         call('ZADD', k_delayed, due * 4096 + next_id % 4096, id)
         undo('ZREM', k_delayed, id)
         publish(base .. 'delayed', text_of(due))
       else
-        if priority ~= 0 then
-          ranked[#ranked + 1] = {id, priority}
-        elseif ARGV[group + 4] == '1' then
+        if kind.priority ~= 0 then
+          ranked = ranked or {}
+          ranked[#ranked + 1] = {id, kind.priority}
+        elseif kind.lifo then
           flush()
           call('RPUSH', list, id)
           undo('LREM', list, -1, id)
@@ -151,24 +159,25 @@ local function add_all()
     reply[i + 2] = id
   end
   flush()
-  if call('EXISTS', k_overflow) == 1 then
-    local alive, who = worker_alive()
+  if overflowed and call('EXISTS', k_overflow) == 1 then
+    local alive, who = placing().worker_alive()
     if not alive then
-      reply[1] = restore(list, 500)
+      reply[1] = placing().restore(list, 500)
     elseif who == 'adds' then
       reply[1] = -1
-      refill(list)
+      placing().refill(list)
     end
   end
   if request ~= '0' then
     -- For a day: longer than anybody asks again.
     call('SET', remembered, request .. ' ' .. cjson.encode(reply), 'PX', 86400000)
   end
+  return reply
 end
-local well, trouble = attempt(add_all)
+local well, reply = attempt(add_all)
 if not well then
   -- The jobs are out of the lists again.
   delete_all(made)
-  error(trouble, 0)
+  error(reply, 0)
 end
 return reply

@@ -33,11 +33,17 @@
 local lock_ms, want, points = ARGV[3], number(ARGV[4]), number(ARGV[6])
 local codes, troubles, placed, returned, taken_at = {}, {}, {}, {}, nil
 local first = 9 + number(ARGV[8])
-local list, paused = target_list()
+-- Mostly there is none of them.
+local list, paused, overflowed = k_wait, false, false
+if call('EXISTS', k_meta_paused, k_cancelled, k_overflow) > 0 then
+  list, paused = target_list()
+  marks_there, overflowed = call('EXISTS', k_cancelled) == 1, true
+end
 local left -- the id that was taken out of active for the outcome at hand
+local encode, byte = cjson.encode, string.byte
 local completed_channel, failed_channel = base .. 'completed', base .. 'failed'
 local function ended(id, value)
-  return '{"jobId":' .. cjson.encode(id) .. ',"val":' .. cjson.encode(value) .. '}'
+  return '{"jobId":' .. encode(id) .. ',"val":' .. encode(value) .. '}'
 end
 local function record(at)
   local verb, id, a, b, c, d, e = ARGV[at], ARGV[at + 1], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], ARGV[at + 6],
@@ -47,40 +53,44 @@ local function record(at)
     for place, held in ipairs(call('LRANGE', k_active, 0, -1)) do places[held] = place end
     taken_at = places
   end
-  local fence, resent = string.gsub(ARGV[at + 2], '^-', '')
+  local fence, resent = ARGV[at + 2], false
+  if byte(fence) == 45 then fence, resent = string.sub(fence, 2), true end
   local code = leave_active(id, fence)
   if code ~= 0 then
-    if resent == 1 and (code == -1 or code == -2) and
+    if resent and (code == -1 or code == -2) and
       (code == -1 or call('LPOS', k_active, id) == false) then
       return 1
     end
     return code
   end
   left = id
-  local unwanted = marks_there and take_cancel_mark(id, call('HGET', base .. id, 'timestamp'))
-  if unwanted and verb ~= 'complete' and verb ~= 'fail' and verb ~= 'cancel' then
+  local unwanted = marks_there and cancel_wanted(id, call('HGET', base .. id, 'timestamp'))
+  if unwanted then
+    -- Now that the job ends; a mark that went when it was taken would be forgotten with a lost answer.
+    undo('HSET', k_cancelled, id, call('HGET', k_cancelled, id))
+    call('HDEL', k_cancelled, id)
+  end
+  local again = verb == 'retry' or verb == 'delay'
+  if verb == 'fail' or verb == 'cancel' or again and not unwanted then
+    call('HSET', base .. id, 'failedReason', a, 'stacktrace', b, 'attemptsMade', c)
+  end
+  if unwanted and (again or verb == 'return') then
     -- Somebody cancelled it while it ended in another way that would run it again.
     local fields = call('HMGET', base .. id, 'opts', 'deid')
     local count, age = stored_policy(fields[1], 'removeOnFail')
     end_debounce(fields[2])
     finish(k_failed, id, 'failedReason', 'cancelled', count, age, failed_channel, ended(id, 'cancelled'))
-    count_metric(k_metrics_failed, points)
     return 2
   elseif verb == 'complete' then
     end_debounce(ARGV[at + 8])
-    finish(k_completed, id, 'returnvalue', a, number(d) or -1, number(e) or -1, completed_channel, ended(id, a))
-    count_metric(k_metrics_completed, points)
+    finish(k_completed, id, 'returnvalue', a, d, e, completed_channel, ended(id, a))
   elseif verb == 'fail' or verb == 'cancel' then
-    save_attempt(id, a, b, c)
     if KEYS[25] and verb == 'fail' and not unwanted and not bury(id) then code = 3 end
     end_debounce(ARGV[at + 8])
-    finish(k_failed, id, 'failedReason', a, number(d) or -1, number(e) or -1, failed_channel, ended(id, a))
-    count_metric(k_metrics_failed, points)
+    finish(k_failed, id, 'failedReason', a, d, e, failed_channel, ended(id, a))
   elseif verb == 'retry' then
-    save_attempt(id, a, b, c)
     placed[#placed + 1] = {id, number(e) or 0, d == '1'}
   elseif verb == 'delay' then
-    save_attempt(id, a, b, c)
     -- Some 285,000 years; a score holds no more.
     local due = now + math.min(number(d) or 0, 2 ^ 53)
     call('ZADD', k_delayed, due * 4096 + (number(id) or 0) % 4096, id)
@@ -90,7 +100,6 @@ local function record(at)
   end
   return code
 end
-local places = {}
 for at = first, #ARGV - 8, 9 do
   local before = #locks
   left = nil
@@ -102,19 +111,19 @@ for at = first, #ARGV - 8, 9 do
     code = -9
   end
   codes[#codes + 1] = code
-  places[#codes] = ARGV[at + 1]
 end
 -- Jobs handed back come out as they were taken; the newest is at the left end of active.
 if taken_at then table.sort(returned, function(a, b) return (taken_at[a[1]] or 0) > (taken_at[b[1]] or 0) end) end
-for _, job in ipairs(returned) do placed[#placed + 1] = job end
+for i = 1, #returned do placed[#placed + 1] = returned[i] end
 local put, why_not = true, nil
 if #placed > 0 then put, why_not = attempt(place, list, placed) end
 if not put then
   for _, job in ipairs(placed) do back_to_active(job[1]) end
 end
 flush_finished()
-if next(unfinished) then
-  for i, id in ipairs(places) do
+if unfinished then
+  for i = 1, #codes do
+    local id = ARGV[first + (i - 1) * 9 + 1]
     if unfinished[id] and codes[i] ~= -9 then
       codes[i] = -9
       troubles[#troubles + 1], troubles[#troubles + 2] = id, text_of_error(not put and why_not or not_finished)
@@ -122,14 +131,31 @@ if next(unfinished) then
   end
 end
 settle_locks()
+if points > 0 then
+  local completed, failed = 0, 0
+  for i = 1, #codes do
+    local code, verb = codes[i], ARGV[first + (i - 1) * 9]
+    if code == 2 or (code == 3 or code == 0) and (verb == 'fail' or verb == 'cancel') then
+      failed = failed + 1
+    elseif code == 0 and verb == 'complete' then
+      completed = completed + 1
+    end
+  end
+  if completed > 0 then pcall(count_metric, k_metrics_completed, points, completed) end
+  if failed > 0 then pcall(count_metric, k_metrics_failed, points, failed) end
+end
 
 local promoted, next_due, jobs, ghosts, limited = 0, false, {}, {}, false
 -- What is recorded is answered for, whatever becomes of this.
 local well, trouble = pcall(function()
   promoted, next_due = promote_due()
   if want <= 0 then return end
-  local max, ms, grouped = string.match(ARGV[5], '^(%S+) (%S+) (%d)$')
-  if max then limit_max, limit_ms, limit_grouped = number(max), number(ms), grouped == '1' end
+  local grouped = false
+  if ARGV[5] ~= '' then
+    local max, ms, by_group = string.match(ARGV[5], '^(%S+) (%S+) (%d)$')
+    grouped = by_group == '1'
+    limiter = make_limiter(number(max), number(ms), grouped)
+  end
   local claimed = {}
   for at = 9, first - 1 do
     local id = ARGV[at]
@@ -137,8 +163,8 @@ local well, trouble = pcall(function()
     -- A claim may come too late: the job was put back, and somebody else has it or is done with it.
     if (not holder or is_own(holder)) and call('LPOS', k_active, id) then claimed[#claimed + 1] = id end
   end
-  local allowed
-  allowed, limited = room_for(math.max(want, #claimed))
+  local allowed = #claimed > want and #claimed or want
+  if limiter then allowed, limited = limiter.room_for(allowed) end
   if #claimed > allowed then
     -- The limit was reached while the blocking call was under way.
     local back = {}
@@ -146,19 +172,19 @@ local well, trouble = pcall(function()
       back[#back + 1] = claimed[i]
       claimed[i] = nil
     end
-    put_back(list, back)
+    limiter.put_back(list, back)
   end
   take(claimed, lock_ms, jobs, ghosts, troubles)
   if not paused and #claimed < allowed then
     local taken = #claimed
     -- Jobs of groups over their limit are passed, in steps that hold nobody up for long.
-    local most = limit_grouped and allowed + 500 or allowed
-    local overflowing = call('EXISTS', k_overflow) == 1
+    local most = grouped and allowed + 500 or allowed
+    local overflowing = (overflowed or placement) and call('EXISTS', k_overflow) == 1
     while #jobs < allowed and taken < most do
       local count = math.min(allowed - #jobs, most - taken, 1000)
       if overflowing then
         -- What is overflowed comes before anything behind the window.
-        count = math.min(count, refill(list) or count)
+        count = math.min(count, placing().refill(list) or count)
       end
       local ids = call('RPOP', k_wait, count)
       if not ids or #ids == 0 then break end
@@ -172,15 +198,17 @@ local well, trouble = pcall(function()
       take(ids, lock_ms, jobs, ghosts, troubles)
       taken = taken + #ids
     end
-    if overflowing then refill(list) end
-    if limit_grouped and #jobs < allowed and taken >= most then limited = 0 end
+    if overflowing then placing().refill(list) end
+    if grouped and #jobs < allowed and taken >= most then limited = 0 end
   end
-  park()
-  if limit_max > 0 and not limited then
-    local _
-    _, limited = room_for(1)
+  if limiter then
+    limiter.park()
+    if not limited then
+      local _
+      _, limited = limiter.room_for(1)
+    end
   end
   if #jobs == 0 and not limited and ARGV[7] == '1' then publish(base .. 'drained', '') end
 end)
 if not well then troubles[#troubles + 1], troubles[#troubles + 2] = '', text_of_error(trouble) end
-return {codes, jobs, ghosts, next_due, promoted, paused and 1 or 0, text_of(now), new_fence, troubles, limited}
+return {codes, jobs, ghosts, next_due, promoted, paused and 1 or 0, now_text, new_fence, troubles, limited}

@@ -21,7 +21,7 @@ return whole(function()
   local fields = call('HMGET', key, 'opts', 'deid')
   local count, age = stored_policy(fields[1], 'removeOnFail')
   local parked = call('HGET', k_limiter_index, id)
-  keep_edge(target_list(), {[id] = true})
+  placing().keep_edge(target_list(), {[id] = true})
   if count ~= 0 then
     call('HSET', key, 'failedReason', reason, 'finishedOn', now)
     undo('HDEL', key, 'failedReason', 'finishedOn')
@@ -50,7 +50,7 @@ return whole(function()
   end_debounce(fields[2])
   if count == 0 then call('DEL', key, key .. ':logs') end
   -- It has failed; what is left over is done by the next that comes along.
-  pcall(forget_edge)
+  pcall(placing().forget_edge)
   if count > 0 or age >= 0 then pcall(trim, k_failed, count, age) end
   publish(base .. 'failed', '{"jobId":' .. cjson.encode(id) .. ',"val":' .. cjson.encode(reason) .. '}')
   return 0

@@ -32,7 +32,7 @@ for i = #ids, 1, -1 do
 end
 local done = #ids < count or (most > 0 and #victims >= most)
 if #victims > 0 then
-  if list ~= k_active then keep_edge(list, wanted) end
+  if list ~= k_active then placing().keep_edge(list, wanted) end
   -- The places last: ids without jobs are found again by whoever comes after a failure, jobs without places are not.
   discard(victims)
   in_chunks('ZREM', k_priority, victims)

@@ -32,7 +32,7 @@ end
 if #victims > 0 then
   discard(victims)
   in_chunks('ZREM', set, victims)
-  forget_edge()
+  placing().forget_edge()
 end
 local done = #ids < count or (most > 0 and #victims >= most)
 return {victims, kept, done and 1 or 0}

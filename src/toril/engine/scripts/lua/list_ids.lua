@@ -17,10 +17,10 @@ if sets[state] then return call(asc and 'ZRANGE' or 'ZREVRANGE', sets[state], st
 local list = state == 'active' and k_active or state == 'paused' and k_paused or k_wait
 local length, overflowed, window = call('LLEN', list), 0, 0
 if list == target_list() then
-  local first = overflow_first()
+  local first = placing().overflow_first()
   if first then
     overflowed = call('ZCARD', k_overflow)
-    window = window_length(list, first, not worker_alive())
+    window = placing().window_length(list, first, not placing().worker_alive())
   end
 end
 local total = length + overflowed

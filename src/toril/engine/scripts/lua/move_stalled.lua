@@ -79,9 +79,7 @@ for _, job in ipairs(back) do
     troubles[#troubles + 1], troubles[#troubles + 2] = job[1], text_of_error(trouble)
   end
 end
-if not well then
-  for i = #taken, 1, -1 do run_step(taken[i]) end
-end
+if not well then take_back(taken, 0) end
 -- Last, so that a check that fails as a whole finds the same suspects again.
 call('DEL', k_stalled)
 in_chunks('SADD', k_stalled, call('LRANGE', k_active, 0, -1))

@@ -5,4 +5,4 @@
   Cost O(window)
 ]]
 -- @include keys clock undo rows place
-return refill(target_list()) and 1 or 0
+return placing().refill(target_list()) and 1 or 0

@@ -9,12 +9,12 @@
 call('ZREMRANGEBYSCORE', k_workers, '-inf', now)
 if ARGV[3] == '0' then
   call('ZREM', k_workers, token)
-  if worker_alive() then return 0 end
+  if placing().worker_alive() then return 0 end
   local list = target_list()
-  return restore(list, 1000)
+  return placing().restore(list, 1000)
 end
 call('ZADD', k_workers, now + (number(ARGV[3]) or 0), token)
 -- Node's workers may have emptied the window meanwhile.
 local list = target_list()
-refill(list)
+placing().refill(list)
 return 0

@@ -24,7 +24,7 @@ for i = 6, #ARGV do
 end
 if #removed == 0 then return {removed, held, 0} end
 local list = target_list()
-keep_edge(list, wanted)
+placing().keep_edge(list, wanted)
 if where == 'wait' or where == 'paused' then
   for _, id in ipairs(rows().strike(where == 'wait' and k_wait or k_paused, first, last, wanted)) do wanted[id] = nil end
 end
@@ -39,6 +39,6 @@ for id in pairs(wanted) do
   end
 end
 in_chunks('ZREM', k_priority, removed)
-forget_edge()
+placing().forget_edge()
 discard(removed)
 return {removed, held, there}

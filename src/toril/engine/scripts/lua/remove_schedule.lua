@@ -32,7 +32,7 @@ return whole(function()
   end
   if found == 0 and call('EXISTS', hash) == 1 and call('EXISTS', hash .. ':lock') == 0 and
     call('HEXISTS', hash, 'finishedOn') == 0 then
-    keep_edge(target_list(), {[id] = true})
+    placing().keep_edge(target_list(), {[id] = true})
     for _, list in ipairs({k_wait, k_paused}) do
       if call('LREM', list, 0, id) > 0 then
         undo('RPUSH', list, id)

@@ -8,9 +8,9 @@
 -- @include keys clock undo rows place
 if ARGV[3] == '1' then call('ZREM', k_workers, 'adds') end
 local list = target_list()
-local alive, who = worker_alive()
-if not alive then return {restore(list, 1000), 0} end
+local alive, who = placing().worker_alive()
+if not alive then return {placing().restore(list, 1000), 0} end
 if who ~= 'adds' then return {0, 0} end
 -- Node's workers may have emptied the window meanwhile.
-refill(list)
+placing().refill(list)
 return {0, math.ceil((number(call('ZSCORE', k_workers, who)) or now) - now)}

@@ -8,31 +8,31 @@
   named by `unreadable`.
   needs keys, clock, undo
 ]]
-local strict
--- JSON text as it is, anything else as a JSON string; and whether it was something else.
-local function json_or_text(text)
-  if not strict then
-    strict = cjson.new()
-    strict.decode_invalid_numbers(false)
-  end
-  if pcall(strict.decode, text) and not string.find(text, '%c') then return text, false end
-  return cjson.encode(text), true
-end
-local function number_or_null(text)
-  local value = number(text)
-  return value and text_of(value) or 'null'
-end
--- Whether a key is something else than a queue's; any other trouble is raised.
-local function is_foreign(reply)
-  if type(reply) == 'number' then return false end
-  if string.find(reply.err, 'WRONGTYPE', 1, true) or string.find(reply.err, 'not an integer', 1, true) then
-    return true
-  end
-  error(reply, 0)
-end
 -- To be called when the hash holds the failure, and before it may be deleted. Returns false if there is no copy, since
 -- something else than a queue is there.
+local strict
 local function bury(id)
+  -- JSON text as it is, anything else as a JSON string; and whether it was something else.
+  local function json_or_text(text)
+    if not strict then
+      strict = cjson.new()
+      strict.decode_invalid_numbers(false)
+    end
+    if pcall(strict.decode, text) and not string.find(text, '%c') then return text, false end
+    return cjson.encode(text), true
+  end
+  local function number_or_null(text)
+    local value = number(text)
+    return value and text_of(value) or 'null'
+  end
+  -- Whether a key is something else than a queue's; any other trouble is raised.
+  local function is_foreign(reply)
+    if type(reply) == 'number' then return false end
+    if string.find(reply.err, 'WRONGTYPE', 1, true) or string.find(reply.err, 'not an integer', 1, true) then
+      return true
+    end
+    error(reply, 0)
+  end
   local k_dead_id, k_dead_wait, k_dead_paused, k_dead_meta_paused = KEYS[25], KEYS[26], KEYS[27], KEYS[28]
   local dead_base, queue = string.sub(k_dead_id, 1, -3), ARGV[#ARGV]
   local letter

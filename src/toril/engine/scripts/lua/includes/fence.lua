@@ -7,7 +7,7 @@
   fence's millisecond) it is still the attempt's.
   needs keys, clock
 ]]
-local new_fence = string.format('%s:%.0f', token, time[1] * 1000000 + time[2])
+local new_fence = token .. ':' .. micros
 -- 0 the attempt has the job | 1 its lock ran out, and nobody has started the job since | -1 no such job |
 -- -2 the lock is gone, and the job was started again | -6 somebody else's lock
 local function holding(id, fence)

@@ -6,27 +6,29 @@
   Locks and stalled marks of a batch are dropped together by settle_locks(), which spares those of unfinished.
   needs keys, clock, fence, chunks, undo, keep
 ]]
-local locks, shown_life, unfinished = {}, {}, {}
+local locks, shown_life, unfinished = {}, {}, nil
 local function leave_active(id, fence)
   local key = base .. id
   if call('EXISTS', key) == 0 then return -1 end
-  local held = holding(id, fence)
+  local lock = key .. ':lock'
+  local held = call('GET', lock) == fence and 0 or holding(id, fence)
   if held < 0 then return held end
   if held == 1 and call('LPOS', k_active, id) == false then return -2 end
   -- The oldest are at the right end, and they tend to finish first. Otherwise it costs O(active), as in Bull.
   local left = call('LREM', k_active, -1, id)
-  locks[#locks + 1] = key .. ':lock'
-  shown_life[#shown_life + 1] = id
+  local n = #locks + 1
+  locks[n], shown_life[n] = lock, id
   return left == 0 and -3 or 0
 end
 -- What could not be recorded: the job is in active again, under its lock, and its outcome can be sent again.
 local function back_to_active(id)
+  unfinished = unfinished or {}
   unfinished[id] = true
   try('HDEL', base .. id, 'finishedOn')
   try('RPUSH', k_active, id)
 end
 local function settle_locks()
-  if next(unfinished) then
+  if unfinished then
     local left, shown = {}, {}
     for i, id in ipairs(shown_life) do
       if not unfinished[id] then left[#left + 1], shown[#shown + 1] = locks[i], id end
@@ -42,11 +44,11 @@ end
 -- Finished jobs wait here until the policy changes; equal policies are applied once for the batch. Messages about
 -- them go out when they are where the messages say. `steps` take back what else was done for them; each job is
 -- finished within an attempt of its own.
-local pending, not_finished = {}, nil
+local pending, not_finished
 local function flush_finished()
   local batch = pending
-  pending = {}
-  if not batch.set then return end
+  if not batch then return end
+  pending = nil
   local well, trouble = pcall(in_chunks, 'ZADD', batch.set, batch.scored)
   if not well then
     local ids = {}
@@ -55,31 +57,32 @@ local function flush_finished()
       back_to_active(batch.scored[i])
     end
     pcall(in_chunks, 'ZREM', batch.set, ids)
-    for i = #batch.steps, 1, -1 do run_step(batch.steps[i]) end
+    take_back(batch.steps, 0)
     not_finished = trouble
     return
   end
   for i = 1, #batch.told, 2 do publish(batch.told[i], batch.told[i + 1]) end
   -- What a policy leaves too long is removed when the next job finishes.
-  if batch.count > 0 or batch.age >= 0 then pcall(trim, batch.set, batch.count, batch.age) end
+  local count, age = number(batch.count) or -1, number(batch.age) or -1
+  if count > 0 or age >= 0 then pcall(trim, batch.set, count, age) end
 end
+-- `count` and `age` are numbers or their texts, as keep wants them.
 local function finish(set, id, field, value, count, age, channel, message)
   local key = base .. id
-  if count == 0 then
+  if count == '0' or count == 0 then
     call('DEL', key, key .. ':logs')
     publish(channel, message)
     return
   end
-  call('HSET', key, field, value, 'finishedOn', now)
-  if pending.set ~= set or pending.count ~= count or pending.age ~= age or #pending.scored >= 4000 then
+  call('HSET', key, field, value, 'finishedOn', now_text)
+  local batch = pending
+  if not batch or batch.set ~= set or batch.count ~= count or batch.age ~= age or #batch.scored >= 4000 then
     flush_finished()
-    pending = {set = set, count = count, age = age, scored = {}, told = {}, steps = {}}
+    batch = {set = set, count = count, age = age, scored = {}, told = {}, steps = {}}
+    pending = batch
   end
-  local scored, told = pending.scored, pending.told
-  scored[#scored + 1], scored[#scored + 2] = now, id
-  told[#told + 1], told[#told + 2] = channel, message
-  for i = 1, #steps do pending.steps[#pending.steps + 1] = steps[i] end
-end
-local function save_attempt(id, reason, stacktrace, attempts)
-  call('HSET', base .. id, 'failedReason', reason, 'stacktrace', stacktrace, 'attemptsMade', attempts)
+  local scored, told = batch.scored, batch.told
+  local n = #scored
+  scored[n + 1], scored[n + 2], told[n + 1], told[n + 2] = now_text, id, channel, message
+  for i = 1, #steps do batch.steps[#batch.steps + 1] = steps[i] end
 end

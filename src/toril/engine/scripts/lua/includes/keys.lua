@@ -1,6 +1,8 @@
 --[[ keys
   The queue's keys, the same list for every script (Python: keys.SCRIPT_KEYS), and the arguments all share.
 
+  What is written k_… here and in the scripts is KEYS[n] in what the server gets: see the loader.
+
   ARGV[1] base   str  prefix of the queue's keys, with the last colon
   ARGV[2] token  str  who calls: names the sender of events, and owns locks
 ]]
@@ -9,7 +11,8 @@ local k_id, k_wait, k_paused, k_meta_paused, k_meta, k_active, k_delayed, k_prio
   k_overflow, k_edge, k_workers, k_producers, k_cancelled, k_schedules, k_numeric = unpack(KEYS)
 local base, token = ARGV[1], ARGV[2]
 local call, try = redis.call, redis.pcall
-local tonumber = tonumber
+-- Looking up a global takes the server longer than all else that a line does.
+local ARGV, pcall, unpack, tonumber = ARGV, pcall, unpack, tonumber
 
 -- A finite number, or nil. Lua alone would read 'nan', 'inf' and '1e999' as numbers too, which no score may be and no sum
 -- survives.

@@ -1,15 +1,15 @@
 --[[ metrics
-  Bull's counts per minute, newest first; `points` is how many minutes are kept, 0 for no metrics.
+  Bull's counts per minute, newest first; `points` is how many minutes are kept, and `jobs` how many have ended now.
 
-  A count that cannot be kept changes nothing else.
+  To be called by pcall: a count that cannot be kept changes nothing else.
 
   needs keys, clock, chunks
 ]]
-local function add_to_metric(key, points)
-  local before = call('HINCRBY', key, 'count', 1) - 1
+local function count_metric(key, points, jobs)
+  local before = call('HINCRBY', key, 'count', jobs) - jobs
   local last = call('HGET', key, 'prevTS')
   if not last then
-    call('HSET', key, 'prevTS', now, 'prevCount', 0)
+    call('HSET', key, 'prevTS', now_text, 'prevCount', 0)
     return
   end
   local minutes = math.min(math.floor(now / 60000) - math.floor((number(last) or now) / 60000), points)
@@ -24,7 +24,4 @@ local function add_to_metric(key, points)
     call('LTRIM', data, 0, points - 1)
     call('HSET', key, 'prevCount', before, 'prevTS', now)
   end
-end
-local function count_metric(key, points)
-  if points > 0 then pcall(add_to_metric, key, points) end
 end

@@ -35,7 +35,9 @@ local function target_list()
 end
 
 -- All that is below is made when it is first wanted: most calls place nothing, and each function costs one.
-local function make_placement()
+local placement -- none while nothing was placed
+local function placing()
+  if placement then return placement end
   -- And who it is.
   local function worker_alive()
     local last = call('ZREVRANGE', k_workers, 0, 0, 'WITHSCORES')
@@ -349,55 +351,50 @@ local function make_placement()
     forget_edge()
     return call('ZCARD', k_overflow)
   end
-
-  -- Back into the queue, where jobs of their kind go: retried, promoted or handed back. Each is
-  -- {id, priority, lifo, in_front}; those in front come out in the given order.
-  local function place(list, jobs)
-    local ranked, ranked_front, front, back = {}, {}, {}, {}
-    undo(function()
-      for _, job in ipairs(jobs) do
-        if job[2] == 0 then call('LREM', list, (job[3] or job[4]) and -1 or 1, job[1]) end
-      end
-    end)
-    local function put_ranked()
-      if #ranked > 0 then place_ranked(list, ranked, false) end
-      if #ranked_front > 0 then place_ranked(list, ranked_front, true) end
-      ranked, ranked_front = {}, {}
-    end
-    for _, job in ipairs(jobs) do
-      local id, priority, lifo, in_front = job[1], job[2], job[3], job[4]
-      if priority ~= 0 then
-        local kind = in_front and ranked_front or ranked
-        kind[#kind + 1] = {id, priority}
-      elseif in_front then
-        front[#front + 1] = id
-      elseif lifo then
-        -- It shifts the places of prioritised jobs that come after it, as in Bull.
-        put_ranked()
-        call('RPUSH', list, id)
-      else
-        back[#back + 1] = id
-      end
-    end
-    put_ranked()
-    rows().push_all('LPUSH', list, back)
-    for i = #front, 1, -1 do call('RPUSH', list, front[i]) end
-  end
-  return {
-    worker_alive = worker_alive, overflow_first = overflow_first, window_length = window_length, forget_edge = forget_edge, keep_edge = keep_edge, place_ranked = place_ranked, refill = refill, restore = restore, place = place
+  placement = {
+    worker_alive = worker_alive, overflow_first = overflow_first, window_length = window_length,
+    forget_edge = forget_edge, keep_edge = keep_edge, place_ranked = place_ranked, refill = refill, restore = restore,
   }
-end
-local placement
-local function placing()
-  placement = placement or make_placement()
   return placement
 end
-local function worker_alive() return placing().worker_alive() end
-local function overflow_first() return placing().overflow_first() end
-local function window_length(list, first, strict) return placing().window_length(list, first, strict) end
-local function forget_edge() return placing().forget_edge() end
-local function keep_edge(list, wanted) return placing().keep_edge(list, wanted) end
-local function place_ranked(list, jobs, in_front, new) return placing().place_ranked(list, jobs, in_front, new) end
-local function refill(list) return placing().refill(list) end
-local function restore(list, limit) return placing().restore(list, limit) end
-local function place(list, jobs) return placing().place(list, jobs) end
+
+-- Back into the queue, where jobs of their kind go: retried, promoted or handed back. Each is
+-- {id, priority, lifo, in_front}; those in front come out in the given order.
+local function place(list, jobs)
+  local first = jobs[1]
+  if #jobs == 1 and first[2] == 0 then
+    local at_head = first[3] or first[4]
+    call(at_head and 'RPUSH' or 'LPUSH', list, first[1])
+    undo('LREM', list, at_head and -1 or 1, first[1])
+    return
+  end
+  local ranked, ranked_front, front, back = {}, {}, {}, {}
+  undo(function()
+    for _, job in ipairs(jobs) do
+      if job[2] == 0 then call('LREM', list, (job[3] or job[4]) and -1 or 1, job[1]) end
+    end
+  end)
+  local function put_ranked()
+    if #ranked > 0 then placing().place_ranked(list, ranked, false) end
+    if #ranked_front > 0 then placing().place_ranked(list, ranked_front, true) end
+    ranked, ranked_front = {}, {}
+  end
+  for _, job in ipairs(jobs) do
+    local id, priority, lifo, in_front = job[1], job[2], job[3], job[4]
+    if priority ~= 0 then
+      local kind = in_front and ranked_front or ranked
+      kind[#kind + 1] = {id, priority}
+    elseif in_front then
+      front[#front + 1] = id
+    elseif lifo then
+      -- It shifts the places of prioritised jobs that come after it, as in Bull.
+      put_ranked()
+      call('RPUSH', list, id)
+    else
+      back[#back + 1] = id
+    end
+  end
+  put_ranked()
+  for at = 1, #back, 4000 do call('LPUSH', list, unpack(back, at, math.min(at + 3999, #back))) end
+  for i = #front, 1, -1 do call('RPUSH', list, front[i]) end
+end

@@ -4,17 +4,6 @@
 
   needs keys, clock, undo, place
 ]]
--- A number, or nil for what is no job: its id just leaves, and a hash that somebody deleted is not made again.
-local function priority_of(id)
-  local key = base .. id
-  local priority = try('HGET', key, 'priority')
-  if type(priority) == 'table' then
-    if string.find(priority.err, 'WRONGTYPE', 1, true) then return nil end
-    error(priority, 0)
-  end
-  if not priority and call('EXISTS', key) == 0 then return nil end
-  return number(priority) or 0
-end
 local function promote_due()
   local edge = now * 4096
   -- When the next is due; never for an infinite score, as Node can make one.
@@ -25,6 +14,17 @@ local function promote_due()
   end
   local due_text, score = next_due()
   if not score or score > edge then return 0, due_text end
+  -- A number, or nil for what is no job: its id just leaves, and a hash that somebody deleted is not made again.
+  local function priority_of(id)
+    local key = base .. id
+    local priority = try('HGET', key, 'priority')
+    if type(priority) == 'table' then
+      if string.find(priority.err, 'WRONGTYPE', 1, true) then return nil end
+      error(priority, 0)
+    end
+    if not priority and call('EXISTS', key) == 0 then return nil end
+    return number(priority) or 0
+  end
   local due = call('ZRANGEBYSCORE', k_delayed, '-inf', edge, 'WITHSCORES', 'LIMIT', 0, 1000)
   local list, ids = target_list(), {}
   for i = 1, #due, 2 do ids[#ids + 1] = due[i] end

@@ -7,7 +7,9 @@
 local NEAR = 1024
 
 -- Made when it is first wanted.
-local function make_rows()
+local rows_made
+local function rows()
+  if rows_made then return rows_made end
   -- In parts: Lua's stack bounds what one call takes.
   local function push_all(command, list, ids)
     for at = 1, #ids, 4000 do call(command, list, unpack(ids, at, math.min(at + 3999, #ids))) end
@@ -115,10 +117,6 @@ local function make_rows()
     end
     return struck
   end
-  return {push_all = push_all, insert = insert, insert_behind = insert_behind, strike = strike}
-end
-local rows_made
-local function rows()
-  rows_made = rows_made or make_rows()
+  rows_made = {insert = insert, insert_behind = insert_behind, strike = strike}
   return rows_made
 end

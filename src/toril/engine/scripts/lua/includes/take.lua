@@ -5,12 +5,12 @@
 
   needs keys, clock, fence, rate_limit, cancelled
 ]]
-local FIELDS = {'name', 'data', 'opts', 'timestamp', 'delay', 'priority', 'attemptsMade', 'stacktrace', 'progress',
-  'stalledCounter', 'deid'}
 local channel = base .. 'active@' .. token
+local marks_there = false -- whether any job is to be cancelled; set by the script
 local function start(id, lock_ms, jobs, ghosts)
   local key = base .. id
-  local fields = try('HMGET', key, unpack(FIELDS))
+  local fields = try('HMGET', key, 'name', 'data', 'opts', 'timestamp', 'delay', 'priority', 'attemptsMade', 'stacktrace',
+    'progress', 'stalledCounter', 'deid')
   if fields.err then
     if not string.find(fields.err, 'WRONGTYPE', 1, true) then error(fields, 0) end
     -- Another type of key: not a job, and not ours to delete.
@@ -22,19 +22,18 @@ local function start(id, lock_ms, jobs, ghosts)
     call('ZREM', k_priority, id)
     call('LREM', k_active, 1, id)
     ghosts[#ghosts + 1] = id
-  elseif admit(id) then
+  elseif not limiter or limiter.admit(id) then
     call('SET', key .. ':lock', new_fence, 'PX', lock_ms)
     if fields[6] and fields[6] ~= '0' then call('ZREM', k_priority, id) end
-    call('HSET', key, 'processedOn', now)
-    fields[12] = id
-    fields[13] = text_of(now)
-    fields[14] = cancel_wanted(id, fields[4]) and '1' or false
+    call('HSET', key, 'processedOn', now_text)
+    fields[12], fields[13], fields[14] = id, now_text, marks_there and cancel_wanted(id, fields[4]) and '1' or false
     try('PUBLISH', channel, id)
     jobs[#jobs + 1] = fields
   end
 end
 local function take(ids, lock_ms, jobs, ghosts, troubles)
-  for _, id in ipairs(ids) do
+  for i = 1, #ids do
+    local id = ids[i]
     local well, trouble = pcall(start, id, lock_ms, jobs, ghosts)
     if not well then
       local lock = base .. id .. ':lock'

@@ -8,23 +8,23 @@ local steps = {}
 local function undo(...)
   steps[#steps + 1] = {...}
 end
-local function run_step(step)
-  if type(step[1]) == 'function' then pcall(step[1]) else try(unpack(step)) end
-end
-local function settle_steps(mark)
-  for i = #steps, mark + 1, -1 do steps[i] = nil end
-end
-local function take_back(mark)
-  for i = #steps, mark + 1, -1 do
-    run_step(steps[i])
-    steps[i] = nil
+-- Take back the steps of a list that came after the first `mark`.
+local function take_back(done, mark)
+  for i = #done, mark + 1, -1 do
+    local step = done[i]
+    if type(step[1]) == 'function' then pcall(step[1]) else try(unpack(step)) end
+    done[i] = nil
   end
 end
 -- Returns whether it went well, and the result or else the trouble; then nothing was changed.
 local function attempt(work, ...)
   local mark = #steps
   local well, result = pcall(work, ...)
-  if well then settle_steps(mark) else take_back(mark) end
+  if not well then
+    take_back(steps, mark)
+  else
+    for i = #steps, mark + 1, -1 do steps[i] = nil end
+  end
   return well, result
 end
 -- The same for a whole script, whose reply is the result.

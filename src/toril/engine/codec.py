@@ -35,7 +35,7 @@ def encode(value: Any, *, what: str = "data", limit: int = MAX_DATA_BYTES) -> by
         text = orjson.dumps(value)
     except (TypeError, orjson.JSONEncodeError) as error:
         raise DataError(f"{_bad_spot(value, what) or what} is not JSON: {error}") from None
-    if _NULL.search(text) and _has_bad_number(value):
+    if value is not None and b"null" in text and _NULL.search(text) and _has_bad_number(value):
         spot = _not_a_number(value, what) or what
         raise DataError(f"{spot} is NaN or infinite, which JSON cannot say; send None or a text")
     if len(text) > limit:

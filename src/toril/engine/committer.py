@@ -256,8 +256,9 @@ class Committer:
                 await asyncio.sleep(_ERROR_PAUSE)
                 return None
         codes, taken, ghosts, _, _, _, now, fence, troubles, limited = reply
+        attempt = fence.decode()
         for job in taken:
-            self._start(job, fence.decode())
+            self._start(job, attempt)
         reasons = dict(zip(map(to_text, troubles[::2]), map(to_text, troubles[1::2]), strict=True))
         for outcome, code in zip(outcomes, codes, strict=True):
             if code == _UNRECORDED:

@@ -46,6 +46,10 @@ class EarlierRuns:
         self._abandoned[task] = job_id
         task.add_done_callback(lambda ended: self._abandoned.pop(ended, None))
 
+    def exist(self) -> bool:
+        """Whether anything still runs, of whatever job; mostly nothing does."""
+        return bool(self.superseded or self._abandoned or self._threads)
+
     def of(self, job_id: str) -> set[asyncio.Future[Any]]:
         """What still runs of a job, apart from the caller."""
         current = asyncio.current_task()

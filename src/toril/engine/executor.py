@@ -204,7 +204,8 @@ class Executor:
             if entry.is_stopped:
                 outcome = await self._stopped(entry)
                 return
-            await self._earlier.ended(job.id)
+            if self._earlier.exist():
+                await self._earlier.ended(job.id)
             if "repeat" in job.opts:  # first of all: a schedule must go on, whatever becomes of this run
                 await self._queue.schedule_next(job)
             if cancelled:

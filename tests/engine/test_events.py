@@ -14,13 +14,12 @@ import redis.asyncio as redis_asyncio
 from tests.support.servers import RedisServer
 from tests.support.until import until
 
-from toril.engine.connection import Connection
 from toril.engine.encoding import OptionEncoder
 from toril.engine.events import EVENTS, EventStream, EventSubscriber, QueueEvent
 from toril.engine.hooks import Hooks
 from toril.engine.keys import QueueKeys
 from toril.engine.producer import Producer
-from toril.engine.scripts.runner import ScriptRunner
+from toril.engine.queue import Queue
 from toril.engine.server import Server
 from toril.errors import OptionError, QueueUnavailableError, ServerRefusedError
 
@@ -62,9 +61,8 @@ async def subscriber(server_url: str, keys: QueueKeys, hooks: Hooks) -> AsyncIte
 
 @pytest.fixture
 async def producer(server_url: str, keys: QueueKeys) -> AsyncIterator[Producer]:
-    connection = Connection(Server(server_url))
-    yield Producer(ScriptRunner(connection, keys, TOKEN))
-    await connection.close()
+    async with Queue(keys.name, prefix=keys.prefix, url=server_url) as queue:
+        yield queue.producer
 
 
 @pytest.fixture

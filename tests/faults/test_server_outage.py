@@ -13,7 +13,7 @@ from toril.engine.job import Job
 from toril.engine.queue import Queue
 from toril.engine.worker import Worker
 
-LOCK = 1.0
+LOCK = 2.0
 OPTIONS: dict[str, Any] = {"lock_duration": LOCK, "stalled_interval": 0.4, "max_stalled_count": 0}
 
 
@@ -54,7 +54,7 @@ async def test_an_outage_longer_than_a_lock_costs_no_run_and_the_dead_are_still_
                 async def found() -> bool:
                     return await dead.state() == "failed"
 
-                await until(found, within_s=30)
+                await until(found, within_s=60)
                 assert await job.state() == "active"
                 go.set()
                 assert await job.result(20) == "kept"

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -82,7 +83,8 @@ async def good_call(office: Office, endpoint: Any) -> tuple[str, dict[str, Any]]
     """The address and the body of a right call."""
     if isinstance(endpoint, Endpoint):
         call = await endpoint.prepare(office)
-        return endpoint.url(**call.values), call.sent.get("json", {})
+        query = f"?{urlencode(call.query)}" if call.query else ""
+        return endpoint.url(**call.values) + query, call.sent.get("json", {})
     return endpoint.url(**await endpoint.prepare(office.api)), endpoint.body or {}
 
 

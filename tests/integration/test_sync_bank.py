@@ -191,7 +191,9 @@ async def test_what_is_not_settled_may_change_and_vanish(world: World) -> None:
     ("changes", "reason"),
     [
         ({"amount": {"amount": "x", "currency": "SAR"}}, "its amount is 'x'"),
-        ({"amount": {"amount": 1.0005, "currency": "SAR"}}, r"its amount is '1\.0005'"),
+        ({"amount": {"amount": 1.005, "currency": "SAR"}}, r"its amount is '1\.005'"),
+        ({"amount": {"amount": 1.0005, "currency": "KWD"}}, r"its amount is '1\.0005'"),
+        ({"amount": {"amount": 1.5, "currency": "JPY"}}, r"its amount is '1\.5'"),
         ({"amount": {"amount": 1}}, "no currency"),
         ({"amount": None}, "its amount is 'None'"),
         ({"credit_debit_indicator": "UNSUPPORTED"}, "neither credit nor debit"),

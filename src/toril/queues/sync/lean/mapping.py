@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from toril.db.models.banking import Direction
 from toril.db.types import MONEY_SCALE
+from toril.queues.sync.currency.codes import decimals_of
 from toril.queues.sync.kept import kept, plain
 from toril.queues.sync.moments import moment_of
 
@@ -77,6 +78,8 @@ def _amount(transaction: dict[str, Any]) -> tuple[Decimal, str]:
         raise UnreadableError(f"its amount is {str(money.get('amount'))[:40]!r}")
     if not isinstance(currency, str) or _CURRENCY.fullmatch(currency) is None:
         raise UnreadableError("it has no currency")
+    if amount != round(amount, decimals_of(currency)):  # a part of the smallest coin is a misread amount
+        raise UnreadableError(f"its amount is {str(money.get('amount'))[:40]!r}")
     return amount, currency
 
 

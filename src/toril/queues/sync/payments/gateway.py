@@ -10,10 +10,9 @@ from typing import Any, Final, Protocol
 
 from toril.db.models.invoices import Payment, PaymentStatus
 from toril.errors import RetryableError, UnrecoverableError
+from toril.queues.sync.currency.codes import decimals_of
 from toril.queues.sync.vendor_answer import VendorAnswer
 
-#: Decimals of currencies whose smallest unit is not a hundredth. Source: ISO 4217.
-_DECIMALS: Final = {"JPY": 0, "KRW": 0, "BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3}
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -83,7 +82,7 @@ def from_minor(answer: VendorAnswer, amount: Any, currency: str) -> Decimal:
     """
     if isinstance(amount, bool) or not isinstance(amount, int) or amount < 0:
         raise RetryableError(f"{answer}, but an amount is no whole number")
-    return Decimal(amount).scaleb(-_DECIMALS.get(currency, 2))
+    return Decimal(amount).scaleb(-decimals_of(currency))
 
 
 def from_major(answer: VendorAnswer, amount: Any) -> Decimal:

@@ -220,7 +220,8 @@ async def test_what_takes_too_long_says_so_and_goes_on_with_the_next_call(
     for path, body in (*calls[:1], ("retry-all", None)):
         answer = await queue_api.call("POST", f"{QUEUE}/{path}", json=body)
         assert answer["data"]["finished"] is True
-    assert sum((await queue_api.service.get_job_counts("cleanup")).values()) == 20, "those that had failed"
+    # What was interrupted took all waiting jobs or none; those that had failed are there in any case.
+    assert sum((await queue_api.service.get_job_counts("cleanup")).values()) in (20, 40)
 
 
 async def test_a_queue_that_is_empty_tells_that_it_is_paused(queue_api: Api) -> None:

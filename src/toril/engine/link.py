@@ -30,8 +30,10 @@ PASSING_ERRORS = frozenset(
     | {"MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN"}  # a cluster: the queue is elsewhere, or on its way there
 )
 
-#: How servers before Redis 7 tell what a command inside a script answered.
-_IN_SCRIPT = re.compile(r"ERR Error running script .*@user_script: ?\d+: -?([A-Z]{3,}) ")
+#: How a script tells what a command in it answered: before Redis 7, and when the script took steps back first.
+_IN_SCRIPT = re.compile(
+    r"ERR Error running script .*@user_script: ?\d+: -?([A-Z]{3,}) |ERR ([A-Z]{3,}) .*@user_script:"
+)
 
 
 class ReplyError(Exception):
@@ -41,7 +43,7 @@ class ReplyError(Exception):
     def kind(self) -> str:
         text = str(self)
         if found := _IN_SCRIPT.match(text):
-            return found[1]
+            return found[1] or found[2]
         return text.partition(" ")[0]
 
 

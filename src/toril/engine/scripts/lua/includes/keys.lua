@@ -24,6 +24,11 @@ end
 local function publish(channel, message)
   try('PUBLISH', channel, message)
 end
+-- What went wrong with one job, for the caller. What the whole server refuses for a time (a replica since a fail-over, a disk
+-- that is full) is nobody's fault: it ends the script, which the caller then sends again.
+local passing = {READONLY = true, MISCONF = true, NOREPLICAS = true, MASTERDOWN = true, CLUSTERDOWN = true}
 local function text_of_error(trouble)
-  return type(trouble) == 'table' and trouble.err or tostring(trouble)
+  local text = type(trouble) == 'table' and trouble.err or tostring(trouble)
+  if passing[string.match(text, '(%u+) ') or ''] then error(text, 0) end
+  return text
 end

@@ -80,8 +80,9 @@ class Job(Generic[R]):
         self._options: JobOptions | None = None
         self.id, self.name, self.data, self.opts = id, name, data, opts
         self.timestamp = timestamp
-        self.delay: int | float = max(0, _given_number(opts.get("delay")))
-        self.priority: int | float = _given_number(opts.get("priority"))
+        delay, priority = opts.get("delay"), opts.get("priority")
+        self.delay: int | float = max(0, _given_number(delay)) if delay else 0
+        self.priority: int | float = _given_number(priority) if priority else 0
         self.progress: Any = 0
         self.attempts_made = 0
         self.stalled_counter = 0

@@ -106,11 +106,12 @@ class Producer:
         jobs = size = 0
         while self._waiting:
             entry = self._waiting[0]
-            length = sum(len(job[2]) for job in entry[0])
-            if batch and (jobs + len(entry[0]) > MAX_JOBS or size + length > MAX_BYTES):
+            new = entry[0]
+            length = len(new[0][2]) if len(new) == 1 else sum(len(job[2]) for job in new)
+            if batch and (jobs + len(new) > MAX_JOBS or size + length > MAX_BYTES):
                 break
             batch.append(self._waiting.popleft())
-            jobs, size = jobs + len(entry[0]), size + length
+            jobs, size = jobs + len(new), size + length
         return batch
 
     async def _send(self, jobs: Sequence[NewJob]) -> Added:

@@ -61,7 +61,9 @@ async def subscriber(server_url: str, keys: QueueKeys, hooks: Hooks) -> AsyncIte
 
 @pytest.fixture
 async def producer(server_url: str, keys: QueueKeys) -> AsyncIterator[Producer]:
+    """Of the process whose token the subscriber has."""
     async with Queue(keys.name, prefix=keys.prefix, url=server_url) as queue:
+        queue.scripts.call_as(TOKEN)
         yield queue.producer
 
 

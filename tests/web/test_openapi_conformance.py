@@ -33,6 +33,9 @@ from toril.db.models import Role
 from toril.settings import Settings
 from toril.web import create_app
 
+#: The served application draws random numbers in its thread while Hypothesis chooses; that changes nothing here.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
+
 EXAMPLES = int(os.environ.get("TORIL_FUZZ_EXAMPLES", "4"))
 
 

@@ -1,4 +1,4 @@
-"""A worker's slow duties: its heartbeat, and schedules that lost their next run."""
+"""A worker's slow duties: its heartbeat, and for all workers of the queue schedules that lost their next run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ _HEAL_EVERY = 3
 
 
 class Housekeeping(Service):
-    """Says that this worker lives, which allows the overflow of prioritised jobs; see ``lua/includes/place.lua``."""
+    """Says that this worker lives, which allows the overflow of prioritised jobs; see ``lua/includes/place.lua``.
+
+    One worker of a queue looks after its schedules: reading them all is work, and once is enough. It keeps the duty
+    until it closes or its heartbeat has run out.
+    """
 
     def __init__(self, queue: Queue, scripts: ScriptRunner) -> None:
         super().__init__("housekeeping", PERIOD)
@@ -30,10 +34,11 @@ class Housekeeping(Service):
         self._beats = 0
 
     async def run_once(self) -> float | None:
-        await self._scripts.run("register_worker", int(LIFE * 1000))
-        if self._beats % _HEAL_EVERY == 0:
+        leads = bool(await self._scripts.run("register_worker", int(LIFE * 1000), 1))
+        # The first beat as a leader counts: the one before may have been gone for long.
+        self._beats = self._beats + 1 if leads else 0
+        if self._beats % _HEAL_EVERY == 1:
             await self._queue.heal_schedules()
-        self._beats += 1
         return None
 
     async def leave(self) -> None:

@@ -88,7 +88,9 @@ async def test_a_schedule_that_lost_its_run_gets_it_back_among_many_workers(
     async with workers(server_url, prefix, 4) as made:
         queue = made[0][0]
         run = await queue.add("n", {}, repeat=Repeat(every=3600))
-        await asyncio.gather(*(other.heal_schedules() for other, _ in made))  # what the run is made of is known
+        await asyncio.gather(
+            *(other.heal_schedules() for other, _ in made)
+        )  # what the run is made of is known
         await run.remove()
 
         async def is_back() -> bool:

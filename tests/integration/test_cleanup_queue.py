@@ -33,7 +33,10 @@ from toril.queues.cleanup.processors import Cleaner
 from toril.queues.registry import make_worker
 from toril.service import QueueService
 
-NOW = datetime.now(UTC)
+
+def now() -> datetime:
+    """When the test runs, which may be long after it was collected."""
+    return datetime.now(UTC)
 
 
 class Running:
@@ -94,9 +97,9 @@ async def test_ended_sessions_go(database: Database, definition: QueueDefinition
     day = timedelta(days=1)
     await add(
         database,
-        *(Session(user_id=user_id, token_hash=f"e{n}", expires_at=NOW - day) for n in range(1200)),
-        Session(user_id=user_id, token_hash="r", expires_at=NOW + day, revoked_at=NOW - day),
-        Session(user_id=user_id, token_hash="good", expires_at=NOW + day),
+        *(Session(user_id=user_id, token_hash=f"e{n}", expires_at=now() - day) for n in range(1200)),
+        Session(user_id=user_id, token_hash="r", expires_at=now() + day, revoked_at=now() - day),
+        Session(user_id=user_id, token_hash="good", expires_at=now() + day),
     )
     job = Running("sessions", dryRun=dry_run)
     result = await definition.process(job)
@@ -115,21 +118,21 @@ async def test_spent_tokens_go(database: Database, definition: QueueDefinition) 
 
     await add(
         database,
-        token("expired", expires_at=NOW - hour),
-        token("used", expires_at=NOW + hour, used_at=NOW - hour),
-        token("good", expires_at=NOW + hour),
+        token("expired", expires_at=now() - hour),
+        token("used", expires_at=now() + hour, used_at=now() - hour),
+        token("good", expires_at=now() + hour),
     )
     assert (await definition.process(Running("tokens")))["deletedCount"] == 2
     assert await count(database, OneTimeToken) == 1
 
 
 async def test_only_notifications_that_were_read_go(database: Database, definition: QueueDefinition) -> None:
-    old = NOW - timedelta(days=100)
+    old = now() - timedelta(days=100)
     await add(
         database,
         *(
             Notification(user_id="u", title=str(n), message="m", created_at=old, read_at=read_at)
-            for n, read_at in enumerate((old, NOW - timedelta(days=80), None))
+            for n, read_at in enumerate((old, now() - timedelta(days=80), None))
         ),
     )
     assert (await definition.process(Running("notifications")))["deletedCount"] == 1
@@ -142,7 +145,7 @@ async def test_old_notes_of_what_was_sent_go(
     database: Database, definition: QueueDefinition, dry_run: bool
 ) -> None:
     def days_ago(days: int) -> datetime:
-        return NOW - timedelta(days=days)
+        return now() - timedelta(days=days)
 
     await add(
         database,
@@ -170,12 +173,12 @@ async def test_old_audit_entries_are_archived_and_verified(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("toril.queues.cleanup.archive.STEP", 100)
-    old = NOW - timedelta(days=200)
+    old = now() - timedelta(days=200)
     entries = [
         AuditEntry(action="queue.pause", target=f"ق{n}", details={"n": n}, at=old + timedelta(seconds=n))
         for n in range(250)
     ]
-    await add(database, *entries, AuditEntry(action="queue.resume", at=NOW))
+    await add(database, *entries, AuditEntry(action="queue.resume", at=now()))
     result = await definition.process(Running("audit-logs", dryRun=dry_run))
     assert (result["foundCount"], result["deletedCount"]) == (250, 0 if dry_run else 250)
     assert await count(database, AuditEntry) == (251 if dry_run else 1)
@@ -195,7 +198,7 @@ async def test_a_run_that_is_cut_off_at_any_point_archives_each_entry_once(
     database: Database, definition: QueueDefinition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("toril.queues.cleanup.archive.STEP", 1000)
-    old = NOW - timedelta(days=200)
+    old = now() - timedelta(days=200)
 
     async def write(numbers: range) -> None:
         entries = [
@@ -229,7 +232,7 @@ async def test_two_runs_at_once_archive_each_entry_once(
     database: Database, definition: QueueDefinition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("toril.queues.cleanup.archive.STEP", 100)
-    old = NOW - timedelta(days=200)
+    old = now() - timedelta(days=200)
     rows = [
         AuditEntry(action="queue.pause", details={"n": n}, at=old + timedelta(seconds=n)) for n in range(450)
     ]
@@ -244,7 +247,7 @@ async def test_two_runs_at_once_archive_each_entry_once(
 async def test_a_full_disk_deletes_nothing_and_leaves_no_half_file(
     database: Database, definition: QueueDefinition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await add(database, AuditEntry(action="queue.pause", at=NOW - timedelta(days=200)))
+    await add(database, AuditEntry(action="queue.pause", at=now() - timedelta(days=200)))
 
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -259,7 +262,7 @@ async def test_a_full_disk_deletes_nothing_and_leaves_no_half_file(
 async def test_an_archive_that_cannot_be_read_back_deletes_nothing(
     database: Database, definition: QueueDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await add(database, AuditEntry(action="queue.pause", at=NOW - timedelta(days=200)))
+    await add(database, AuditEntry(action="queue.pause", at=now() - timedelta(days=200)))
     opened = gzip.open
 
     def damaged(*args: Any, **kwargs: Any) -> Any:

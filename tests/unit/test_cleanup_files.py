@@ -8,15 +8,17 @@ import pytest
 
 from toril.queues.cleanup.files import is_rotated_log, sweep
 
-OLD = time.time() - 10_000
-EDGE = time.time() - 1000
+
+def edge() -> float:
+    """What is older is to go; of now, as the tests may run long after they were collected."""
+    return time.time() - 1000
 
 
 def make(path: Path, *, old: bool, size: int = 3) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"x" * size)
     if old:
-        os.utime(path, (OLD, OLD))
+        os.utime(path, (edge() - 9000, edge() - 9000))
     return path
 
 
@@ -43,7 +45,7 @@ def test_logs_in_use_and_other_files_are_not(name: str) -> None:
 def test_old_files_go_and_new_ones_stay(tmp_path: Path) -> None:
     old = make(tmp_path / "deep/er/old.tmp", old=True, size=7)
     new = make(tmp_path / "new.tmp", old=False)
-    swept = sweep(tmp_path, before=EDGE, dry_run=False)
+    swept = sweep(tmp_path, before=edge(), dry_run=False)
     assert (swept.found, swept.deleted, swept.size) == (1, 1, 7)
     assert not old.exists()
     assert new.exists()
@@ -51,7 +53,7 @@ def test_old_files_go_and_new_ones_stay(tmp_path: Path) -> None:
 
 def test_a_dry_run_only_counts(tmp_path: Path) -> None:
     old = make(tmp_path / "old.tmp", old=True)
-    swept = sweep(tmp_path, before=EDGE, dry_run=True)
+    swept = sweep(tmp_path, before=edge(), dry_run=True)
     assert (swept.found, swept.deleted) == (1, 0)
     assert old.exists()
 
@@ -78,14 +80,14 @@ def test_a_link_that_takes_a_folders_place_meanwhile_is_not_followed(tmp_path: P
         inside.symlink_to(outside.parent)
         return True
 
-    sweep(tmp_path / "inside", before=EDGE, dry_run=False, wanted=put_a_link)
+    sweep(tmp_path / "inside", before=edge(), dry_run=False, wanted=put_a_link)
     assert outside.exists()
 
 
 def test_a_folder_that_is_itself_a_link_is_swept(tmp_path: Path) -> None:
     old = make(tmp_path / "disk/temp/old.tmp", old=True)
     (tmp_path / "temp").symlink_to(old.parent)
-    assert sweep(tmp_path / "temp", before=EDGE, dry_run=False).deleted == 1
+    assert sweep(tmp_path / "temp", before=edge(), dry_run=False).deleted == 1
 
 
 def test_empty_folders_go_once_they_are_old_themselves(tmp_path: Path) -> None:
@@ -93,9 +95,9 @@ def test_empty_folders_go_once_they_are_old_themselves(tmp_path: Path) -> None:
     sweep(tmp_path, before=time.time() + 10, dry_run=False)
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "fresh").mkdir()
-    sweep(tmp_path, before=EDGE, dry_run=False)
+    sweep(tmp_path, before=edge(), dry_run=False)
     assert (tmp_path / "fresh").exists()
 
 
 def test_a_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:
-    assert sweep(tmp_path / "nowhere", before=EDGE, dry_run=False).found == 0
+    assert sweep(tmp_path / "nowhere", before=edge(), dry_run=False).found == 0

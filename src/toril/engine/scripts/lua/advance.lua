@@ -27,7 +27,8 @@
       | -9 could not be recorded (see troubles); the job is as it was, and its outcome may be sent again
     job  {name, data, opts, timestamp, delay, priority, attemptsMade, stacktrace, progress, stalledCounter,
           deid, id, processedOn, '1' if it was cancelled on its way here}
-  Cost O(1) for each outcome and job, plus what the keep policies remove
+  Cost O(1) for each job; for each outcome a walk over those in active that were taken before it and still run, O(active)
+    at worst (see leave_active), and twice that if its lock had run out; plus what the keep policies remove
 ]]
 -- @include keys clock fence chunks undo rows place debounce keep metrics finish policy rate_limit promote cancelled take dead_letter
 local lock_ms, want, points = ARGV[3], number(ARGV[4]), number(ARGV[6])

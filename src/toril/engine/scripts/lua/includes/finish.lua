@@ -14,7 +14,8 @@ local function leave_active(id, fence)
   local held = call('GET', lock) == fence and 0 or holding(id, fence)
   if held < 0 then return held end
   if held == 1 and call('LPOS', k_active, id) == false then return -2 end
-  -- The oldest are at the right end, and they tend to finish first. Otherwise it costs O(active), as in Bull.
+  -- Active is a list, so this is a walk, O(active) at worst, as in Bull. It begins at the right end, where the oldest are:
+  -- they tend to finish first, and no worker has more in there than it has slots.
   local left = call('LREM', k_active, -1, id)
   local n = #locks + 1
   locks[n], shown_life[n] = lock, id

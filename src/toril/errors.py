@@ -3,7 +3,8 @@
     TorilError
     ├── OptionError               a bad option, name, id or argument; raised by the call that gave it
     │   ├── DataError             a job's data or result is not JSON, or is too large
-    │   └── PayloadError          a job's data does not fit what its processor takes
+    │   ├── PayloadError          a job's data does not fit what its processor takes
+    │   └── CursorError           a cursor is of no search, or of another
     ├── ConfigurationError        settings, credentials or a missing extra
     │   └── ServerNotFoundError   no server configured and none to start
     ├── QueueUnavailableError     the server cannot be reached, or refuses us
@@ -72,6 +73,12 @@ class PayloadError(OptionError):
     def __init__(self, message: str, *, field: str | None = None) -> None:
         self.field = field
         super().__init__(message)
+
+
+class CursorError(OptionError):
+    """A cursor that no search has given, or that is of another search: begin again without one."""
+
+    code = "bad_cursor"
 
 
 class ConfigurationError(TorilError):

@@ -24,8 +24,8 @@ from toril.queues.report.kinds import Column, Kind
 from toril.queues.report.values import number, to_json
 from toril.queues.report.writers import base
 from toril.queues.report.writers.base import Sheet, open_writer
-from toril.queues.report.writers.csv import harmless
 from toril.queues.report.writers.xlsx import letters
+from toril.queues.spreadsheet import harmless
 
 RIYADH = ZoneInfo("Asia/Riyadh")
 

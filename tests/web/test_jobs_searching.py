@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import csv
 import io
 import time
@@ -146,6 +147,48 @@ async def test_jobs_that_come_meanwhile_make_no_other_be_missed(queue_api: Api) 
                 await queue_api.call("DELETE", f"{JOBS}/{found[-1]}")  # the very one that the cursor names
         expected = range(1, 40, 2) if status == "waiting" else range(0, 40, 2)
         assert set(found) == {f"old-{n}" for n in expected}
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ["failed", 0, "nan", "a"],
+        ["failed", 0, "-nan", "a"],
+        ["failed", 0, "inf", "a"],
+        ["failed", 0, "-Infinity", "a"],
+        ["failed", 0, "1e999999", "a"],
+        ["failed", 0, "1_0", "a"],
+        ["failed", 0, " 1", "a"],
+        ["failed", 0, "٣", "a"],
+        ["failed", 0, "0x10", "a"],
+        ["failed", 0, "(1", "a"],
+        ["failed", 0, "1", None],
+        ["failed", 0, None, "a"],
+        ["failed", 2**63, None, None],
+        ["failed", 1e300, None, None],
+        ["failed", -1, None, None],
+        ["failed", True, None, None],
+        ["gone", 0, None, None],
+        [["failed"], 0, None, None],
+        ["failed"] * 9,
+        {"state": "failed"},
+    ],
+    ids=str,
+)
+async def test_a_cursor_that_no_search_has_given_is_refused_as_such(queue_api: Api, place: Any) -> None:
+    await queue_api.fail(*await queue_api.add(2))
+    cursor = base64.urlsafe_b64encode(orjson.dumps(place)).decode().rstrip("=")
+    response = await queue_api.client.get(f"{JOBS}/search", params={"q": "temp", "cursor": cursor})
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "bad_cursor"), response.text
+
+
+async def test_a_search_goes_on_behind_a_job_with_a_score_past_all_numbers(queue_api: Api) -> None:
+    ids = await queue_api.add(3)
+    await queue_api.fail(*ids)
+    queue = queue_api.service.queue(QUEUE)
+    await queue.scripts.ask("ZADD", queue.keys.of("failed"), "inf", ids[1])
+    found, calls = await find(queue_api, "temp", status="failed", limit=1)
+    assert (sorted(found), calls > 2) == (sorted(ids), True)
 
 
 async def test_a_list_is_exported_as_csv_that_no_spreadsheet_runs(queue_api: Api) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -99,7 +98,7 @@ def _lines(file: TextIO) -> Callable[[dict[str, Any]], None]:
 
 
 def _csv(file: TextIO) -> Callable[[dict[str, Any]], None]:
-    from toril.queues.report.writers.csv import harmless
+    from toril.queues.spreadsheet import csv_writer, harmless
 
     def cell(value: Any) -> Any:
         if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
@@ -107,6 +106,6 @@ def _csv(file: TextIO) -> Callable[[dict[str, Any]], None]:
         text = value if isinstance(value, str) else json.dumps(value, default=str)
         return harmless(text).encode(errors="backslashreplace").decode()
 
-    writer = csv.writer(file)
+    writer = csv_writer(file)
     writer.writerow(_COLUMNS)
     return lambda row: writer.writerow([cell(row.get(column)) for column in _COLUMNS])

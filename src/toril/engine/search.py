@@ -20,13 +20,17 @@ from toril.engine.codec import to_text
 from toril.engine.job import Job
 from toril.engine.queue import Queue
 from toril.engine.states import ALL, COMPLETED, DELAYED, FAILED, check_state
-from toril.errors import OptionError
+from toril.errors import CursorError, OptionError
 
 #: Jobs, and bytes of their names and data, that the server looks at in one step: a few milliseconds.
 _STEP, _STEP_BYTES = 500, 512 * 1024
 
 #: Jobs looked at by one call, unless told otherwise.
 LOOKED_AT: Final = 10_000
+
+#: Numbers that the server takes for a score or a place; it says "nan" and "inf" of none of ours.
+_SCORE: Final = re.compile(r"-?[0-9]{1,25}(\.[0-9]{1,25})?(e[+-]?[0-9]{1,3})?")
+_FURTHEST: Final = 2**53
 
 _HALF: Final = re.compile("[\ud800-\udfff]")
 
@@ -65,15 +69,15 @@ class _Place:
     @classmethod
     def from_cursor(cls, cursor: str, states: Sequence[str]) -> _Place:
         try:
-            place = cls(*orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))))
-            fits = place.state in states and type(place.behind) is int and place.behind >= 0
-            if fits and place.score is not None:
-                float(place.score)
-                fits = isinstance(place.score, str) and isinstance(place.job_id, str)
+            text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+            place = cls(*orjson.loads(text))
+            fits = place.state in states and type(place.behind) is int and 0 <= place.behind <= _FURTHEST
+            if fits and (place.score is not None or place.job_id is not None):
+                fits = isinstance(place.job_id, str) and _SCORE.fullmatch(place.score or "") is not None
         except (ValueError, TypeError, binascii.Error):
             fits = False
         if not fits:
-            raise OptionError("this cursor is of no search in these states; leave it out to begin again")
+            raise CursorError("this cursor is of no search in these states; leave it out to begin again")
         return place
 
 
@@ -171,7 +175,8 @@ async def find_jobs(
             missed when others before it leave.
 
     Raises:
-        OptionError: no text, no such state, or a cursor that belongs to something else.
+        OptionError: no text, or no such state.
+        CursorError: the cursor belongs to something else.
     """
     names = [check_state(name) for name in ((states,) if isinstance(states, str) else states)]
     if not isinstance(text, str) or not text.strip():
@@ -201,7 +206,7 @@ async def find_jobs(
         ]
         found.looked_at += seen
         job_id, score = rows[seen - 1]
-        named = score is not None and only is None
+        named = score is not None and only is None and _SCORE.fullmatch(score) is not None
         place = _Place(place.state, place.behind + seen, score if named else None, job_id if named else None)
     found.cursor = None if place is None else place.to_cursor()
     return found

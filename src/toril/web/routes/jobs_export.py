@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Final, Literal
@@ -13,6 +12,7 @@ from starlette.responses import StreamingResponse
 from toril.engine.queue import Queue
 from toril.engine.search import Only, ids_of
 from toril.engine.states import ALL, COMPLETED, FAILED, check_state
+from toril.queues.spreadsheet import csv_writer, harmless
 from toril.service_queues import job_status
 from toril.web.answers import Json
 from toril.web.firm_jobs import only_of
@@ -29,10 +29,6 @@ COLUMNS: Final = (
 
 _PAGE: Final = 200
 MOST: Final = 100_000
-
-#: A spreadsheet takes a cell that begins so for a formula.
-_FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
-
 
 _ANSWERS: Final = described(
     "jobId,queueName,state,…\r\npdf-1732400000000-k3v9x0q2a,pdf,failed,…\r\n",
@@ -101,7 +97,7 @@ async def _csv(
     first: list[dict[str, Any]], rest: AsyncIterator[list[dict[str, Any]]]
 ) -> AsyncIterator[bytes]:
     text = io.StringIO()
-    writer = csv.writer(text)
+    writer = csv_writer(text)
     text.write("\ufeff")
     writer.writerow(COLUMNS)
     page: list[dict[str, Any]] | None = first
@@ -133,4 +129,4 @@ def _cell(value: Any) -> str | int | float:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value
     text = value if isinstance(value, str) else bytes(Json(value).body).decode()
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    return harmless(text)

@@ -91,33 +91,6 @@ async def test_a_fail_over_is_waited_out(own_server: RedisServer) -> None:
             assert await job.result(WITHIN) == 2
 
 
-async def test_a_job_that_ends_during_a_long_fail_over_is_recorded_after_it(own_server: RedisServer) -> None:
-    runs: list[str] = []
-    started, go_on = asyncio.Event(), asyncio.Event()
-
-    async def work(job: Job[Any]) -> Any:
-        runs.append(job.id)
-        started.set()
-        await go_on.wait()
-        return job.data
-
-    with own_server.client() as client:
-        async with Queue("q", url=own_server.url) as queue, Worker(queue, work):
-            job = await queue.add("n", 1)
-            await started.wait()
-            client.execute_command("REPLICAOF", "127.0.0.1", "1")  # nobody is there: it keeps what it has
-            before = _refusals(client)
-            go_on.set()
-
-            async def often_refused() -> bool:
-                return _refusals(client) >= before + 12
-
-            await until(often_refused, within_s=60)
-            client.execute_command("REPLICAOF", "NO", "ONE")
-            assert await job.result(WITHIN) == 1
-        assert runs == [job.id]
-
-
 def _refusals(client: redis.Redis) -> int:
     stats: Any = client.info("errorstats")
     return int(stats.get("errorstat_READONLY", {}).get("count", 0))

@@ -55,6 +55,14 @@ class FileStore(Protocol):
         """The firm that a file was stored for, by its place; None for a place that is not in the store."""
         ...
 
+    def place_of(self, path: str) -> str:
+        """Where a file is within the store: what may be told to others, who need not know where the store is."""
+        ...
+
+    def path_at(self, place: str) -> str:
+        """The path of the file at a place within the store."""
+        ...
+
     async def read(self, path: str) -> bytes:
         """The content of a stored file."""
         ...
@@ -157,6 +165,24 @@ class LocalFileStore:
             parts = (self.root / path).resolve().relative_to(self.root).parts
             return parts[0] if len(parts) > 1 else None
         return None
+
+    def place_of(self, path: str) -> str:
+        """Where a file is within the store, whether or not it is there.
+
+        Raises:
+            OptionError: ``path`` is outside of the store.
+        """
+        with self._found(path) as wanted:
+            return wanted.relative_to(self.root).as_posix()
+
+    def path_at(self, place: str) -> str:
+        """The path of the file at a place within the store.
+
+        Raises:
+            OptionError: the place is outside of the store.
+        """
+        with self._found(place) as wanted:
+            return str(wanted)
 
     async def read(self, path: str) -> bytes:
         """The content of a stored file.

@@ -122,6 +122,25 @@ class S3FileStore:
         firm_id, slash, _ = path.removeprefix(self._root).partition("/")
         return firm_id if slash else None
 
+    def place_of(self, path: str) -> str:
+        """Where a file is below what all keys begin with, whether or not it is there.
+
+        Raises:
+            OptionError: ``path`` is outside of the store.
+        """
+        self._key(path)
+        return path.removeprefix(self._root)
+
+    def path_at(self, place: str) -> str:
+        """The path of the file at a place within the store.
+
+        Raises:
+            OptionError: the place is outside of the store.
+        """
+        path = self._root + place
+        self._key(path)
+        return path
+
     async def read_part(self, path: str, start: int, length: int) -> bytes:
         """Some of a stored file: ``length`` bytes from ``start`` on, fewer at its end; raises as ``read`` does."""
         with _our_errors(path):

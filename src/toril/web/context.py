@@ -83,7 +83,7 @@ async def open_web(settings: Settings) -> AsyncIterator[Web]:
                 sign_in=SignIn(access, secret, Throttle(service.queue("email"))),
                 breaker=breaker,
                 readiness=Readiness(installation),
-                links=FileLinks(secret),
+                links=FileLinks(secret, installation.files),
                 tracker=Tracker(settings.reached_at(), secret),
                 sockets=sockets,
                 feeds=EventFeeds(),

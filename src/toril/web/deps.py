@@ -126,9 +126,9 @@ async def get_client(connection: HTTPConnection) -> Client:
 FromClient = Annotated[Client, Depends(get_client)]
 
 
-async def audit_trail(user: CurrentUser, database: Records, client: FromClient) -> Audit:
+async def audit_trail(user: CurrentUser, web: Shared, client: FromClient) -> Audit:
     """Writes what this user does to the audit log."""
-    return Audit(database, user, client.address)
+    return Audit(web.audits, user, client.address)
 
 
 AuditTrail = Annotated[Audit, Depends(audit_trail)]

@@ -44,30 +44,39 @@ class LinkedFile:
 
     Attributes:
         facts: of the file that is meant, and not another one that has its path by now; None for whichever has it.
+        asked_by: id of the user who asked for the link, if that is known.
     """
 
     path: str
     name: str
     facts: FileFacts | None = None
+    asked_by: str | None = None
 
 
 class FileLinks:
     """Makes links to files, and reads them back. Whoever has a link may fetch its file until it expires.
 
+    Anybody can read what a link says. So it tells where its file is within the store, and not where the store is.
+
     Args:
         secret: with another one, all links made before are void.
+        files: the store.
         clock: seconds since 1970.
     """
 
-    def __init__(self, secret: str, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, secret: str, files: FileStore, *, clock: Callable[[], float] = time.time) -> None:
         # A key of its own, so that nothing signed elsewhere with the same secret fits here.
-        self._key = hmac.digest(secret.encode(), b"toril: links to files, 1", "sha256")
-        self._clock = clock
+        self._key = hmac.digest(secret.encode(), b"toril: links to files, 2", "sha256")
+        self._files, self._clock = files, clock
 
     def make(self, file: LinkedFile, *, lasts: float = LINK_LASTS) -> tuple[str, int]:
-        """The path of a link, and when it expires in seconds since 1970."""
-        expires = int(self._clock() + lasts)
-        text = _to_base64(orjson.dumps([file.path, file.name, expires, *_told_by(file.facts)]))
+        """The path of a link, and when it expires in seconds since 1970.
+
+        Raises:
+            OptionError: the file is outside of the store.
+        """
+        expires, place = int(self._clock() + lasts), self._files.place_of(file.path)
+        text = _to_base64(orjson.dumps([place, file.name, expires, file.asked_by, *_told_by(file.facts)]))
         return f"/files/{text}.{self._signature(text)}", expires
 
     def read(self, token: str) -> LinkedFile | None:
@@ -76,11 +85,13 @@ class FileLinks:
         if not token.isascii() or not hmac.compare_digest(signature, self._signature(text)):
             return None
         try:
-            path, name, expires, *told = orjson.loads(_from_base64(text))
+            place, name, expires, asked_by, *told = orjson.loads(_from_base64(text))
             facts = FileFacts(size=told[0], changed=told[1]) if told else None
-        except (binascii.Error, ValueError, TypeError, IndexError):
+            path = self._files.path_at(place)
+        except (binascii.Error, ValueError, TypeError, IndexError):  # an OptionError is a ValueError
             return None
-        return LinkedFile(path=path, name=name, facts=facts) if self._clock() < expires else None
+        file = LinkedFile(path=path, name=name, facts=facts, asked_by=asked_by)
+        return file if self._clock() < expires else None
 
     def _signature(self, text: str) -> str:
         return _to_base64(hmac.digest(self._key, text.encode(), "sha256"))
@@ -134,6 +145,11 @@ async def send_file(request: Request, files: FileStore, file: LinkedFile) -> Res
             headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{size}"
             return _stream(request, files, file, start, length, 206, headers)
     return _stream(request, files, file, 0, size, 200, headers)
+
+
+def is_handed_over(request: Request, response: Response) -> bool:
+    """Whether an answer of ``send_file`` carries a file, or a part of it: that is for the audit log."""
+    return request.method == "GET" and response.status_code in (200, 206)
 
 
 def _part(wanted: str, size: int) -> tuple[int, int] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from toril.queues.storage import FileStore
+from toril.queues.texts import storable
 from toril.service import QueueService
 from toril.web.errors import Conflict, NotFound
 from toril.web.files import LinkedFile
@@ -53,4 +54,4 @@ async def find_job_file(
         raise NoFile(f"job {job_id!r} of queue {queue!r} makes no file")
     if firm_id is not None and files.firm_of(path) != firm_id:
         raise missing
-    return LinkedFile(path=path, name=str(result.get("fileName") or "file"))
+    return LinkedFile(path=path, name=storable(str(result.get("fileName") or "file")))

@@ -36,7 +36,7 @@ def admin_router(
             0.25 s): that is how long a request waits for a lost server before it is answered with 503.
         authorize: a FastAPI dependency, asked for every request; it raises to keep somebody out.
         authorize_write: the same for what changes something, in its place.
-        record: writes down each change before it is made: your audit log.
+        record: writes down each change and each export before it is made: your audit log.
         prefix: start of the paths.
         most_streams: streams of events at once, in this process.
     """

@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 
 from toril.engine.queue import Queue
 from toril.errors import JobNotFoundError, OptionError
+from toril.queues.texts import storable
 from toril.service import QueueService
 from toril.web.errors import Forbidden, NotFound
 from toril.web.event_feed import EventFeeds
@@ -28,9 +29,6 @@ WORKS_FOR: Final = 8.0
 
 #: Jobs on one page.
 MOST_JOBS: Final = 200
-
-#: Characters of a text that the audit log keeps; an id of a job has at most 512.
-_LONGEST_TEXT: Final = 600
 
 #: Writes down what is done, before it is done: action, target, details.
 Record = Callable[[str, str, Mapping[str, Any]], Awaitable[None]]
@@ -91,10 +89,9 @@ class Panel:
             )
 
     async def audit(self, action: str, target: str, **details: Any) -> None:
-        """Write down what is about to be done. What no database takes in a text is shown as a question mark."""
+        """Write down what is about to be done."""
         if self.record is not None:
-            harmless = {name: _harmless(value) for name, value in details.items()}
-            await self.record(action, _harmless(target), harmless)
+            await self.record(action, storable(target), storable(details))
 
 
 async def get_panel(connection: HTTPConnection) -> Panel:
@@ -138,11 +135,3 @@ async def in_time(act: Awaitable[T]) -> tuple[T | None, bool]:
         if not limit.expired():
             raise
         return None, False
-
-
-def _harmless(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_harmless(item) for item in value]
-    if isinstance(value, str):
-        return value[:_LONGEST_TEXT].replace("\0", "?").encode("utf-8", "replace").decode()
-    return value

@@ -9,14 +9,33 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from toril.db.ids import is_id
 from toril.db.models import GeneratedFile
 from toril.db.repositories.reports import Files
 from toril.queues.storage import FileStore
 from toril.web.answers import Json, ok
 from toril.web.auth.principal import Scope
-from toril.web.deps import CurrentUser, Installed, Limits, Reading, Records, Service, Shared
+from toril.web.deps import (
+    AuditTrail,
+    CurrentUser,
+    FromClient,
+    Installed,
+    Limits,
+    Reading,
+    Records,
+    Service,
+    Shared,
+)
 from toril.web.errors import Forbidden, NotFound
-from toril.web.files import FILE_ANSWERS, LINK_LASTS, FileLinks, LinkedFile, look_at, send_file
+from toril.web.files import (
+    FILE_ANSWERS,
+    LINK_LASTS,
+    FileLinks,
+    LinkedFile,
+    is_handed_over,
+    look_at,
+    send_file,
+)
 from toril.web.firms import ReadFirm
 from toril.web.job_files import find_job_file
 from toril.web.owners import owns_job, require_job_reader
@@ -86,6 +105,7 @@ async def link_to_job_file(
     database: Records,
     service: Service,
     installation: Installed,
+    audit: AuditTrail,
     lasts: Lasts = LINK_LASTS,
 ) -> Json:
     """A link to the file that a job has made: for whom the job was added, and for administrators. Whoever belongs to a
@@ -97,7 +117,9 @@ async def link_to_job_file(
         raise NotFound(f"there is no queue {queue!r}")
     owned = await owns_job(database, user, queue, job_id)
     file = await find_job_file(service, installation.files, queue, job_id, firm_id=user.firm_id, owned=owned)
-    return ok(await _link(web.links, installation.files, file, lasts))
+    link = await _link(web.links, installation.files, replace(file, asked_by=user.user_id), lasts)
+    await audit("file.link", f"{queue}/{job_id}", name=file.name, expiresIn=lasts)
+    return ok(link)
 
 
 @router.get(
@@ -106,16 +128,20 @@ async def link_to_job_file(
 async def read_file(
     file_id: str,
     firm_id: ReadFirm,
+    user: CurrentUser,
     web: Shared,
     database: Records,
     installation: Installed,
+    audit: AuditTrail,
     lasts: Lasts = LINK_LASTS,
 ) -> Json:
     """A file, and a link to fetch it by."""
     async with database.reading() as session:
         file = await Files(session).get(file_id, firm_id=firm_id)
-    linked = LinkedFile(path=file.path, name=file.name)
-    return ok({**_view(file), **await _link(web.links, installation.files, linked, lasts)})
+    linked = LinkedFile(path=file.path, name=file.name, asked_by=user.user_id)
+    link = await _link(web.links, installation.files, linked, lasts)
+    await audit("file.link", file.id, name=file.name, expiresIn=lasts, firmId=firm_id)
+    return ok({**_view(file), **link})
 
 
 @router.head("/files/{token}", include_in_schema=False)
@@ -124,12 +150,31 @@ async def read_file(
     response_class=Response,
     responses=errors(400, 404, 503) | FILE_ANSWERS,
 )
-async def fetch_file(request: Request, token: str, web: Shared, installation: Installed) -> Response:
+async def fetch_file(
+    request: Request, token: str, web: Shared, installation: Installed, client: FromClient
+) -> Response:
     """A file by its link; ranges of it too. 404 when the link has expired, or another file has its place."""
-    file = web.links.read(token)
+    files, file = installation.files, web.links.read(token)
     if file is None:
         raise NotFound("this link is not good, or has expired: ask for a new one")
-    return await send_file(request, installation.files, file)
+    response = await send_file(request, files, file)
+    if is_handed_over(request, response):
+        firm_id = files.firm_of(file.path)
+        await web.audits.write(
+            {
+                "firm_id": firm_id if is_id(firm_id) else None,
+                "user_id": None,  # whoever has the link; who asked for it is in the details
+                "action": "file.fetch",
+                "target": files.place_of(file.path),
+                "details": {
+                    "name": file.name,
+                    "linkOf": file.asked_by,
+                    "range": response.headers.get("content-range"),
+                },
+                "address": client.address,
+            }
+        )
+    return response
 
 
 def _view(file: GeneratedFile) -> dict[str, Any]:

@@ -62,6 +62,7 @@ async def export_jobs(
     state = check_state(status)
     only = None if panel.firm_id is None else only_of(panel.firm_id)
     most = limit if only is None else MOST
+    await panel.audit("job.export", name, status=state, format=format, limit=limit)
     ids, complete = await ids_of(queue, state, asc=state not in (COMPLETED, FAILED), most=most, only=only)
     pages = read_pages(queue, state, ids[:limit], only)
     first = await anext(pages)  # what goes wrong until here has a status of its own

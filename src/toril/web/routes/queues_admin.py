@@ -25,7 +25,7 @@ _may_write: Final = requires(Scope.QUEUES_WRITE, role=Role.ADMIN)
 
 
 async def to_read(connection: HTTPConnection) -> None:
-    """Let an administrator in who may look at queues."""
+    """Let an administrator in who may look at queues; what they take away goes to the audit log."""
     web = await get_web(connection)
     user = await _may_read(await current_user(connection, web))
 
@@ -41,7 +41,7 @@ async def to_write(connection: HTTPConnection) -> None:
     """Let an administrator in who may change queues; what they do goes to the audit log."""
     web = await get_web(connection)
     user = await _may_write(await current_user(connection, web))
-    await _open(connection, web, user, firm_id=user.firm_id, writes=True)
+    await _open(connection, web, user, firm_id=user.firm_id)
 
 
 async def to_read_one_job(connection: HTTPConnection) -> None:
@@ -59,18 +59,16 @@ async def _open(
     user: Principal,
     *,
     firm_id: str | None,
-    writes: bool = False,
     still_in: Callable[[], Awaitable[object]] | None = None,
 ) -> None:
     async def record(action: str, target: str, details: Mapping[str, Any]) -> None:
         client = await get_client(connection)
-        audit = Audit(web.installation.database, user, client.address)
-        await web.audits.write(audit.row(action, target, **details))
+        await Audit(web.audits, user, client.address)(action, target, **details)
 
     connection.scope[SCOPE_KEY] = Panel(
         service=await get_service(web),
         feeds=web.feeds,
-        record=record if writes else None,
+        record=record,
         still_in=still_in,
         firm_id=firm_id,
         user_id=user.user_id,

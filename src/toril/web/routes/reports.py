@@ -12,8 +12,8 @@ from starlette.responses import Response
 from toril.db.models import Report, ReportStatus
 from toril.db.repositories.reports import Files, Reports
 from toril.web.answers import Json, ok
-from toril.web.deps import Installed, Limits, Reading, Records, Service
-from toril.web.files import FILE_ANSWERS, LinkedFile, send_file
+from toril.web.deps import AuditTrail, Installed, Limits, Reading, Records, Service
+from toril.web.files import FILE_ANSWERS, LinkedFile, is_handed_over, send_file
 from toril.web.firms import ReadFirm, WriteFirm, WriteRecords
 from toril.web.job_files import NoFile, NotReady, find_job_file
 from toril.web.owners import note_owner
@@ -82,12 +82,19 @@ class ReportList(Answer[list[ReportView]]):
     openapi_extra=takes(NewReport, _NEW),
 )
 async def generate_report(
-    request: Request, user: WriteRecords, firm_id: WriteFirm, database: Records, service: Service
+    request: Request,
+    user: WriteRecords,
+    firm_id: WriteFirm,
+    database: Records,
+    service: Service,
+    audit: AuditTrail,
 ) -> Json:
     """Ask for a report: it is saved as queued, and a job makes it. Whoever asks may see how the job is."""
     body = await read_body(request, NewReport)
     data = {**(body.model_extra or {}), "firmId": firm_id}
     data.pop("reportId", None)  # one that is saved already is not asked for here
+    service.definitions["report"].check({"type": body.type, "data": data})
+    await audit("report.generate", body.type, firmId=firm_id)
     added = await service.generate_report(data, body.type, requested_by=user.user_id)
     await note_owner(database, user, "report", added["jobId"])
     ids = {"reportId": added["reportId"], "jobId": added["jobId"]}
@@ -118,6 +125,7 @@ async def download_report(
     firm_id: ReadFirm,
     database: Records,
     installation: Installed,
+    audit: AuditTrail,
     pdf: Annotated[bool, Query(description="The printed report instead of its data.")] = False,
 ) -> Response:
     """The report's file; ranges of it too. 409 until it is ready."""
@@ -137,6 +145,10 @@ async def download_report(
     else:
         file = LinkedFile(path=stored.path, name=stored.name)
     response = await send_file(request, installation.files, file)
+    if is_handed_over(request, response):
+        await audit(
+            "report.download", report_id, pdf=pdf, range=response.headers.get("content-range"), firmId=firm_id
+        )
     del response.headers["cache-control"]  # for the API's own, as a report is not for a browser's store
     return response
 

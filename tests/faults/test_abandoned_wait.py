@@ -6,11 +6,13 @@ import asyncio
 from typing import Any
 
 import pytest
+from tests.support.proxy import Proxy
 from tests.support.servers import RedisServer
 from tests.support.until import until
 
 from toril.engine.job import Job
 from toril.engine.link import ConnectionLostError, Link
+from toril.engine.lost_moves import LostMoveSearch
 from toril.engine.queue import Queue
 from toril.engine.worker import Worker
 
@@ -94,3 +96,46 @@ async def test_a_server_that_thaws_serves_calls_that_were_given_up(
                 server.thaw()
                 for job in await asyncio.gather(*late):
                     assert await job.result(20) == "went on"
+
+
+async def test_a_search_leaves_the_jobs_of_a_worker_that_cannot_reach_the_server() -> None:
+    """Its lock runs out meanwhile, and is given back: there is one run."""
+    lock, ran, go = 0.6, [], asyncio.Event()
+
+    async def work(job: Job[Any]) -> str:
+        ran.append(job.id)
+        await go.wait()
+        return "kept"
+
+    options: dict[str, Any] = {"lock_duration": lock, "stalled_interval": 0}
+    with RedisServer(tcp=True) as server, Proxy(server.port) as proxy:
+        async with (
+            Queue("q", url=proxy.url) as far,
+            Queue("q", url=server.url) as near,
+            Worker(far, work, **options),
+            Worker(near, work, **options) as other,
+        ):
+            await other.pause()
+            job = await far.add("n", {}, attempts=2)
+            await until(lambda: _is(len(ran) == 1), within_s=20)
+            proxy.swallow(new=True)
+
+            async def has_run_out() -> bool:
+                return not await near.scripts.ask("EXISTS", near.keys.lock(job.id))
+
+            await until(has_run_out, within_s=20)
+            other.resume()
+            await until(lambda: _is(other._idle.waiting), within_s=20)
+            search = next(each for each in other._services if isinstance(each, LostMoveSearch))
+            search._pause = 0.05
+            other._idle.renew()  # as an outage does, its call is given up
+            await until(lambda: _is(search._left > 0), within_s=20)
+            await until(lambda: _is(search._left == 0), within_s=20)
+            proxy.heal()
+            go.set()
+            assert await job.result(20) == "kept"
+    assert ran == [job.id]
+
+
+async def _is(value: bool) -> bool:
+    return value

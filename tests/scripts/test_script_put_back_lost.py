@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import redis.asyncio as redis_asyncio
 from tests.support.steps import LOCK_MS, complete, fence_of, take
+from tests.support.until import past
 
 from toril.engine.queue import Queue
 
@@ -53,15 +54,84 @@ async def test_a_running_job_is_left_alone(queue: Queue) -> None:
     assert await job.state() == "active"
 
 
-async def test_a_job_that_was_started_and_looks_stalled_is_left_to_the_stalled_check(
-    queue: Queue, redis: redis_asyncio.Redis
+@pytest.mark.parametrize("attempt", [1, 2])
+async def test_a_job_that_was_started_is_left_alone_when_its_lock_has_run_out(
+    queue: Queue, redis: redis_asyncio.Redis, attempt: int
 ) -> None:
-    job = await queue.add("n", {})
+    job = await queue.add("n", {}, attempts=2)
     await take(queue)
+    if attempt == 2:
+        await again(queue, redis, job.id, "retried")
+        await take(queue)
     await redis.delete(queue.keys.lock(job.id))
+    assert await look(queue) == ([], [])
+    assert await look(queue, job.id) == ([], [])
     await redis.sadd(queue.keys.of("stalled"), job.id)
     assert await look(queue, job.id) == ([], [])
     assert await job.state() == "active"
+
+
+async def again(queue: Queue, redis: redis_asyncio.Redis, job_id: str, how: str) -> None:
+    """End an attempt so that the job waits for another one."""
+    await past(float(await redis.hget(queue.keys.job(job_id), "processedOn") or 0))
+    if how == "stalled":
+        await redis.delete(queue.keys.lock(job_id))
+        await redis.sadd(queue.keys.of("stalled"), job_id)
+        await queue.scripts.run("move_stalled", 9, 1, queue.name)
+        return
+    verb, arguments = {
+        "retried": ("retry", ("no luck", "[]", 1, 0, 0, "")),
+        "delayed": ("delay", ("no luck", "[]", 1, 0, "", "")),
+        "handed back": ("return", ("", "", "", "", 0, "")),
+    }[how]
+    outcome = (verb, job_id, await fence_of(queue, job_id), *arguments)
+    codes, *_ = await queue.scripts.run("advance", LOCK_MS, 0, "", 0, 0, 0, *outcome)
+    assert codes == [0]
+    if how == "delayed":
+        await queue.promote_jobs()
+
+
+@pytest.mark.parametrize("how", ["retried", "delayed", "handed back", "stalled"])
+async def test_a_job_that_is_to_be_run_again_is_put_back_like_a_new_one(
+    queue: Queue, redis: redis_asyncio.Redis, how: str
+) -> None:
+    job = await queue.add("n", {}, attempts=3)
+    await take(queue)
+    await again(queue, redis, job.id, how)
+    assert await moved(queue, redis) == job.id
+    assert await look(queue) == ([job.id], [])
+    assert await look(queue, job.id) == ([], [job.id])
+    assert await take(queue) == [job.id]
+
+
+async def test_a_late_claim_is_not_run_beside_an_attempt_that_gets_its_lock_back(
+    queue: Queue, redis: redis_asyncio.Redis
+) -> None:
+    """Its blocking call was answered late: the job was put back, and started, and that attempt's lock ran out."""
+    job = await queue.add("n", {})
+    await moved(queue, redis)
+    await look(queue, job.id)
+    async with Queue(queue.name, url=queue.server._url, prefix=queue.keys.prefix) as other:
+        assert await take(other, lock_ms=1) == [job.id]
+        started = await redis.hget(queue.keys.job(job.id), "processedOn") or ""
+        await past(float(started) + 5)
+        assert not await redis.exists(queue.keys.lock(job.id))
+        _, jobs, *_ = await queue.scripts.run("advance", 1, 1, "", 0, 0, "1 60000", job.id)
+        assert jobs == []
+        fence = f"{other.token}:{started}000"  # any of that millisecond will do
+        assert await other.scripts.run("renew_locks", LOCK_MS, job.id, fence) == [[], []]
+
+
+async def test_a_late_claim_of_a_job_that_nobody_started_is_run(
+    queue: Queue, redis: redis_asyncio.Redis
+) -> None:
+    jobs = await queue.add_bulk([("n", {}), ("n", {}, {"attempts": 2})])
+    await take(queue, 2)
+    for job in jobs:
+        await again(queue, redis, job.id, "handed back")
+        assert await moved(queue, redis) == job.id
+        _, taken, *_ = await queue.scripts.run("advance", 1, 1, "", 0, 0, "1 60000", job.id)
+        assert [row[11].decode() for row in taken] == [job.id]
 
 
 async def test_an_id_without_a_job_leaves(queue: Queue, redis: redis_asyncio.Redis) -> None:

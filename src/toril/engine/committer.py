@@ -156,14 +156,14 @@ class Committer:
     async def _work(self) -> None:
         while True:
             outcomes = self._ripe()
-            claims = self._idle.claimed()
+            claims, claimed_ago = self._idle.claimed()
             if claims:
                 self._dry = False
             want = self._free() if self._taking and not self._dry and self._limited is None else 0
             if outcomes or claims or want > 0:
                 self._sent = outcomes
                 try:
-                    await self._advance(outcomes, claims, want)
+                    await self._advance(outcomes, claims, want, claimed_ago)
                 except Exception as error:
                     # A fault of ours must not leave the worker alive and deaf, nor lose what was to be recorded.
                     log.exception("committer_failed", extra={"queue": self._scripts.keys.name})
@@ -222,12 +222,15 @@ class Committer:
         free = self._slots - self._occupied() - (1 if self._idle.waiting else 0)
         return min(free, self._step)
 
-    async def _advance(self, outcomes: list[Outcome], claims: list[str], want: int) -> None:
+    async def _advance(
+        self, outcomes: list[Outcome], claims: list[str], want: int, claimed_ago: float = 0.0
+    ) -> None:
         while True:
             try:
-                reply = await self._call(outcomes, claims, max(want, len(claims)))
+                reply = await self._call(outcomes, claims, max(want, len(claims)), claimed_ago)
                 break
             except ConnectionLostError as error:
+                claimed_ago = 0.0  # the call may have started them: it was ours
                 if isinstance(error, AnswerLateError) and self.limit_s < math.inf:
                     return self._give_up(outcomes, error)
                 for outcome in outcomes:
@@ -319,9 +322,14 @@ class Committer:
         self._limited = None
         self._wake.set()
 
-    async def _call(self, outcomes: Sequence[Outcome], claims: Sequence[str], want: int) -> Any:
+    async def _call(
+        self, outcomes: Sequence[Outcome], claims: Sequence[str], want: int, claimed_ago: float
+    ) -> Any:
         lock_ms, limiter, metrics = self._fixed
-        rows: list[Any] = [lock_ms, want, limiter, metrics, 1 if self._busy else 0, len(claims), *claims]
+        count: Any = len(claims)
+        if (ago_ms := math.ceil(claimed_ago * 1000)) >= lock_ms:
+            count = f"{count} {ago_ms}"
+        rows: list[Any] = [lock_ms, want, limiter, metrics, 1 if self._busy else 0, count, *claims]
         for outcome in outcomes:
             fence = f"-{outcome.job.fence}" if outcome.resent else outcome.job.fence
             rows += (outcome.verb, outcome.job.id, fence, *outcome.arguments)

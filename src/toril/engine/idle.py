@@ -45,6 +45,7 @@ class IdleWait:
         self._connection = Connection(server, name=client_name(keys))
         self._connection.notice_within = 3.0  # beyond the time the call may last
         self._claims: list[str] = []
+        self._claimed_since = 0.0  # when the call was made that brought the oldest of them
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
 
@@ -53,10 +54,10 @@ class IdleWait:
         """Whether a call is under way, which may bring a job at any moment."""
         return self._task is not None
 
-    def claimed(self) -> list[str]:
-        """Ids that arrived since this was last asked."""
+    def claimed(self) -> tuple[list[str], float]:
+        """Ids that arrived since this was last asked, and how many seconds ago the call was made that brought them."""
         claims, self._claims = self._claims, []
-        return claims
+        return claims, time.monotonic() - self._claimed_since if claims else 0.0
 
     def abandon(self) -> None:
         """Claims could not be taken up; they have no lock, and are to be put back."""
@@ -109,6 +110,7 @@ class IdleWait:
             await asyncio.wait([task], timeout=0.05)
 
     async def _wait(self, arrived: Callable[[], None]) -> None:
+        began = time.monotonic()
         try:
             job_id = await self._connection.execute(
                 "BLMOVE",
@@ -121,6 +123,8 @@ class IdleWait:
                 blocks=DRAIN_DELAY,
             )
             if job_id is not None:
+                if not self._claims:
+                    self._claimed_since = began
                 self._claims.append(job_id.decode())
         except ConnectionLostError as error:
             log.debug("idle_wait_interrupted", extra={"queue": self._keys.name, "reason": str(error)})

@@ -6,7 +6,8 @@
   ARGV[5] limiter  str  '' or 'max ms 0|1' (1: by group)
   ARGV[6] metrics  int  minutes of metrics kept, 0 for none
   ARGV[7] drained  0/1  1: say so on the channel when there is nothing to take
-  ARGV[8] claims   int  N; then N ids this worker moved to active by its blocking call
+  ARGV[8] claims   int  N; then N ids this worker moved to active by its blocking call. Behind a space the ms since it made
+                        the call, if locks may have run out since: others may have put a job back, and started it
   then for each outcome 9 arguments: verb, id, fence of the attempt (see includes/fence.lua; with a minus sign if an
     earlier call may have recorded the outcome), and
     complete  return value (JSON), '', '', keep count, keep age (s), deid
@@ -30,10 +31,12 @@
   Cost O(1) for each job; for each outcome a walk over those in active that were taken before it and still run, O(active)
     at worst (see leave_active), and twice that if its lock had run out; plus what the keep policies remove
 ]]
--- @include keys clock fence chunks undo rows place debounce keep metrics finish policy rate_limit promote cancelled take dead_letter
+-- @include keys clock fence chunks undo rows place debounce keep metrics finish policy rate_limit promote cancelled take dead_letter requeued
 local lock_ms, want, points = ARGV[3], number(ARGV[4]), number(ARGV[6])
-local codes, troubles, placed, returned, taken_at = {}, {}, {}, {}, nil
-local first = 9 + number(ARGV[8])
+local codes, troubles, placed, returned, taken_at, requeued = {}, {}, {}, {}, nil, nil
+local claims, late = number(ARGV[8]), nil
+if not claims then claims, late = string.match(ARGV[8], '^(%d+) (%d+)$') end
+local first = 9 + claims
 -- Mostly there is none of them.
 local list, paused, overflowed = k_wait, false, false
 if call('EXISTS', k_meta_paused, k_cancelled, k_overflow) > 0 then
@@ -74,6 +77,13 @@ local function record(at)
   local again = verb == 'retry' or verb == 'delay'
   if verb == 'fail' or verb == 'cancel' or again and not unwanted then
     call('HSET', base .. id, 'failedReason', a, 'stacktrace', b, 'attemptsMade', c)
+  end
+  if (again or verb == 'return') and not unwanted then
+    local started = call('HGET', base .. id, 'processedOn')
+    if started and started ~= now_text then
+      requeued = requeued or {}
+      requeued[id] = started
+    end
   end
   if unwanted and (again or verb == 'return') then
     -- Somebody cancelled it while it ended in another way that would run it again.
@@ -131,6 +141,13 @@ if unfinished then
     end
   end
 end
+if requeued then
+  local jobs = {}
+  for id, started in pairs(requeued) do
+    if not (unfinished and unfinished[id]) then jobs[#jobs + 1], jobs[#jobs + 2] = started, id end
+  end
+  pcall(note_requeued, jobs) -- without the note such a job is taken for a started one
+end
 settle_locks()
 if points > 0 then
   local completed, failed = 0, 0
@@ -162,7 +179,12 @@ local well, trouble = pcall(function()
     local id = ARGV[at]
     local holder = call('GET', base .. id .. ':lock')
     -- A claim may come too late: the job was put back, and somebody else has it or is done with it.
-    if (not holder or is_own(holder)) and call('LPOS', k_active, id) then claimed[#claimed + 1] = id end
+    if (not holder or is_own(holder)) and call('LPOS', k_active, id) then
+      -- Or has it without a lock, which it gets back: it started the job since our call, and the lock has run out.
+      local ago = late and not holder and was_started(id) and
+        now - (number(call('HGET', base .. id, 'processedOn')) or 0)
+      if not (ago and ago < number(late) and ago >= number(lock_ms)) then claimed[#claimed + 1] = id end
+    end
   end
   local allowed = #claimed > want and #claimed or want
   if limiter then allowed, limited = limiter.room_for(allowed) end

@@ -11,18 +11,18 @@
     troubles: id and reason, and so on, flat, of jobs that were left as they were, for the next check
   Cost O(active)
 ]]
--- @include keys clock chunks undo rows place debounce keep policy dead_letter
+-- @include keys clock chunks undo rows place debounce keep policy dead_letter requeued
 local max_stalled = number(ARGV[3])
 local interval, valid_until = string.match(ARGV[4], '^(%d+) ?(%d*)$')
 if valid_until ~= '' and now > number(valid_until) then return {{}, {}, {}, {}, {}} end
 if not call('SET', k_stalled_check, now, 'NX', 'PX', interval) then return {{}, {}, {}, {}, {}} end
 local failed, stalled, dropped, unburied, troubles = {}, {}, {}, {}, {}
-local list, back = target_list(), {}
+local list, back, requeued = target_list(), {}, {}
 local taken = {} -- how to put into active again what is to be placed
 local function settle_suspect(id)
   local key, mark = base .. id, #steps
   if call('EXISTS', key .. ':lock') == 1 then return end
-  local fields = try('HMGET', key, 'opts', 'priority', 'deid', 'name', 'data')
+  local fields = try('HMGET', key, 'opts', 'priority', 'deid', 'name', 'data', 'processedOn')
   if fields.err and not string.find(fields.err, 'WRONGTYPE', 1, true) then error(fields, 0) end
   if call('LREM', k_active, -1, id) == 0 then return end
   undo('RPUSH', k_active, id)
@@ -55,6 +55,7 @@ local function settle_suspect(id)
     -- A job that was handed to a worker comes first again. A blocking call leaves its priority behind.
     call('ZREM', k_priority, id)
     back[#back + 1] = {id, number(fields[2]) or 0, false, true}
+    if fields[6] and fields[6] ~= now_text then requeued[#requeued + 1], requeued[#requeued + 2] = fields[6], id end
     for i = mark + 1, #steps do taken[#taken + 1] = steps[i] end
   end
 end
@@ -79,7 +80,7 @@ for _, job in ipairs(back) do
     troubles[#troubles + 1], troubles[#troubles + 2] = job[1], text_of_error(trouble)
   end
 end
-if not well then take_back(taken, 0) end
+if well then pcall(note_requeued, requeued) else take_back(taken, 0) end
 -- Last, so that a check that fails as a whole finds the same suspects again.
 call('DEL', k_stalled)
 in_chunks('SADD', k_stalled, call('LRANGE', k_active, 0, -1))

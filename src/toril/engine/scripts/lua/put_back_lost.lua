@@ -3,20 +3,19 @@
   has locked back at the head of the queue. One is put back when it has no lock at two looks in a row, since a job
   on its way to another worker has none for a moment. No stall is counted.
 
-  A job that was started before and is marked by the stalled check lost its worker: it is left to that check.
+  A job that was started is left alone, with a lock or without: its worker may live, and get the lock back when it reaches
+  the server again. If it does not, the job is the stalled check's, which gives it time for that, and counts a stall.
 
   ARGV[3…] ids  str  suspects of the last look
   Returns {suspects, ids put back}
   Cost O(active)
 ]]
--- @include keys clock undo rows place
+-- @include keys clock undo rows place requeued
 local seen = {}
 for i = 3, #ARGV do seen[ARGV[i]] = true end
 local suspects, put_back, back = {}, {}, {}
 local function is_lost(id)
-  local key = base .. id
-  return call('EXISTS', key .. ':lock') == 0 and
-    (call('HEXISTS', key, 'processedOn') == 0 or call('SISMEMBER', k_stalled, id) == 0)
+  return call('EXISTS', base .. id .. ':lock') == 0 and not was_started(id)
 end
 whole(function()
   for _, id in ipairs(call('LRANGE', k_active, 0, -1)) do

@@ -129,11 +129,11 @@ async def test_a_report_goes_from_queued_to_ready_also_after_a_failure(database:
         await session.flush()
         assert report.status == "queued"
         reports, own = Reports(session), {"firm_id": firm.id}
-        await reports.start(report.id, **own, job_id="report-1", now=NOW)
+        assert await reports.take(report.id, **own, type="financial", job_id="report-1", now=NOW) is report
         assert (report.status, report.started_at) == ("running", NOW)
-        await reports.fail(report.id, **own, error="no such client", now=NOW)
+        reports.fail(report, error="no such client", now=NOW)
         assert (report.status, report.error, report.finished_at) == ("failed", "no such client", NOW)
-        await reports.start(report.id, **own, job_id="report-1", now=NOW)
+        assert await reports.take(report.id, **own, type="financial", job_id="report-1", now=NOW) is report
         assert (report.status, report.error, report.finished_at) == ("running", None, None)
         file = GeneratedFile(
             **own, kind="report", name="r.pdf", path="p", size=9, media_type="application/pdf",
@@ -141,7 +141,8 @@ async def test_a_report_goes_from_queued_to_ready_also_after_a_failure(database:
         )  # fmt: skip
         session.add(file)
         await session.flush()
-        await reports.finish(report.id, **own, summary={"net": "1.00"}, file_id=file.id, now=NOW)
+        reports.finish(report, summary={"net": "1.00"}, file_id=file.id, now=NOW)
+        await session.flush()
         assert (report.status, report.summary, report.file_id) == ("ready", {"net": "1.00"}, file.id)
         assert await reports.find_of_job("report-1", **own) is report
         assert await reports.find_of_job("report-1", firm_id=new_id()) is None

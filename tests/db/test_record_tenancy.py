@@ -49,11 +49,12 @@ READS: dict[str, Read] = {
     ),
     "contract": lambda s, id, firm: Contracts(s).get(id, firm_id=firm),
     "report": lambda s, id, firm: Reports(s).get(id, firm_id=firm),
-    "report to start": lambda s, id, firm: Reports(s).start(id, firm_id=firm, job_id="1", now=NOW),
-    "report to finish": lambda s, id, firm: Reports(s).finish(
-        id, firm_id=firm, summary={}, file_id=None, now=NOW
+    "report to take": lambda s, id, firm: Reports(s).take(
+        id, firm_id=firm, type="financial", job_id="1", now=NOW
     ),
-    "report to fail": lambda s, id, firm: Reports(s).fail(id, firm_id=firm, error="", now=NOW),
+    "report to go on with": lambda s, id, firm: Reports(s).find_taken(
+        id, firm_id=firm, job_id="1", started_at=NOW
+    ),
     "file": lambda s, id, firm: Files(s).get(id, firm_id=firm),
     "bank account": lambda s, id, firm: BankAccounts(s).get(id, firm_id=firm),
     "campaign": lambda s, id, firm: Campaigns(s).get(id, firm_id=firm),

@@ -186,8 +186,13 @@ async def test_a_report_of_another_firm_is_neither_read_nor_written(
 
 @pytest.mark.parametrize(
     "values",
-    [{"type": "financial"}, {"status": ReportStatus.READY, "job_id": "another"}],
-    ids=["of_another_type", "made_by_another_job"],
+    [
+        {"type": "financial"},
+        {"status": ReportStatus.READY, "job_id": "another"},
+        {"status": ReportStatus.READY},
+        {"job_id": "another"},
+    ],
+    ids=["of_another_type", "made_by_another_job", "made_without_a_job", "that_another_job_tries_again"],
 )
 async def test_a_job_does_not_take_over_a_report(
     values: Mapping[str, Any], database: Database, tmp_path: Path
@@ -370,7 +375,7 @@ async def test_a_database_that_is_lost_at_the_last_attempt_fails_the_report(
     async def lost(*_: Any, **__: Any) -> None:
         raise DatabaseUnavailableError("the server closed the connection")
 
-    monkeypatch.setattr("toril.queues.report.saved.Reports.start", lost)
+    monkeypatch.setattr("toril.queues.report.saved.Reports.take", lost)
     job = ReportJob("client-aging", firmId=firm.id, reportId=waiting.id)
     statuses = []
     for job.attempts_made in (0, 1):

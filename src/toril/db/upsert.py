@@ -18,7 +18,11 @@ Row = Mapping[str, Any]
 async def insert_new(
     session: AsyncSession, model: type[Base], rows: Iterable[Row], *, key: Sequence[str]
 ) -> set[tuple[Any, ...]]:
-    """Insert the rows whose key is not there yet; returns the keys of those.
+    """Insert the rows that are not there yet; returns the keys of those that were inserted.
+
+    A row that another unique constraint of the table refuses is not inserted either: of two transactions that insert
+    the same row at once, PostgreSQL may notice it by any of them. Where that is not the row with this key, the caller
+    finds no row with it.
 
     Args:
         rows: values by attribute, the same attributes in each. Of several with one key the last counts.
@@ -27,7 +31,7 @@ async def insert_new(
     found = _by_key(rows, key)
     if not found:
         return set()
-    statement = _insert(session, model).on_conflict_do_nothing(index_elements=_columns(model, key))
+    statement = _insert(session, model).on_conflict_do_nothing()
     returned = await session.execute(
         statement.returning(*(getattr(model, name) for name in key)), list(found.values())
     )
@@ -70,7 +74,9 @@ def _insert(session: AsyncSession, model: type[Base]) -> Any:
 
 
 def _by_key(rows: Iterable[Row], key: Sequence[str]) -> dict[tuple[Any, ...], Row]:
-    return {tuple(row[name] for name in key): dict(row) for row in rows}
+    found = {tuple(row[name] for name in key): dict(row) for row in rows}
+    # Always in the same order: transactions that store the same rows in different ones wait for one another for ever.
+    return {row_key: found[row_key] for row_key in sorted(found, key=repr)}
 
 
 def _columns(model: type[Base], attributes: Sequence[str]) -> list[str]:

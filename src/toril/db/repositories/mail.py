@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import func, select, update
 
+from toril.db.errors import RecordConflictError
 from toril.db.models.mail import (
     BulkSend,
     CampaignSend,
@@ -17,9 +17,9 @@ from toril.db.models.mail import (
     TrackingEvent,
     TrackingKind,
 )
-from toril.db.models.mail_events import MailEvent
 from toril.db.repositories.base import Repository
-from toril.db.upsert import insert_new
+from toril.db.repositories.mail_events import MailEvents
+from toril.db.upsert import insert_new, upsert
 
 
 class BulkSends(Repository):
@@ -39,11 +39,20 @@ class BulkSends(Repository):
         self, job: str, email: str, *, message_id: str | None = None, error: str | None = None
     ) -> None:
         """Note what came of a mail: a message id when it was taken, else an error."""
-        await self.session.execute(
-            update(BulkSend)
-            .where(BulkSend.job == job, BulkSend.email == email)
-            .values(**_outcome(message_id, error))
-        )
+        await self.record(job, {email: (message_id, error)})
+
+    async def record(self, job: str, outcomes: Mapping[str, tuple[str | None, str | None]]) -> None:
+        """Note what came of mails, whether they were noted before or not.
+
+        Args:
+            outcomes: by address, the message id when it was taken, and the error when it was not.
+        """
+        rows = [{"job": job, "email": email, **_outcome(*outcome)} for email, outcome in outcomes.items()]
+        change = ("status", "message_id", "error")
+        events, taken = MailEvents(self.session), [message_id for message_id, _ in outcomes.values()]
+        await events.lock(taken)
+        await upsert(self.session, BulkSend, rows, key=("job", "email"), change=change)
+        await events.apply_earlier(BulkSend, taken)
 
 
 class Campaigns(Repository):
@@ -62,13 +71,17 @@ class Campaigns(Repository):
 
         Returns:
             The mail's record, and whether it is new; when not, look at its status before sending.
+        Raises:
+            RecordConflictError: the tracking id is that of another mail.
         """
         row = {"campaign_id": campaign_id, "email": email, "tracking_id": tracking_id}
         new = await insert_new(self.session, CampaignSend, [row], key=["campaign_id", "email"])
-        send = await self.session.scalars(
+        send = await self.session.scalar(
             select(CampaignSend).where(CampaignSend.campaign_id == campaign_id, CampaignSend.email == email)
         )
-        return send.one(), bool(new)
+        if send is None:
+            raise RecordConflictError(f"the tracking id {tracking_id!r} is that of another mail")
+        return send, bool(new)
 
     async def finish(
         self, send_id: str, *, now: datetime, message_id: str | None = None, error: str | None = None
@@ -77,7 +90,10 @@ class Campaigns(Repository):
         values = _outcome(message_id, error)
         if message_id is not None:
             values["sent_at"] = now
+        events = MailEvents(self.session)
+        await events.lock([message_id])
         await self.session.execute(update(CampaignSend).where(CampaignSend.id == send_id).values(**values))
+        await events.apply_earlier(CampaignSend, [message_id])
 
     async def track(
         self, tracking_id: str, kind: TrackingKind, *, now: datetime, url: str | None = None
@@ -119,27 +135,6 @@ class Suppressions(Repository):
         """Whether an address is on the list."""
         statement = select(MailSuppression.id).where(MailSuppression.email == email.strip().lower())
         return await self.session.scalar(statement) is not None
-
-
-class MailEvents(Repository):
-    """What a provider told us about mails it had taken."""
-
-    async def receive(self, values: dict[str, Any]) -> bool:
-        """Store an event, unless it came before; returns whether it is new.
-
-        Args:
-            values: attributes of ``MailEvent``.
-        """
-        return bool(await insert_new(self.session, MailEvent, [values], key=["event_id"]))
-
-    async def mark_failed(self, message_id: str, *, error: str) -> None:
-        """Note that a mail, which was sent, did not arrive."""
-        for model in (CampaignSend, BulkSend):
-            await self.session.execute(
-                update(model)
-                .where(model.message_id == message_id, model.status == SendStatus.SENT)
-                .values(status=SendStatus.FAILED, error=error)
-            )
 
 
 def _outcome(message_id: str | None, error: str | None) -> dict[str, object]:

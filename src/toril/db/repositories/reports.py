@@ -8,20 +8,28 @@ from typing import Any
 
 from sqlalchemy import select
 
+from toril.db.errors import RecordConflictError
 from toril.db.models.reports import GeneratedFile, Report, ReportStatus
 from toril.db.repositories.base import Page, Repository
 
 
 class Reports(Repository):
-    """The firm's reports: queued → running → ready or failed; a retry makes a failed one run again."""
+    """The firm's reports: queued → running → ready or failed; a retry makes a failed one run again.
 
-    async def get(self, report_id: str, *, firm_id: str) -> Report:
+    Two workers may run one job, when one of them stood still; and two jobs may name one report. So whatever changes a
+    report locks it, and looks whether it is its own.
+    """
+
+    async def get(self, report_id: str, *, firm_id: str, lock: bool = False) -> Report:
         """The firm's report.
+
+        Args:
+            lock: no other transaction may change it until this one ends.
 
         Raises:
             RecordNotFoundError: there is none, or it is another firm's.
         """
-        return await self._own(Report, report_id, firm_id=firm_id)
+        return await self._own(Report, report_id, firm_id=firm_id, lock=lock)
 
     async def find_of_job(self, job_id: str, *, firm_id: str) -> Report | None:
         """The report that a job makes, if it has begun one: a retry goes on with it."""
@@ -35,27 +43,43 @@ class Reports(Repository):
         ordered = statement.order_by(Report.created_at.desc(), Report.id.desc())
         return await self._page(ordered, limit=limit, offset=offset)
 
-    async def start(self, report_id: str, *, firm_id: str, job_id: str, now: datetime) -> Report:
-        """A job begins to make the report."""
-        report = await self.get(report_id, firm_id=firm_id)
+    async def take(self, report_id: str, *, firm_id: str, type: str, job_id: str, now: datetime) -> Report:
+        """A run of a job begins to make the report. ``started_at`` tells this run from earlier ones.
+
+        Raises:
+            RecordNotFoundError: there is none, or it is another firm's.
+            RecordConflictError: it is of another type, or another job's. Of two jobs that want the same report at the
+                same time one gets it.
+        """
+        report = await self.get(report_id, firm_id=firm_id, lock=True)
+        mine = report.job_id in (None, job_id) and (
+            report.job_id is not None or report.status is ReportStatus.QUEUED
+        )
+        if report.type != type or not mine:
+            raise RecordConflictError("this report is of another type or job")
         report.status, report.job_id, report.started_at = ReportStatus.RUNNING, job_id, now
         report.error = report.finished_at = None
         return report
 
-    async def finish(
-        self, report_id: str, *, firm_id: str, summary: dict[str, Any], file_id: str | None, now: datetime
-    ) -> Report:
-        """The report is ready."""
-        report = await self.get(report_id, firm_id=firm_id)
+    @staticmethod
+    def finish(report: Report, *, summary: dict[str, Any], file_id: str | None, now: datetime) -> None:
+        """The report, which is locked and the run's own, is ready."""
         report.status, report.summary, report.file_id = ReportStatus.READY, summary, file_id
         report.error, report.finished_at = None, now
-        return report
 
-    async def fail(self, report_id: str, *, firm_id: str, error: str, now: datetime) -> Report:
-        """The report cannot be made, for the reason in ``error``."""
-        report = await self.get(report_id, firm_id=firm_id)
+    async def find_taken(
+        self, report_id: str, *, firm_id: str, job_id: str, started_at: datetime
+    ) -> Report | None:
+        """The report, locked, if the run of the job that took it at this moment has it still: no other one has begun
+        since, and it has not ended."""
+        report = await self.get(report_id, firm_id=firm_id, lock=True)
+        is_taken = report.status is ReportStatus.RUNNING
+        return report if is_taken and (report.job_id, report.started_at) == (job_id, started_at) else None
+
+    @staticmethod
+    def fail(report: Report, *, error: str, now: datetime) -> None:
+        """The report, which is locked and the run's own, cannot be made, for the reason in ``error``."""
         report.status, report.error, report.finished_at = ReportStatus.FAILED, error, now
-        return report
 
 
 class Files(Repository):

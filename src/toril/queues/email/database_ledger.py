@@ -7,10 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
 from toril.db.errors import DatabaseUnavailableError, RecordConflictError
-from toril.db.models.mail import BulkSend, SendStatus
+from toril.db.models.mail import SendStatus
 from toril.db.repositories.mail import BulkSends, Campaigns, Suppressions
 from toril.db.session import Database
-from toril.db.upsert import upsert
 from toril.errors import PayloadError
 from toril.queues.email.ledger import CampaignRecord, Outcome
 
@@ -36,27 +35,11 @@ class DatabaseLedger:
 
     async def record(self, job: str, outcomes: Mapping[str, Outcome]) -> None:
         """See ``SentLedger``."""
-
-        rows = [
-            {
-                "job": job,
-                "email": key,
-                "status": SendStatus.FAILED if outcome.message_id is None else SendStatus.SENT,
-                "message_id": outcome.message_id,
-                "error": outcome.error,
-            }
-            for key, outcome in outcomes.items()
-        ]
+        found = {key: (outcome.message_id, outcome.error) for key, outcome in outcomes.items()}
 
         async def write() -> None:
             async with self.database.session() as session:
-                await upsert(
-                    session,
-                    BulkSend,
-                    rows,
-                    key=("job", "email"),
-                    change=("status", "message_id", "error"),
-                )
+                await BulkSends(session).record(job, found)
 
         await _insist(write)
 

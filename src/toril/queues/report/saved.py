@@ -11,8 +11,9 @@ from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from toril.db.errors import RecordNotFoundError
+from toril.db.errors import RecordConflictError, RecordNotFoundError
 from toril.db.models import Firm, GeneratedFile, Report, ReportStatus
 from toril.db.repositories.reports import Reports
 from toril.db.session import Database
@@ -45,6 +46,7 @@ class SavedReport:
     language: Literal["ar", "en"]  #: of the firm
     asked_on: date  #: where the firm is; the same for every run of the job
     key: str  #: names the job, for files
+    started_at: datetime  #: of this run of the job
 
 
 class SavedReports:
@@ -80,10 +82,12 @@ class SavedReports:
                     "created_at": now,
                 }
                 await insert_new(session, Report, [row], key=["id"])
-            report = await reports.get(report_id, firm_id=payload.firm_id)
-            if report.type != type or (report.status is not ReportStatus.QUEUED and report.job_id != job.id):
-                raise PayloadError("reportId: this report is of another type or job", field="reportId")
-            await reports.start(report_id, firm_id=payload.firm_id, job_id=job.id, now=now)
+            try:
+                report = await reports.take(
+                    report_id, firm_id=payload.firm_id, type=type, job_id=job.id, now=now
+                )
+            except RecordConflictError as error:
+                raise PayloadError(f"reportId: {error}", field="reportId") from error
         return SavedReport(
             id=report_id,
             firm_id=payload.firm_id,
@@ -92,6 +96,7 @@ class SavedReports:
             language=firm.language.value,
             asked_on=report.created_at.astimezone(zone).date(),
             key=names.key,
+            started_at=now,
         )
 
     async def finish(
@@ -104,7 +109,11 @@ class SavedReports:
         kind: str,
         media_type: str,
     ) -> None:
-        """Note the file, and that the report is ready; both or neither."""
+        """Note the file, and that the report is ready; both or neither.
+
+        Raises:
+            DraftTakenError: another run of the job has the report by now.
+        """
         row = {
             "id": report.file_id,
             "firm_id": report.firm_id,
@@ -118,6 +127,9 @@ class SavedReports:
             "created_at": self._now(),
         }
         async with self.database.session() as session:
+            mine = await self._find_own(session, report, job)
+            if mine is None:
+                raise DraftTakenError("another run of this job has begun, which makes the report instead")
             await upsert(
                 session,
                 GeneratedFile,
@@ -125,9 +137,13 @@ class SavedReports:
                 key=["id"],
                 change=["name", "path", "size", "media_type", "created_at"],
             )
-            await Reports(session).finish(
-                report.id, firm_id=report.firm_id, summary=summary, file_id=report.file_id, now=self._now()
-            )
+            Reports.finish(mine, summary=summary, file_id=report.file_id, now=self._now())
+
+    @staticmethod
+    async def _find_own(session: AsyncSession, report: SavedReport, job: RunningJob) -> Report | None:
+        return await Reports(session).find_taken(
+            report.id, firm_id=report.firm_id, job_id=job.id, started_at=report.started_at
+        )
 
     async def fail(self, report: SavedReport, job: RunningJob, error: BaseException) -> None:
         """Note why a report could not be made: for good, or until the next attempt.
@@ -139,7 +155,7 @@ class SavedReports:
         if reason is None:
             return
         try:
-            await _outlive(self._note(report, reason, last=is_last(error, job)))
+            await _outlive(self._note(report, job, reason, last=is_last(error, job)))
         except Exception:
             log.exception("report_failure_not_saved", extra={"report_id": report.id, "job_id": job.id})
 
@@ -166,17 +182,18 @@ class SavedReports:
                 report = await session.scalar(select(Report).where(*mine).with_for_update())
                 if report is not None:
                     report.job_id = job.id
-                    await Reports(session).fail(report_id, firm_id=firm_id, error=reason, now=self._now())
+                    Reports.fail(report, error=reason, now=self._now())
         except Exception:
             log.exception("report_failure_not_saved", extra={"report_id": report_id, "job_id": job.id})
 
-    async def _note(self, report: SavedReport, reason: str, *, last: bool) -> None:
+    async def _note(self, report: SavedReport, job: RunningJob, reason: str, *, last: bool) -> None:
         async with self.database.session() as session:
-            row = await Reports(session).fail(
-                report.id, firm_id=report.firm_id, error=reason, now=self._now()
-            )
+            mine = await self._find_own(session, report, job)
+            if mine is None:  # another run goes on, or has made it
+                return
+            Reports.fail(mine, error=reason, now=self._now())
             if not last:
-                row.status, row.finished_at = ReportStatus.QUEUED, None
+                mine.status, mine.finished_at = ReportStatus.QUEUED, None
 
 
 def is_last(error: BaseException, job: RunningJob) -> bool:

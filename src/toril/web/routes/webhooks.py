@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import PlainTextResponse, Response
 
 from toril.db.models import WhatsAppNumber
-from toril.db.repositories.mail import MailEvents, Suppressions
+from toril.db.repositories.mail import Suppressions
+from toril.db.repositories.mail_events import MailEvents
 from toril.db.repositories.whatsapp import WhatsAppInbox
 from toril.errors import TorilError
 from toril.service import QueueService
@@ -36,7 +37,6 @@ _TOGETHER: Final = 2000
 _MOST_RECIPIENTS: Final = 1000
 #: Events after which an address gets no campaigns any more.
 _SUPPRESSING: Final = {"email.complained": "complained", "email.suppressed": "suppressed"}
-_FAILED: Final = ("email.bounced", "email.failed", "email.suppressed")
 
 
 class Unreadable(HttpError):
@@ -133,8 +133,7 @@ async def _store(session: AsyncSession, event_id: str, event: dict[str, Any]) ->
         raise Unreadable(f"an event is about at most {_MOST_RECIPIENTS} recipients, as a mail is")
     message_id = data["email_id"] if isinstance(data.get("email_id"), str) else None
     details = {name: data[name] for name in ("bounce", "click", "failed", "suppressed") if name in data}
-    events = MailEvents(session)
-    new = await events.receive(
+    new = await MailEvents(session).receive(
         {
             "event_id": event_id,
             "type": kind[:64],
@@ -146,8 +145,6 @@ async def _store(session: AsyncSession, event_id: str, event: dict[str, Any]) ->
     )
     if not new:
         return False
-    if kind in _FAILED and message_id is not None:
-        await events.mark_failed(message_id, error=_reason(kind, data))
     bounce = data.get("bounce")
     permanent = isinstance(bounce, dict) and str(bounce.get("type", "")).lower() == "permanent"
     reason = "bounced" if kind == "email.bounced" and permanent else _SUPPRESSING.get(kind)
@@ -155,14 +152,6 @@ async def _store(session: AsyncSession, event_id: str, event: dict[str, Any]) ->
         for address in addresses:
             await Suppressions(session).add(address[:320], reason=reason)
     return True
-
-
-def _reason(kind: str, data: dict[str, Any]) -> str:
-    for name in ("bounce", "failed", "suppressed"):
-        told = data.get(name)
-        if isinstance(told, dict) and isinstance(text := told.get("message") or told.get("reason"), str):
-            return f"{kind}: {text}"[:500]
-    return kind
 
 
 def _numbers(payload: dict[str, Any]) -> Iterator[str]:

@@ -80,8 +80,10 @@ class Connection:
         self._on_link, self._on_message = on_link, on_message
         self._link: Link | None = None
         self._opening: asyncio.Task[Exception | None] | None = None
-        self._doubts = Doubts(server)
+        self._doubts = Doubts(server, self._tell_return)
         self._closed = asyncio.Event()
+        self._changed = asyncio.Event()  #: there is a link again, or will never be
+        self._return_listeners: list[Callable[[], None]] = []
         self._lost_since: float | None = None
         self._away = ""  #: why the server cannot be reached
         self._owner = OneLoop(f"this connection to {server}")
@@ -197,7 +199,21 @@ class Connection:
                 raise apart(error)
             wait = min(pause * random.uniform(0.5, 1), left)  # noqa: S311 - jitter
             pause = min(pause * 2, _LONGEST_PAUSE)
-            await comes_within(self._closed.wait(), wait)
+            self._changed.clear()
+            await comes_within(self._changed.wait(), wait)
+
+    def on_return(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Have ``listener`` called when the server is back: there is a new link, or it answers after a silence.
+
+        Returns:
+            What ends that.
+        """
+        self._return_listeners.append(listener)
+        return lambda: self._return_listeners.remove(listener)
+
+    def _tell_return(self) -> None:
+        for listener in tuple(self._return_listeners):
+            listener()
 
     @property
     def live(self) -> Link | None:
@@ -217,6 +233,7 @@ class Connection:
     async def close(self) -> None:
         """End the connection for good; calls that wait for it get an error."""
         self._closed.set()
+        self._changed.set()
         link, self._link = self._link, None
         if self._owner.loop is not asyncio.get_running_loop():
             return
@@ -232,7 +249,8 @@ class Connection:
         """Forget the present link without a word to the server: it belongs to a parent process, or to an event
         loop that has ended."""
         self._owner.loop = self._link = self._lost_since = self._opening = None
-        self.client_id, self._doubts = 0, Doubts(self.server)
+        self.client_id, self._doubts = 0, Doubts(self.server, self._tell_return)
+        self._changed = asyncio.Event()
         if not self._closed.is_set():
             self._closed = asyncio.Event()
 
@@ -263,11 +281,14 @@ class Connection:
             return error
         except Exception as error:
             return error
-        self._link = link
+        returned, self._link = self._link is not None or self._lost_since is not None, link
+        self._changed.set()
         if self._lost_since is not None:
             away = time.monotonic() - self._lost_since
             log.info("server_back", extra={"server": str(self.server), "away_s": round(away, 3)})
             self._lost_since = None
+        if returned:
+            self._tell_return()
         return None
 
     async def _introduce(self, link: Link) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 from toril.engine.hooks import Hooks
 from toril.engine.scripts.runner import ScriptRunner
 from toril.engine.service import Service
-from toril.errors import QueueUnavailableError
+from toril.errors import TorilError
 
 
 class LockRenewer(Service):
-    """Renews all locks of one worker with one call each period.
+    """Renews all locks of one worker with one call each period; whoever knows that the server is back pokes it.
 
     Args:
         running: gives id and fence of each attempt that runs.
@@ -55,9 +55,9 @@ class LockRenewer(Service):
                 *chain.from_iterable(held.items()),
                 patience=self._lock_ms / 4000,
             )
-        except QueueUnavailableError as error:
+        except TorilError as error:  # whatever it is: a refusal may pass, and the locks run on
             self._hooks.emit("lock_extension_failed", list(held), error)
-            return min(0.5, self._lock_ms / 20_000)  # soon: the locks run on
+            return min(0.5, self._lock_ms / 20_000)
         for job_id in map(bytes.decode, lost):
             self._lost(job_id, held[job_id])
         for job_id in map(bytes.decode, cancelled):

@@ -11,9 +11,10 @@ import asyncio
 import logging
 import math
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from toril.engine.link import AnswerLateError, Link
+from toril.engine.link import AnswerLateError, ConnectionLostError, Link
 
 if TYPE_CHECKING:
     from toril.engine.server import Server
@@ -47,10 +48,15 @@ async def leads_nowhere(server: Server, link: Link, notice: float) -> bool | Non
 
 
 class Doubts:
-    """The answers of one connection that are late: finds out why, and limits how long they are waited for."""
+    """The answers of one connection that are late: finds out why, and limits how long they are waited for.
 
-    def __init__(self, server: Server) -> None:
-        self._server = server
+    Args:
+        returned: called when a server that answered nobody does so again.
+    """
+
+    def __init__(self, server: Server, returned: Callable[[], None]) -> None:
+        self._server, self._returned = server, returned
+        self._silent = False
         self._late: list[tuple[Link, asyncio.Future[Any], float]] = []
         self._finding: asyncio.Task[None] | None = None
 
@@ -67,6 +73,7 @@ class Doubts:
         if end < math.inf:
             loop.call_later(max(0.0, end - time.monotonic()), self._expire, link, answer)
         self._late.append((link, answer, notice))
+        answer.add_done_callback(self._answered)
         if self._finding is None or self._finding.done():
             self._finding = loop.create_task(self._find_out(), name="toril-doubt")
 
@@ -85,11 +92,17 @@ class Doubts:
                 self._tell("connection_silent", "answers new connections, but not this one; connecting again")
                 link.close()
             elif nowhere is None and not told:
-                told = True
+                told = self._silent = True
                 self._tell("server_silent", "accepts connections at most, and answers nobody; waiting for it")
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
         self._late = []
+
+    def _answered(self, answer: asyncio.Future[Any]) -> None:
+        came = not answer.cancelled() and not isinstance(answer.exception(), ConnectionLostError)
+        if self._silent and came:
+            self._silent = False
+            self._returned()
 
     def _tell(self, what: str, more: str) -> None:
         log.warning("%s: %s %s", what, self._server, more, extra={"server": str(self._server)})

@@ -152,20 +152,21 @@ class Worker:
         self._promoter = DelayedPromoter(self._scripts)
         self._housekeeping = Housekeeping(self.queue, self._scripts)
         self._window = WindowRefill(self._scripts)
+        self._renewer = LockRenewer(
+            self._scripts,
+            core.hooks,
+            running=self._executor.attempts,
+            lock_ms=lock_ms,
+            period=renew,
+            lost=lambda job_id, fence: self._executor.stop(job_id, "lost", fence),
+            cancelled=lambda job_id, fence: self._executor.stop(job_id, "cancelled", fence),
+        )
         self._services: list[Service] = [
             self._housekeeping,
             self._promoter,
             self._window,
             lost_moves,
-            LockRenewer(
-                self._scripts,
-                core.hooks,
-                running=self._executor.attempts,
-                lock_ms=lock_ms,
-                period=renew,
-                lost=lambda job_id, fence: self._executor.stop(job_id, "lost", fence),
-                cancelled=lambda job_id, fence: self._executor.stop(job_id, "cancelled", fence),
-            ),
+            self._renewer,
         ]
         if stalled_interval > 0:
             self._services.append(
@@ -249,6 +250,7 @@ class Worker:
             subscriber.on_delayed(self._promoter.told),
             subscriber.on_drained(self._window.poke),
             subscriber.on_cancel(lambda job_id: self._executor.stop(job_id, "cancelled")),
+            self.queue.connection.on_return(self._renewer.poke),  # locks have run on meanwhile
         ]
         await subscriber.ready()
         # The heartbeat comes before the first job, so that the overflow is known to be looked after.

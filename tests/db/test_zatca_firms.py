@@ -144,7 +144,7 @@ async def test_an_invoice_that_changes_while_a_job_waits_is_signed_as_it_is_then
         environment = ZatcaEnvironment.SIMULATION
         await ZatcaDocuments(session).lock_unit(firm_id=office.firm.id, environment=environment)
         job = asyncio.create_task(office.run(invoice))
-        await until(lambda: waits_for_a_lock(office, job), within_s=20)
+        await until(lambda: waits_for_a_lock(office, job), within_s=60)
         line = (await session.scalars(select(InvoiceLine).where(InvoiceLine.invoice_id == invoice.id))).one()
         line.unit_price = line.net = Decimal(2000)
         changed = await session.get_one(Invoice, invoice.id)

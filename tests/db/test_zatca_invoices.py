@@ -173,14 +173,14 @@ async def test_a_process_sends_one_document_of_a_firm_at_a_time(office: Office) 
     async def all_signed() -> bool:
         return len(await office.documents()) == 3
 
-    await until(all_signed, within_s=20)
+    await until(all_signed, within_s=60)
     with pytest.raises(TimeoutError):
         await until(lambda: len(office.server.sent()) > 1, within_s=0.3)
 
     async def two_have_left() -> bool:
         return sum(job.done() for job in jobs) == 2
 
-    await until(two_have_left, within_s=30)
+    await until(two_have_left, within_s=60)
     office.server.http.hold.set()
     results = await asyncio.gather(*jobs, return_exceptions=True)
     # The others leave the worker to other firms, and come again without having used an attempt.

@@ -17,7 +17,7 @@ from toril.engine.queue import Queue
 from toril.engine.worker import Worker
 from toril.errors import JobLockLost
 
-WITHIN = 10.0
+WITHIN = 60.0
 
 
 async def requeue(queue: Queue, redis: redis_asyncio.Redis, job_id: str) -> None:

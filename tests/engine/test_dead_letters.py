@@ -33,7 +33,7 @@ from toril.errors import (
 from toril.queues.base import QueueDefinition
 from toril.queues.registry import open_queue
 
-WITHIN = 30.0
+WITHIN = 60.0
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from toril.engine.queue import Queue
 from toril.engine.worker import Worker
 from toril.errors import QueueStateError, QueueUnavailableError
 
-WITHIN = 20.0
+WITHIN = 60.0
 
 #: A loop that ends without closing its queue leaves sockets to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -87,7 +87,7 @@ async def _run_a_worker(queue: Queue) -> None:
     [
         lambda queue, job: queue.add("n", 1),
         lambda queue, job: queue.count(),
-        lambda queue, job: job.result(5),
+        lambda queue, job: job.result(60),
         lambda queue, job: queue.events(),
         lambda queue, job: queue.on("global:waiting", print),
         lambda queue, job: queue.subscriber.ready(),

@@ -49,7 +49,7 @@ async def messages(redis: Redis, channel: str) -> AsyncIterator[asyncio.Queue[st
 
 
 async def next_of(heard: asyncio.Queue[str]) -> str:
-    return await asyncio.wait_for(heard.get(), 5)
+    return await asyncio.wait_for(heard.get(), 60)
 
 
 async def until_awaited(queue: Queue, redis: Redis) -> None:
@@ -459,13 +459,13 @@ async def test_result_of_a_finished_job_is_there_at_once(queue: Queue, value: ob
     job = await queue.add("work", {})
     await take(queue)
     await complete(queue, job.id, value)
-    assert await job.result(timeout=5) == value
+    assert await job.result(timeout=60) == value
 
 
 async def test_result_arrives_when_the_job_ends(queue: Queue, redis: Redis) -> None:
     job = await queue.add("work", {})
     await take(queue)
-    waiting = asyncio.create_task(job.result(timeout=5))
+    waiting = asyncio.create_task(job.result(timeout=60))
     await until_awaited(queue, redis)
     await complete(queue, job.id, {"pages": 3}, keep=0)
     assert await waiting == {"pages": 3}
@@ -474,14 +474,14 @@ async def test_result_arrives_when_the_job_ends(queue: Queue, redis: Redis) -> N
 async def test_result_of_a_failed_job_is_its_reason(queue: Queue) -> None:
     job = await failed_job(queue)
     with pytest.raises(JobFailedError, match="no luck") as caught:
-        await job.result(timeout=5)
+        await job.result(timeout=60)
     assert (caught.value.job_id, caught.value.reason) == (job.id, "no luck")
 
 
 async def test_result_tells_when_the_job_fails_later(queue: Queue, redis: Redis) -> None:
     job = await queue.add("work", {})
     await take(queue)
-    waiting = asyncio.create_task(job.result(timeout=5))
+    waiting = asyncio.create_task(job.result(timeout=60))
     await until_awaited(queue, redis)
     await fail(queue, job.id, "out of paper", keep=0)
     with pytest.raises(JobFailedError, match="out of paper"):
@@ -508,7 +508,7 @@ async def test_result_is_found_though_the_message_got_lost(
 ) -> None:
     monkeypatch.setattr("toril.engine.actions._POLL", 0.05)
     job = await queue.add("work", {})
-    waiting = asyncio.create_task(job.result(timeout=10))
+    waiting = asyncio.create_task(job.result(timeout=60))
     await until_awaited(queue, redis)
     await redis.hset(queue.keys.job(job.id), mapping={"returnvalue": '"silent"', "finishedOn": 1})
     await redis.zadd(queue.keys.of("completed"), {job.id: 1})

@@ -15,7 +15,7 @@ from tests.support.until import until
 from toril.engine.queue import Queue
 from toril.errors import OptionError
 
-WITHIN = 20.0
+WITHIN = 60.0
 
 Open = Callable[..., Queue]
 

@@ -17,7 +17,7 @@ from toril.engine.queue import Queue
 from toril.engine.repeat import Repeat
 from toril.engine.worker import Worker
 
-WITHIN = 30.0
+WITHIN = 60.0
 
 
 class CountingQueue(Queue):

@@ -17,7 +17,7 @@ from toril.engine.queue import Queue
 from toril.engine.worker import Worker
 from toril.errors import QueueStateError
 
-WITHIN = 20.0
+WITHIN = 60.0
 
 
 @pytest.mark.parametrize("job_id", ["Nan", "inf", "-infinity", "0x10", "1e400", "1e308"])

@@ -41,7 +41,7 @@ async def test_a_backoff_that_is_no_number_of_milliseconds_counts_a_failure_once
         async def there() -> bool:
             return await job.state() == state
 
-        await until(there, within_s=10)
+        await until(there, within_s=60)
     found = await queue.get_job(job.id)
     assert found is not None
     assert (found.attempts_made, len(found.stacktrace)) == (1, 1)

@@ -42,9 +42,9 @@ async def test_results_are_awaited_from_another_thread(queue: Queue, server_url:
 
     def ask() -> None:
         with toril.sync.Queue(queue.name, url=server_url, prefix=prefix) as portal:
-            results.append(portal.add("good", 20).result(timeout=20))
+            results.append(portal.add("good", 20).result(timeout=60))
             try:
-                portal.add("bad", 1).result(timeout=20)
+                portal.add("bad", 1).result(timeout=60)
             except JobFailedError as error:
                 results.append(error.reason)
 

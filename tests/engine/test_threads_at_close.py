@@ -21,7 +21,7 @@ from toril.engine.thread_keeper import kept_threads_ended
 from toril.engine.worker import Worker
 from toril.errors import JobFailedError
 
-WITHIN = 20.0
+WITHIN = 60.0
 FAST: dict[str, Any] = {"lock_duration": 0.6, "stalled_interval": 0.2, "max_stalled_count": 5}
 
 

@@ -22,7 +22,7 @@ def test_jobs_are_added_and_worked(server_url: str, prefix: str, queue_name: str
     async def work() -> list[int]:
         async with Queue(queue_name, url=server_url, prefix=prefix) as queue, Worker(queue, double):
             jobs = [await queue.add("double", {"number": number}) for number in range(3)]
-            return [await job.result(timeout=10) for job in jobs]
+            return [await job.result(timeout=60) for job in jobs]
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(work()) == [0, 2, 4]

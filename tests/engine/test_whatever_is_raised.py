@@ -16,7 +16,7 @@ from toril.engine.queue import Queue
 from toril.engine.worker import Worker
 from toril.errors import JobFailedError
 
-WITHIN = 10.0
+WITHIN = 60.0
 
 
 class OutsideError(BaseException):

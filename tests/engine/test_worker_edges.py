@@ -20,7 +20,7 @@ from toril.engine.queue import Queue
 from toril.engine.worker import Worker
 from toril.errors import ConfigurationError, JobFailedError, OptionError
 
-WITHIN = 10.0
+WITHIN = 60.0
 
 
 def stopping_at_once(worker: Worker, monkeypatch: pytest.MonkeyPatch, reason: Any) -> None:
@@ -137,8 +137,8 @@ async def test_what_a_child_process_cannot_hand_over_fails_its_job_alone(
     queue.process("square", process=True)(child_work.square)
     async with Worker(queue, concurrency=1, stalled_interval=0, grace=0.1):
         with pytest.raises(JobFailedError, match=reason):
-            await (await queue.add("bad", {})).result(20)
-        assert await (await queue.add("square", {"n": 3})).result(20) == 9
+            await (await queue.add("bad", {})).result(60)
+        assert await (await queue.add("square", {"n": 3})).result(60) == 9
 
 
 async def test_threads_that_outlive_their_jobs_keep_a_slot_each(queue: Queue) -> None:
@@ -211,9 +211,9 @@ async def test_a_task_runs_in_a_child_process(queue: Queue) -> None:
     assert processor is not None
     queue.processors.add(processor)
     async with Worker(queue, stalled_interval=0, grace=0.1):
-        assert await (await queue.add("cube", {"n": 3})).result(20) == 27
+        assert await (await queue.add("cube", {"n": 3})).result(60) == 27
         with pytest.raises(JobFailedError, match="missing a required argument: 'n'"):
-            await (await queue.add("cube", {})).result(20)
+            await (await queue.add("cube", {})).result(60)
     assert child_tasks.cube(2) == 8
 
 

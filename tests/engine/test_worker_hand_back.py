@@ -32,7 +32,7 @@ async def test_jobs_handed_back_keep_their_order(queue: Queue, count: int, prior
         return worker.running == count
 
     async with Worker(queue, work, concurrency=count, stalled_interval=0, grace=0) as worker:
-        await until(all_run, within_s=20)
+        await until(all_run, within_s=60)
     waiting = await queue.get_jobs("waiting", asc=True, end=-1)
     assert [job.id for job in waiting] == [job.id for job in jobs]
 
@@ -58,7 +58,7 @@ async def test_a_job_that_does_not_end_keeps_no_other_from_being_handed_back(que
     async with Worker(queue, work, concurrency=4, stalled_interval=0, grace=0, lock_duration=2) as worker:
         await until(all_run)
         closing = asyncio.create_task(worker.close())
-        await until(others_wait, within_s=20)
+        await until(others_wait, within_s=60)
         assert not closing.done()
         waiting = await queue.get_jobs("waiting", asc=True)
         assert [job.id for job in waiting] == [jobs[0].id, jobs[2].id, jobs[3].id]

@@ -36,4 +36,4 @@ async def test_nothing_starts_once_pause_has_returned(queue: Queue) -> None:
                 assert job.id in started[:before], "it was still on its way"
             assert len(started) == before
             worker.resume()
-            await job.result(10)
+            await job.result(60)

@@ -69,9 +69,9 @@ async def test_a_job_that_was_moved_but_not_heard_of_is_run_soon(
         # No stalled check: it would find the job half a minute later.
         async with Worker(queue, work, stalled_interval=0) as worker:
             # Else the worker's first look could bring it, before there is a blocking call.
-            await until(lambda: _waits(worker), within_s=20)
+            await until(lambda: _waits(worker), within_s=60)
             job = await queue.add("n", {}, priority=priority)
-            assert await job.result(20) == "done"
+            assert await job.result(60) == "done"
         again = await queue.get_job(job.id)
     assert (lost, ran) == ([job.id.encode()], [job.id])
     assert again is not None
@@ -89,13 +89,13 @@ async def test_a_server_that_thaws_serves_calls_that_were_given_up(
     with RedisServer() as server:
         async with Queue("q", url=server.url, patience=30) as queue, Worker(queue, work, stalled_interval=0):
             for _ in range(3):
-                assert await (await queue.add("n", {})).result(20) == "went on"
+                assert await (await queue.add("n", {})).result(60) == "went on"
                 server.freeze()
                 late = [asyncio.create_task(queue.add("n", number)) for number in range(3)]
                 await asyncio.sleep(0.6)  # frozen for longer than a blocking call may last
                 server.thaw()
                 for job in await asyncio.gather(*late):
-                    assert await job.result(20) == "went on"
+                    assert await job.result(60) == "went on"
 
 
 async def test_a_search_leaves_the_jobs_of_a_worker_that_cannot_reach_the_server() -> None:
@@ -117,23 +117,23 @@ async def test_a_search_leaves_the_jobs_of_a_worker_that_cannot_reach_the_server
         ):
             await other.pause()
             job = await far.add("n", {}, attempts=2)
-            await until(lambda: _is(len(ran) == 1), within_s=20)
+            await until(lambda: _is(len(ran) == 1), within_s=60)
             proxy.swallow(new=True)
 
             async def has_run_out() -> bool:
                 return not await near.scripts.ask("EXISTS", near.keys.lock(job.id))
 
-            await until(has_run_out, within_s=20)
+            await until(has_run_out, within_s=60)
             other.resume()
-            await until(lambda: _is(other._idle.waiting), within_s=20)
+            await until(lambda: _is(other._idle.waiting), within_s=60)
             search = next(each for each in other._services if isinstance(each, LostMoveSearch))
             search._pause = 0.05
             other._idle.renew()  # as an outage does, its call is given up
-            await until(lambda: _is(search._left > 0), within_s=20)
-            await until(lambda: _is(search._left == 0), within_s=20)
+            await until(lambda: _is(search._left > 0), within_s=60)
+            await until(lambda: _is(search._left == 0), within_s=60)
             proxy.heal()
             go.set()
-            assert await job.result(20) == "kept"
+            assert await job.result(60) == "kept"
     assert ran == [job.id]
 
 

@@ -26,7 +26,7 @@ from toril.engine.scripts.runner import ONCE
 #: Seconds in which a dead connection is noticed.
 NOTICE = 0.6
 
-WITHIN = 30.0
+WITHIN = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ async def worker(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
     )
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert await process.stdout.readline() == b"ready\n"
         yield process
     finally:

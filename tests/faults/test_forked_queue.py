@@ -16,7 +16,7 @@ from toril.engine.queue import Queue
 from toril.engine.worker import Worker
 from toril.errors import QueueStateError
 
-WITHIN = 20.0
+WITHIN = 60.0
 
 
 @pytest.mark.parametrize("kind", ["async", "sync"])

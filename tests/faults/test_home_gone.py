@@ -18,7 +18,7 @@ from toril import Job, Queue, Worker
 from toril.engine import embedded
 from toril.engine.embedded_process import ServerProcess
 
-WITHIN_S = 30.0
+WITHIN_S = 90.0
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ async def test_a_killed_server_comes_back_with_every_job(own_server: RedisServer
                 async def so_far(at: int = threshold) -> bool:
                     return len(acknowledged) >= at
 
-                await until(so_far, within_s=30)
+                await until(so_far, within_s=60)
                 await asyncio.to_thread(own_server.restart, crash=True)
             await producing
 

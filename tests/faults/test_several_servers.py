@@ -18,7 +18,7 @@ from toril.engine.queue import Queue
 from toril.engine.worker import Worker
 from toril.errors import QueueStateError, QueueUnavailableError
 
-WITHIN = 30.0
+WITHIN = 60.0
 
 
 @pytest.fixture(params=["valkey", "redis"])

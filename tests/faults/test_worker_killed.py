@@ -24,14 +24,14 @@ async def test_jobs_of_a_killed_worker_are_done_by_the_next(
         return await redis.llen(f"{prefix}:ran") == 4
 
     async with worker_process(server_url, prefix, queue.name, concurrency=4, **FAST) as first:
-        await until(four_run, within_s=20)
+        await until(four_run, within_s=60)
         first.kill()
         await first.wait()
     assert (await queue.counts("active"))["active"] == 4
     for job in jobs[:4]:  # what hung the first worker is quick for the second
         await redis.hset(queue.keys.job(job.id), "name", "quick")
     async with worker_process(server_url, prefix, queue.name, concurrency=10, **FAST):
-        results = await asyncio.gather(*(job.result(30) for job in jobs))
+        results = await asyncio.gather(*(job.result(60) for job in jobs))
     assert results == [*range(4), *range(50)]
     again = [await queue.get_job(job.id) for job in jobs[:4]]
     assert [(job.stalled_counter, job.attempts_made) for job in again if job] == [(1, 0)] * 4
@@ -52,7 +52,7 @@ async def test_killing_workers_over_and_over_loses_nothing(
         async with worker_process(
             server_url, prefix, queue.name, concurrency=20, max_stalled_count=99, **FAST
         ) as process:
-            await until(so_far, within_s=30)
+            await until(so_far, within_s=60)
             process.kill()
             await process.wait()
 
@@ -77,7 +77,7 @@ async def test_a_signal_hands_unfinished_jobs_back(
         return await redis.llen(f"{prefix}:ran") == 1
 
     async with worker_process(server_url, prefix, queue.name, grace=0.2) as process:
-        await until(runs, within_s=20)
+        await until(runs, within_s=60)
         process.send_signal(signal.SIGTERM)
         _, errors = await process.communicate()
     assert process.returncode == 0
@@ -100,7 +100,7 @@ async def test_a_second_signal_stops_at_once(
         return await redis.llen(f"{prefix}:ran") == 1
 
     async with worker_process(server_url, prefix, queue.name, grace=600) as process:
-        await until(runs, within_s=20)
+        await until(runs, within_s=60)
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGINT)
 
@@ -110,7 +110,7 @@ async def test_a_second_signal_stops_at_once(
                 return False
             return await job.state() == "waiting"
 
-        await until(handed_back, within_s=10)
+        await until(handed_back, within_s=60)
         _, errors = await process.communicate()
     assert process.returncode == 0
     assert b"Traceback" not in errors

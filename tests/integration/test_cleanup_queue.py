@@ -315,7 +315,7 @@ async def test_every_cleanup_is_worked(
                     added = await service.schedule_cleanup(type, data)
                     job = await queue.get_job(added["jobId"])
                     assert job is not None
-                    result = await job.result(timeout=20)
+                    result = await job.result(timeout=60)
                     assert (result["success"], result["dryRun"]) == (True, bool(data)), type
                     status = await service.get_job_status("cleanup", added["jobId"])
                     assert status is not None

@@ -46,7 +46,7 @@ async def work(queue: Queue) -> None:
     drained = asyncio.Event()
     queue.on("drained", drained.set)
     async with Worker(queue, process, concurrency=5):
-        await asyncio.wait_for(drained.wait(), 20)
+        await asyncio.wait_for(drained.wait(), 60)
 
 
 async def test_queues_are_found_and_counted(toril: Toril, email: Queue, url: str, prefix: str) -> None:

@@ -41,7 +41,7 @@ async def email(url: str, prefix: str) -> AsyncIterator[Queue]:
         async with Worker(queue, process, concurrency=1):
             for number in (1, 2, 3):
                 await queue.add("send", {"n": number}, remove_on_fail=number == 2)
-            await until(all_failed, within_s=20)
+            await until(all_failed, within_s=60)
         yield queue
 
 

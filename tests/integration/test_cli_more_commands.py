@@ -142,7 +142,7 @@ async def test_a_queue_whose_jobs_run_is_obliterated_only_by_force(toril: Cli, v
 
     async with Worker(video, process):
         await video.add("cut", {})
-        await asyncio.wait_for(running.wait(), 20)
+        await asyncio.wait_for(running.wait(), 60)
         refused = await toril("obliterate", "video", "--yes")
         assert refused.code == 1
         assert "active jobs" in refused.err

@@ -43,8 +43,8 @@ async def test_jobs_of_several_queues_are_worked_until_ctrl_c(
             {"type": "transactional", "data": {"to": "ada@example.com", "subject": "Hi", "text": "Hello"}}
         )
         sweep = await cleanup.add({"type": "sessions", "data": {}})
-        assert (await mail.result(30))["success"] is True
-        assert await sweep.result(30) == {
+        assert (await mail.result(60))["success"] is True
+        assert await sweep.result(60) == {
             "success": True,
             "dryRun": False,
             "foundCount": 0,

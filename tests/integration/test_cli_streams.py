@@ -17,7 +17,7 @@ from tests.support.until import until
 
 from toril import Queue
 
-WITHIN_S = 30.0
+WITHIN_S = 90.0
 
 TASKS = """
 import asyncio, os

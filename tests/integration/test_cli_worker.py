@@ -180,7 +180,7 @@ async def test_processes_end_when_their_supervisor_was_killed(toril: Toril, vide
             await worker.line("worker ")
         assert len(await video.workers()) == 2
         worker.send(signal.SIGKILL)
-        await until(nobody_works, within_s=20)
+        await until(nobody_works, within_s=60)
         await worker.end()
 
 

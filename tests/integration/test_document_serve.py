@@ -41,10 +41,10 @@ async def test_files_go_into_the_bucket_and_into_mail(
             toril.running("serve", "--only", "pdf", "--only", "email", **settings) as serving,
         ):
             await serving.line("serving ")
-            made = await (await pdf.add("__default__", invoice_job())).result(30)
+            made = await (await pdf.add("__default__", invoice_job())).result(60)
             file = {"filename": "فاتورة.pdf", "path": made["filePath"]}
             mail = {"to": "ada@example.com", "subject": "Hi", "text": "Hello", "attachments": [file]}
-            await (await email.add("__default__", {"type": "transactional", "data": mail})).result(30)
+            await (await email.add("__default__", {"type": "transactional", "data": mail})).result(60)
     path = f"papers/prod/{FIRM}/pdf/invoice-INV-2025-0042.pdf"
     assert made["filePath"] == f"s3://{path}"
     assert "8,625.00" in text_of(server.objects[f"/{path}"])
@@ -97,9 +97,9 @@ async def test_a_job_that_asks_for_a_browser_that_is_not_there_fails_alone(
         await serving.line("serving ")
         bad = await queue.add("__default__", invoice_job(options={"renderer": "chromium"}))
         good = await queue.add("__default__", invoice_job())
-        assert (await good.result(30))["success"] is True
+        assert (await good.result(60))["success"] is True
         with pytest.raises(JobFailedError, match="/nobody/here"):
-            await bad.result(30)
+            await bad.result(60)
 
 
 async def test_a_firm_of_the_database_stands_on_its_invoice(
@@ -116,7 +116,7 @@ async def test_a_firm_of_the_database_stands_on_its_invoice(
         toril.running("serve", "--only", "pdf") as serving,
     ):
         await serving.line("serving ")
-        made = await (await queue.add("__default__", job)).result(30)
+        made = await (await queue.add("__default__", job)).result(60)
     text = text_of(await LocalFileStore(tmp_path / "home/files").read(made["filePath"]))
     assert "Al Mizan Law Firm" in text
     assert "Tax Invoice" in text

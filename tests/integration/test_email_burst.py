@@ -35,7 +35,7 @@ async def worker(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
     )
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             assert await process.stdout.readline() == b"ready\n"
         yield process
     finally:
@@ -108,7 +108,7 @@ async def test_two_workers_share_one_line(server_url: str, prefix: str) -> None:
                 )
             await stack.enter_async_context(make_worker(definition, queue))
         for job in jobs:
-            await job.result(30)
+            await job.result(60)
     assert sorted(numbers(server)) == list(range(25))
     assert server.refused < 5
 
@@ -122,7 +122,7 @@ async def test_a_provider_that_turns_mail_away_costs_no_attempt(server_url: str,
             jobs = [await queue.add("__default__", transactional(subject=str(n))) for n in range(4)]
             async with make_worker(definition, queue):
                 for job in jobs:
-                    await job.result(20)
+                    await job.result(60)
             found = [await queue.get_job(job.id) for job in jobs]
         await definition.close()
     assert [job.attempts_made for job in found if job is not None] == [0] * 4
@@ -141,7 +141,7 @@ async def test_a_used_up_quota_puts_all_mail_off_and_asks_once(server_url: str, 
                 async def is_put_off() -> bool:
                     return (await queue.counts())["delayed"] == 20
 
-                await until(is_put_off, within_s=30)
+                await until(is_put_off, within_s=60)
             waiting = await queue.get_jobs("delayed", 0, -1)
         await definition.close()
     assert len(server.requests) == 1

@@ -70,7 +70,7 @@ async def test_mail_goes_to_the_queue(
     async with make_worker(definition, service.queue("email")):
         job = await service.queue("email").get_job(sent["id"])
         assert job is not None
-        assert (await job.result(timeout=20))["success"] is True
+        assert (await job.result(timeout=60))["success"] is True
     assert len(await outbox.list()) == 1
 
 
@@ -111,7 +111,7 @@ async def test_a_job_that_reached_the_server_after_all_sends_nothing_more(
         assert len(jobs) == 2
         async with make_worker(definition, queue):
             for job in jobs:
-                assert (await job.result(timeout=20))["success"] is True
+                assert (await job.result(timeout=60))["success"] is True
     assert len(await outbox.list()) == 1 + len(RECIPIENTS)
     assert {send.job for send in await bulk_sends(database)} == recorded
 

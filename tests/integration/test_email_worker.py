@@ -37,7 +37,7 @@ async def finished(definition: QueueDefinition, url: str, prefix: str, **fields:
         async with make_worker(definition, queue):
             job = await queue.add("__default__", transactional(**fields), backoff=0.05)
             try:
-                await job.result(timeout=20)
+                await job.result(timeout=60)
             except JobFailedError:
                 pass
         found = await queue.get_job(job.id)

@@ -81,7 +81,7 @@ class TwoFirms:
         assert job is not None
         async with make_worker(service.definitions[queue_name], queue):
             try:
-                result = await job.result(30)
+                result = await job.result(60)
             except JobFailedError as error:
                 job = await queue.get_job(job.id)
                 assert job is not None

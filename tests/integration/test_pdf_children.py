@@ -167,7 +167,7 @@ async def test_a_child_ends_with_its_parent() -> None:
         sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         assert await process.stdout.readline() == b"ready\n"
     (child,) = children_of(process.pid)
 

@@ -72,7 +72,7 @@ async def waiting(server: Responder, count: int) -> None:
     async def check() -> bool:
         return server.waiting == count
 
-    await until(check, within_s=20)
+    await until(check, within_s=60)
 
 
 def browser_of(used: ChromiumRenderer) -> int:
@@ -280,7 +280,7 @@ async def test_a_worker_killed_outright_leaves_no_browser() -> None:
         sys.executable, "-c", SCRIPT, str(executable), stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         browser = int(await process.stdout.readline())
     assert runs(browser)
 

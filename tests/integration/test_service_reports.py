@@ -51,7 +51,7 @@ async def worked(service: QueueService, job_id: str) -> dict[str, Any]:
         return status is not None and status["state"] in ("completed", "failed")
 
     async with make_worker(service.definitions["report"], service.queue("report")):
-        await until(ended, within_s=30)
+        await until(ended, within_s=60)
     return await service.get_job_status("report", job_id) or {}
 
 
@@ -183,7 +183,7 @@ async def test_a_repeated_report_saves_one_in_each_run(
         return sum(each.status is ReportStatus.READY for each in await reports(database)) >= 2
 
     async with make_worker(service.definitions["report"], service.queue("report")):
-        await until(two_are_ready, within_s=30)
+        await until(two_are_ready, within_s=60)
 
 
 async def test_a_service_without_records_says_what_it_needs(

@@ -125,14 +125,14 @@ async def test_a_key_that_is_replaced_while_a_job_uses_it_is_used_to_its_end(wor
     async def is_asked() -> bool:
         return len(world.server.requests) == 1
 
-    await until(is_asked, within_s=20)
+    await until(is_asked, within_s=60)
     await world.store(0, "sk_live_second")
     other = asyncio.create_task(world.check(0))
 
     async def both_are_asked() -> bool:
         return len(world.server.requests) == 2
 
-    await until(both_are_asked, within_s=20)
+    await until(both_are_asked, within_s=60)
     world.server.hold.set()
     assert [(await each)["status"] for each in (slow, other)] == ["completed", "completed"]
     assert world.keys() == ["sk_live_first", "sk_live_second"]

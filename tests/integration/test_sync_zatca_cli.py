@@ -87,7 +87,7 @@ async def test_a_firm_is_onboarded_and_its_invoices_are_served(
     async with Queue("sync", url=server_url, prefix=prefix) as queue, served as serving:
         await serving.line("serving ")
         job = await queue.add({"type": "zatca-invoice", "data": {"invoiceId": invoice_id, "firmId": firm_id}})
-        result = await job.result(30)
+        result = await job.result(60)
         assert (result["success"], result["status"], result["icv"]) == (True, "reported", 1)
         planned = {each.id: each for each in await queue.schedules()}
         assert set(planned) == {"currency-rates", "whatsapp-inbox", "zatca-pending"}

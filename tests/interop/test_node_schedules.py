@@ -33,7 +33,7 @@ async def enough(runs: list[Any], count: int) -> None:
     async def reached() -> bool:
         return len(runs) >= count
 
-    await until(reached, within_s=15)
+    await until(reached, within_s=60)
 
 
 @pytest.mark.parametrize(("ours", "nodes"), SCHEDULES)
@@ -105,7 +105,7 @@ async def test_both_kinds_of_workers_run_a_schedule_without_doubles(
     await queue.add("report", {}, repeat=Repeat(every=0.1, limit=20))
     await node_queue.process({"do": "echo"}, name="report", concurrency=2)
     async with Worker(queue, note, concurrency=2):
-        await until(lambda: _finished(queue, 20), within_s=15)
+        await until(lambda: _finished(queue, 20), within_s=60)
         await until(lambda: _nothing_left(queue))
     nodes = [event.job_id for event in node_queue.events if event.name == "processing"]
     assert len(runs) + len(nodes) == len({*runs, *nodes}) == 20

@@ -157,7 +157,7 @@ async def test_another_process_reaches_the_windows(
             sys.executable, "-W", "error", "-m", "tests.support.notification_worker", "once", database_url, server_url,
             prefix, str(tmp_path),
         )  # fmt: skip
-        event = await opened.next_event(within_s=30)
+        event = await opened.next_event(within_s=60)
         assert await worker.wait() == 0
         [row] = await stored(database)
         assert event["id"] == row.id

@@ -38,7 +38,7 @@ async def finished(
         async with make_worker(definition, queue):
             for job in added:
                 try:
-                    await job.result(timeout=20)
+                    await job.result(timeout=60)
                 except JobFailedError:
                     pass
         found = [await queue.get_job(job.id) for job in added]
@@ -132,7 +132,7 @@ async def test_an_application_has_the_queue_beside_the_others(
                 status = await application.get_job_status("notification", added["jobId"])
                 return status is not None and status["state"] == "completed"
 
-            await until(completed, within_s=20)
+            await until(completed, within_s=60)
     assert len(list((tmp_path / "outbox" / "sms").iterdir())) == 1
 
 
@@ -176,11 +176,11 @@ async def test_a_bulk_push_goes_on_after_its_worker_was_killed(
             async def four_hang() -> bool:
                 return len(service.server.requests) >= 24
 
-            await until(four_hang, within_s=30)
+            await until(four_hang, within_s=60)
             worker.kill()
             await worker.wait()
         async with worker_process(*arguments):
-            result = await job.result(timeout=30)
+            result = await job.result(timeout=60)
     assert (result["successCount"], result["failedCount"]) == (60, 0)
     # The four that were on their way are sent again, and replace themselves; nobody else gets a second one.
     assert all(len(browser.shown) == 1 for browser in browsers)

@@ -30,7 +30,7 @@ async def listen(redis: redis_asyncio.Redis, pattern: str) -> redis_asyncio.clie
 
 async def heard(subscriber: redis_asyncio.client.PubSub, count: int) -> list[tuple[str, str]]:
     messages = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while len(messages) < count:
             if message := await subscriber.get_message(ignore_subscribe_messages=True, timeout=1):
                 messages.append((message["channel"], message["data"]))

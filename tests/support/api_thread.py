@@ -30,7 +30,7 @@ class ServedOffice:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something in the application's event loop; returns its result."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
 
     def token_of(self, who: str) -> str:
         """The access token of one of the office's people."""

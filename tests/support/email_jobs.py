@@ -170,7 +170,7 @@ def a_mail(*, to: tuple[str, ...] = ("client@example.com",), **fields: Any) -> M
     return Mail(**(defaults | fields))
 
 
-async def until(check: Callable[[], Awaitable[bool] | bool], *, within_s: float = 5.0) -> None:
+async def until(check: Callable[[], Awaitable[bool] | bool], *, within_s: float = 60.0) -> None:
     """Return as soon as ``check`` holds; raise ``TimeoutError`` if it does not in time."""
     async with asyncio.timeout(within_s):
         while True:

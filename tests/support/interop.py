@@ -19,7 +19,7 @@ from toril.engine.worker import Worker
 OpenNode = Callable[..., Awaitable[NodeQueue]]
 
 #: Seconds anything may take here; machines that run many tests at once are slow.
-WITHIN = 30.0
+WITHIN = 60.0
 
 needs_node = pytest.mark.skipif(not node_available(), reason=node_available().reason)
 

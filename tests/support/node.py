@@ -48,7 +48,7 @@ class NodeBull:
     or Node ends, the error carries what Node wrote to stderr.
     """
 
-    def __init__(self, *, within_s: float = 15.0) -> None:
+    def __init__(self, *, within_s: float = 60.0) -> None:
         self.within_s = within_s
         self.queues: dict[str, NodeQueue] = {}
         self._process: asyncio.subprocess.Process | None = None

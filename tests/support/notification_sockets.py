@@ -51,7 +51,7 @@ async def socket_server(redis_url: str, channel: str) -> AsyncIterator[str]:
         async def started() -> bool:
             return running.started
 
-        await until(started, within_s=20)
+        await until(started, within_s=60)
         yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
     finally:
         running.should_exit = True
@@ -82,6 +82,6 @@ async def wait_for_listener(redis_url: str, channel: str) -> None:
         async def heard() -> bool:
             return bool((await client.pubsub_numsub(channel))[0][1])
 
-        await until(heard, within_s=10)
+        await until(heard, within_s=60)
     finally:
         await client.aclose()

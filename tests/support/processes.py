@@ -34,7 +34,7 @@ async def worker_process(
     )
     try:
         assert process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             line = await process.stdout.readline()
         if line != b"ready\n":
             assert process.stderr is not None

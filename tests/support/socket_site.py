@@ -46,7 +46,7 @@ async def site_process(**settings: str) -> AsyncIterator[str]:
         yield address
     finally:
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await process.communicate(b"")  # ends its input
         finally:
             if process.returncode is None:

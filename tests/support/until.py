@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 
-async def until(check: Callable[[], Awaitable[bool]], *, within_s: float = 5.0) -> None:
+async def until(check: Callable[[], Awaitable[bool]], *, within_s: float = 60.0) -> None:
     """Return as soon as ``check`` holds; raise ``TimeoutError`` if it does not in time."""
     async with asyncio.timeout(within_s):
         while not await check():  # noqa: ASYNC110 - there is no event to wait for

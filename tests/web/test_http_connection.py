@@ -20,7 +20,7 @@ GET = b"GET / HTTP/1.1\r\nHost: toril.example\r\n"
 
 
 #: Seconds for what should come at once.
-WITHIN = 30.0
+WITHIN = 60.0
 
 
 async def _hello(scope: Scope, receive: Receive, send: Send) -> None:

@@ -125,7 +125,7 @@ async def test_a_job_that_a_worker_holds_stays_until_it_is_cancelled(queue_api: 
         job = await queue.get_job(job_id)
         assert job is not None
         with pytest.raises(Exception, match="cancelled"):
-            await job.result(timeout=10)
+            await job.result(timeout=60)
     assert (await refusal(queue_api, 409, "POST", f"{JOBS}/{job_id}/cancel"))["code"] == "job_state"
     await queue_api.call("DELETE", f"{JOBS}/{job_id}")
 

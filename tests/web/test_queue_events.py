@@ -55,7 +55,7 @@ class Reader:
     async def next(self) -> Message:
         """The next block, comments included."""
         message = Message()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             async for line in self._lines:
                 if not line:
                     return message
@@ -138,7 +138,7 @@ async def test_a_reader_that_comes_too_late_is_told_of_the_gap(queue_api: Api, a
         await queue_api.add()
         last = await reader.event("waiting")
     ids = await queue_api.add(1100)
-    await until(lambda: _has_newest(queue_api, ids[-1]), within_s=10)
+    await until(lambda: _has_newest(queue_api, ids[-1]), within_s=60)
     async with reading(queue_api, address, after=last.id) as reader:
         assert (await reader.next()).event == "gap"
         first = await reader.next()
@@ -248,7 +248,7 @@ async def test_a_lost_connection_leaves_a_gap(queue_api: Api) -> None:
         assert complete
         return any(event.name == "gap" for event in events)
 
-    await until(has_gap, within_s=10)
+    await until(has_gap, within_s=60)
     (job_id,) = await queue_api.add()
     await until(lambda: _tells_of(feed, at, job_id))
 
@@ -271,7 +271,7 @@ async def test_streams_end_when_the_queue_is_closed(queue_api: Api) -> None:
     running = asyncio.create_task(EventResponse(feeds, feed)({"type": "http"}, receive, send))
     await until(lambda: _has_sent(sent, 2))
     await queue.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await running
     assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
     assert feeds.open == 0

@@ -104,7 +104,7 @@ async def test_metrics_tell_how_many_jobs_and_how_long_they_took(queue_api: Api)
     url, prefix = str(queue_api.web.settings.redis_url), queue.keys.prefix
     await queue.add_bulk([("__default__", {"fails": n % 10 == 0}) for n in range(40)])
     async with Worker("cleanup", work, url=url, prefix=prefix, metrics=60):
-        await until(lambda: _ended(queue_api, 40), within_s=15)
+        await until(lambda: _ended(queue_api, 40), within_s=60)
     metrics = (await queue_api.call("GET", f"{QUEUE}/metrics?minutes=5"))["data"]
     assert (metrics["completedInAll"], metrics["failedInAll"]) == (36, 4)
     assert len(metrics["perMinute"]["completed"]) <= 5

@@ -50,5 +50,5 @@ async def test_a_frozen_server_is_a_503_soon_and_then_at_once(tmp_path: Path) ->
         async def is_back() -> bool:
             return (await api.client.get("/api/queues")).status_code == 200
 
-        await until(is_back, within_s=15)
+        await until(is_back, within_s=60)
         await _all_succeed(api)

@@ -42,6 +42,6 @@ async def test_a_lost_server_is_a_503_at_once_until_it_is_back(tmp_path: Path) -
         async def is_back() -> bool:
             return (await api.client.get("/api/queues")).status_code == 200
 
-        await until(is_back, within_s=15)
+        await until(is_back, within_s=60)
         assert (await api.call("GET", f"/api/queues/cleanup/jobs/{job_id}"))["data"]["jobId"] == job_id
         await api.call("POST", "/api/queues/cleanup/jobs", json={"data": DATA})

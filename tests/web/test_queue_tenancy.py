@@ -257,7 +257,7 @@ async def test_a_file_is_of_the_firm_that_it_was_stored_for_whatever_the_data_sa
     job = await service.queue("pdf").get_job(job_id)
     assert job is not None
     async with make_worker(service.definitions["pdf"], service.queue("pdf")):
-        await job.result(30)
+        await job.result(60)
     link = f"/api/files/of-job/pdf/{job_id}"
     assert (await office.partner.get(link)).status_code == 200
     await job.update(
@@ -295,7 +295,7 @@ async def test_a_stream_of_events_tells_of_the_firms_own_jobs(office: Office) ->
         client.stream(
             "GET", f"{address}/api/queues/{QUEUE}/events", headers={"Authorization": token}
         ) as stream,
-        asyncio.timeout(20),
+        asyncio.timeout(60),
     ):
         chunks = stream.aiter_text()
         while "connected" not in read:

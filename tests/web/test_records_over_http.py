@@ -39,7 +39,7 @@ async def work(office: Office, queue: str, job_id: str) -> Any:
     job = await service.queue(queue).get_job(job_id)
     assert job is not None
     async with make_worker(service.definitions[queue], service.queue(queue)):
-        return await job.result(30)
+        return await job.result(60)
 
 
 def data_of(response: httpx.Response, status: int = 200) -> Any:

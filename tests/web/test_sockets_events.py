@@ -104,7 +104,7 @@ async def test_a_job_whose_owner_is_noted_late_is_told_of(
             [job_id] = await api.add()
             job = await api.service.queue("cleanup").get_job(job_id)
             assert job is not None
-            assert (await job.result(20))["rows"] == 3
+            assert (await job.result(60))["rows"] == 3
             assert opened.empty("job")
             await own(api, owner, "cleanup", job_id)
             [event] = await opened.job_until("completed")
@@ -230,7 +230,7 @@ async def test_after_a_crash_of_the_server_events_come_again_and_it_is_told(
                 await asyncio.to_thread(valkey.start)
                 missed = set()
                 while missed != {"notifications", "jobs"}:
-                    missed.add((await opened.next("missed", within_s=30))["of"])
+                    missed.add((await opened.next("missed", within_s=60))["of"])
             await tell(valkey.url, prefix, owner.user_id, "after")
             assert (await opened.next("notification"))["title"] == "after"
             await own(api, owner, "cleanup", "mine")
@@ -301,7 +301,7 @@ async def test_a_slow_client_holds_nobody_up_and_has_to_go(
             async def forgotten() -> bool:
                 return len(sockets._transport._running) == 1
 
-            await until(forgotten, within_s=30)
+            await until(forgotten, within_s=60)
             assert quick.client.connected
             writer.transport.abort()
 

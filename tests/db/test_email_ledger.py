@@ -95,12 +95,12 @@ async def test_visits_are_counted_and_the_way_out_is_taken(database: Database) -
         ("unsubscribe", tracker.unsubscribe_url(mail)),
         ("unsubscribe", tracker.unsubscribe_url(mail)),
     ]
-    assert not await ledger.suppressed("a@example.com")
+    assert not await ledger.suppressed(["a@example.com"], firm_id=None)
     for action, url in urls:
         visit = tracker.read(action, url.rpartition("/")[2])
         assert visit is not None
         assert await note_visit(database, visit)
-    assert await ledger.suppressed("A@example.com")
+    assert await ledger.suppressed(["A@example.com"], firm_id=None)
     async with database.reading() as session:
         counts = await Campaigns(session).counts("c-1")
     assert counts == {"sending": 0, "sent": 1, "failed": 0, "open": 1, "click": 1}

@@ -73,6 +73,7 @@ async def test_each_recipient_gets_a_mail_of_their_own(tmp_path: Path, database:
         "total": 2,
         "successCount": 2,
         "failedCount": 0,
+        "suppressedCount": 0,
         "results": [
             {"email": "sara@example.com", "success": True, "messageId": "<email_9_1.0@mail.example.com>"},
             {

@@ -18,7 +18,7 @@ from tests.support.email_ledger import campaign_sends, mail_database
 from tests.support.resend_server import API_KEY, resend_server
 
 from toril.db.models.mail import SendStatus
-from toril.db.repositories.mail import Suppressions
+from toril.db.repositories.suppressions import Suppressions
 from toril.db.session import Database
 from toril.errors import NotConfiguredError, RetryableError, UnrecoverableError
 from toril.queues.base import QueueDefinition

@@ -20,7 +20,7 @@ pytestmark = WITH_NODE
 
 FIELDS = {
     "transactional": {"success", "messageId", "to", "subject"},
-    "bulk": {"success", "total", "successCount", "failedCount", "results"},
+    "bulk": {"success", "total", "successCount", "failedCount", "suppressedCount", "results"},
     "template": {"success", "messageId", "templateId", "to"},
     "campaign": {"success", "messageId", "campaignId", "recipientEmail"},
 }

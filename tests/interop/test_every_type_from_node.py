@@ -27,7 +27,7 @@ pytestmark = WITH_NODE
 FIELDS: dict[str, dict[str, set[str]]] = {
     "email": {
         "transactional": {"success", "messageId", "to", "subject"},
-        "bulk": {"success", "total", "successCount", "failedCount", "results"},
+        "bulk": {"success", "total", "successCount", "failedCount", "suppressedCount", "results"},
         "template": {"success", "messageId", "templateId", "to"},
         "campaign": {"success", "messageId", "campaignId", "recipientEmail"},
     },
@@ -43,7 +43,7 @@ FIELDS: dict[str, dict[str, set[str]]] = {
         "in-app": {"success", "userId", "notificationId"},
         "sms": {"success", "phoneNumber", "messageId"},
         "webhook": {"success", "webhookUrl", "statusCode", "response"},
-        "bulk-push": {"success", "total", "successCount", "failedCount", "results"},
+        "bulk-push": {"success", "total", "successCount", "failedCount", "suppressedCount", "results"},
     },
     "report": {
         "financial": {"success", "reportId", "summary"},

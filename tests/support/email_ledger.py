@@ -23,7 +23,9 @@ async def mail_database(home: Path) -> AsyncIterator[Database]:
 async def bulk_sends(database: Database) -> list[BulkSend]:
     """All that is recorded of bulk jobs."""
     async with database.reading() as session:
-        return list(await session.scalars(select(BulkSend).order_by(BulkSend.id)))
+        # Without the mark of a job that has decided who is left out.
+        mails = select(BulkSend).where(BulkSend.email != "#decided")
+        return list(await session.scalars(mails.order_by(BulkSend.id)))
 
 
 async def campaign_sends(database: Database) -> list[CampaignSend]:

@@ -23,22 +23,33 @@ from typing import (
 from toril.queues.base import JobType
 
 
+class LeftOut(TypedDict):
+    """An address that gets no mail, and why: ``bounced``, ``complained`` or ``suppressed``."""
+
+    email: str
+    reason: str
+
+
 class Sent(TypedDict):
-    """A mail that the provider took; ``to`` as the payload gave it."""
+    """A mail that the provider took; ``to`` as the payload gave it. ``suppressed``: addresses that were left out;
+    without success nobody was left."""
 
     success: bool
-    messageId: str
+    messageId: str | None
     to: str | list[str]
     subject: str
+    suppressed: NotRequired[list[LeftOut]]
 
 
 class TemplateSent(TypedDict):
-    """A mail that the provider took; ``to`` and ``templateId`` as the payload gave them."""
+    """A mail that the provider took; ``to`` and ``templateId`` as the payload gave them. ``suppressed``: addresses that
+    were left out; without success nobody was left."""
 
     success: bool
-    messageId: str
+    messageId: str | None
     templateId: str
     to: str | list[str]
+    suppressed: NotRequired[list[LeftOut]]
 
 
 class BulkRow(TypedDict):
@@ -48,15 +59,18 @@ class BulkRow(TypedDict):
     success: bool
     messageId: NotRequired[str]
     error: NotRequired[str | None]
+    suppressed: NotRequired[str]
 
 
 class BulkSent(TypedDict):
-    """``success`` when all were sent; a result for each recipient, in their order."""
+    """``success`` when none failed; who is suppressed was left out, and did not. A result for each recipient, in
+    their order."""
 
     success: bool
     total: int
     successCount: int
     failedCount: int
+    suppressedCount: int
     results: list[BulkRow]
 
 

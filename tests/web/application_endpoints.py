@@ -33,6 +33,7 @@ from toril.db.models import (
     User,
 )
 from toril.db.repositories.credentials import FirmCredentials
+from toril.db.repositories.suppressions import Suppressions
 from toril.queues.email.tracking import TrackedMail
 from toril.queues.notification import new_keys
 from toril.testing.vendors.push import Browser
@@ -200,6 +201,16 @@ async def credentials_of_the_firm(office: Office) -> Call:
     async with office.api.web.installation.database.session() as session:
         await FirmCredentials(session).put("moyasar", firm_id=office.firm_id, sealed="1:")
     return Call(values={"service": "moyasar"}, query={"firmId": office.firm_id})
+
+
+async def a_new_suppression(office: Office) -> Call:
+    return Call(sent={"json": {"email": "client@example.com"}})
+
+
+async def a_suppression(office: Office) -> Call:
+    async with office.api.web.installation.database.session() as session:
+        await Suppressions(session).add("client@example.com", reason="unsubscribed")
+    return Call(values={"email": "client@example.com"})
 
 
 async def the_firm(office: Office) -> Call:
@@ -406,6 +417,17 @@ ENDPOINTS = (
     Endpoint(
         method="DELETE", path="/api/credentials/{service}", who="admin", scope="admin",
         prepare=credentials_of_the_firm, unknown=400,
+    ),
+    Endpoint(
+        method="GET", path="/api/suppressions", who="admin", scope="admin",
+        bad_query=(*_FIRM, "limit=0", "limit=201", "offset=-1", f"email={'e' * 513}"),
+    ),
+    Endpoint(
+        method="POST", path="/api/suppressions", who="admin", scope="admin", prepare=a_new_suppression,
+        bad=(*_BODIES, {}, {"email": "nobody"}, {"email": 5}, {"email": "a@b.example", "reason": "bored"}),
+    ),
+    Endpoint(
+        method="DELETE", path="/api/suppressions/{email}", who="admin", scope="admin", prepare=a_suppression,
     ),
     Endpoint(
         method="POST", path="/api/reports/generate", scope="records:write", prepare=new_report,

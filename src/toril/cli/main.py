@@ -233,6 +233,27 @@ class Credentials(Group):
     """
 
 
+class SuppressionCommands(Group):
+    """``toril suppressions …``"""
+
+    rows: ClassVar = {
+        "list": Row(
+            "List addresses that get no more mail, and why.", "toril.cli.suppressions:list_suppressions"
+        ),
+        "add": Row(
+            "Send no more mail to many to an address; with another reason than unsubscribed, no mail at all.",
+            "toril.cli.suppressions:add_suppression",
+        ),
+        "remove": Row(
+            "Send mail to an address again, whatever the reasons were.",
+            "toril.cli.suppressions:remove_suppression",
+        ),
+    }
+    examples = """
+    toril suppressions add client@example.com    no mail to many, of any firm
+    """
+
+
 class Zatca(Group):
     """``toril zatca …``"""
 
@@ -267,6 +288,7 @@ class Root(Group):
         "db": Row("Make and change the tables of the records.", Db),
         "users": Row("Say who may sign in to the web application.", People),
         "credentials": Row("Keep firms' own credentials at outside services.", Credentials),
+        "suppressions": Row("Keep the list of addresses that get no more mail.", SuppressionCommands),
         "payments": Row("List payments that must be looked at, and decide about them.", Payments),
         "zatca": Row("Bring firms to the tax authority's gateway.", Zatca),
         "doctor": Row("Check settings, server and installation.", "toril.cli.doctor:run_doctor"),

@@ -19,6 +19,7 @@ from toril.queues.storage import FileStore
 
 if TYPE_CHECKING:
     from toril.db.session import Database
+    from toril.queues.email.firms import FindFirm
     from toril.queues.email.ledger import SentLedger
     from toril.queues.notification.definition import Channels
     from toril.queues.pdf.engines import EngineOptions
@@ -96,6 +97,7 @@ def ready_made_queues(
             files=files,
             ledger=_ledger(database),
             tracker=Tracker(public_url, secret) if public_url and secret else None,
+            find_firm=_mail_firms(database),
             zone=zone,
             per_second=email_per_second,
             give_up_after=email_give_up_after or GIVE_UP_AFTER,
@@ -115,6 +117,14 @@ def _ledger(database: Database | None) -> SentLedger | None:
     from toril.queues.email.database_ledger import DatabaseLedger  # needs the extra "db"
 
     return DatabaseLedger(database)
+
+
+def _mail_firms(database: Database | None) -> FindFirm | None:
+    if database is None:
+        return None
+    from toril.queues.email.database_firms import DatabaseFirms  # needs the extra "db"
+
+    return DatabaseFirms(database)
 
 
 def _documents(

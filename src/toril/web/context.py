@@ -17,6 +17,7 @@ from toril.web.auth.throttle import Throttle
 from toril.web.breaker import Breaker
 from toril.web.event_feed import EventFeeds
 from toril.web.files import FileLinks
+from toril.web.rates import Rates
 from toril.web.readiness import Readiness
 from toril.web.sockets import Sockets
 
@@ -38,6 +39,7 @@ class Web:
         sign_in: lets people in and out.
         breaker: whether the queue server is worth asking.
         readiness: whether all is there.
+        rates: how often strangers may do what costs a write.
         links: leads to stored files.
         tracker: reads the links in campaign mail.
         sockets: live events.
@@ -51,6 +53,7 @@ class Web:
     sign_in: SignIn
     breaker: Breaker
     readiness: Readiness
+    rates: Rates
     links: FileLinks
     tracker: Tracker
     sockets: Sockets
@@ -83,6 +86,7 @@ async def open_web(settings: Settings) -> AsyncIterator[Web]:
                 sign_in=SignIn(access, secret, Throttle(service.queue("email"))),
                 breaker=breaker,
                 readiness=Readiness(installation),
+                rates=Rates(service.queue("email")),
                 links=FileLinks(secret, installation.files),
                 tracker=Tracker(settings.reached_at(), secret),
                 sockets=sockets,

@@ -33,6 +33,7 @@ from toril.db.models.mail import (
     EmailCampaign,
     MailSuppression,
     SendStatus,
+    SuppressionReason,
     TrackingEvent,
     TrackingKind,
 )
@@ -93,6 +94,7 @@ __all__ = [
     "Role",
     "SendStatus",
     "Session",
+    "SuppressionReason",
     "TimeEntry",
     "TokenPurpose",
     "TrackingEvent",

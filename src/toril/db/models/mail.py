@@ -25,6 +25,20 @@ class TrackingKind(StrEnum):
     CLICK = "click"
 
 
+class SuppressionReason(StrEnum):
+    """Why an address is suppressed. ``SUPPRESSED`` is the provider's own list."""
+
+    UNSUBSCRIBED = "unsubscribed"
+    BOUNCED = "bounced"
+    COMPLAINED = "complained"
+    SUPPRESSED = "suppressed"
+
+
+#: Reasons for which an address gets no mail at all: it is not there, or whoever reads it calls our mail spam. Who has
+#: unsubscribed still gets what concerns them alone.
+STOPS_ALL = frozenset({SuppressionReason.BOUNCED, SuppressionReason.COMPLAINED, SuppressionReason.SUPPRESSED})
+
+
 class EmailCampaign(Identified, OfFirm, Stamped, Base):
     """A mail to many."""
 
@@ -83,10 +97,16 @@ class BulkSend(Identified, Base):
 
 
 class MailSuppression(Identified, Base):
-    """An address that gets no more campaigns: unsubscribed, bounced for good, or complained."""
+    """An address that gets no more mail, and why; it may have several reasons.
+
+    ``scope`` is the firm whose mail it gets no more, or empty for all firms: the installation has one account at its
+    provider, so what the provider tells is about all of them.
+    """
 
     __tablename__ = "mail_suppressions"
+    __table_args__ = (UniqueConstraint("email", "scope", "reason"),)
 
-    email: Mapped[str] = mapped_column(String(320), unique=True)
+    email: Mapped[str] = mapped_column(String(320))
+    scope: Mapped[str] = mapped_column(String(24), default="")
     reason: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

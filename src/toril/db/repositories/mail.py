@@ -12,7 +12,6 @@ from toril.db.models.mail import (
     BulkSend,
     CampaignSend,
     EmailCampaign,
-    MailSuppression,
     SendStatus,
     TrackingEvent,
     TrackingKind,
@@ -121,20 +120,6 @@ class Campaigns(Repository):
         )
         none = dict.fromkeys([*SendStatus, *TrackingKind], 0)
         return {str(name): count for name, count in (none | dict(sends.all()) | dict(events.all())).items()}
-
-
-class Suppressions(Repository):
-    """Addresses that get no campaigns any more."""
-
-    async def add(self, email: str, *, reason: str) -> None:
-        """Put an address on the list; the first reason stays."""
-        row = {"email": email.strip().lower(), "reason": reason}
-        await insert_new(self.session, MailSuppression, [row], key=["email"])
-
-    async def has(self, email: str) -> bool:
-        """Whether an address is on the list."""
-        statement = select(MailSuppression.id).where(MailSuppression.email == email.strip().lower())
-        return await self.session.scalar(statement) is not None
 
 
 def _outcome(message_id: str | None, error: str | None) -> dict[str, object]:

@@ -18,7 +18,8 @@ from toril.queues.email.mailer import Mailer
 from toril.queues.email.message import Mail
 from toril.queues.email.pacing import Pacing
 from toril.queues.email.payloads import Campaign
-from toril.queues.email.tracking import TrackedMail, Tracker
+from toril.queues.email.suppressed import is_first_run
+from toril.queues.email.tracking import TrackedMail, Tracker, unsubscribe_headers
 
 #: Seconds after which a mail that another job began is taken to be that job's no more. A job whose worker is gone
 #: runs again within two minutes (lock of 30 s, stalled check every 30 s), and no send takes longer than five.
@@ -45,7 +46,8 @@ async def send_campaign(mailer: Mailer, payload: Campaign, job: RunningJob) -> d
     await job.update_progress(10)
     box = parse_mailbox(payload.recipient.email)
     result = {"campaignId": payload.campaign_id, "recipientEmail": payload.recipient.email}
-    if await ledger.suppressed(box.address):
+    firm = await mailer.firm(payload.firm_id, campaign_id=payload.campaign_id)
+    if await ledger.suppressed([box.address], firm_id=None if firm is None else firm.id):
         await job.log("the address wants no campaigns; nothing was sent")
         await job.update_progress(100)
         return {"success": False, "messageId": None, **result, "suppressed": True}
@@ -56,11 +58,11 @@ async def send_campaign(mailer: Mailer, payload: Campaign, job: RunningJob) -> d
         await job.log("this address has the campaign's mail already; nothing was sent")
         await job.update_progress(100)
         return {"success": True, "messageId": record.message_id, **result, "alreadySent": True}
-    if record.is_open and not record.is_new and record.age_s < _ABANDONED_S and _is_first_run(job):
+    if record.is_open and not record.is_new and record.age_s < _ABANDONED_S and is_first_run(job):
         raise PostponedError("another job is sending this campaign's mail to this address", retry_after=60)
     name = payload.recipient.name or box.name
     mail = await asyncio.to_thread(
-        _mail, mailer, tracker, payload, Mailbox(box.address, name), record.tracking_id
+        _mail, mailer, tracker, payload, Mailbox(box.address, name), record.tracking_id, mailer.reply_to(firm)
     )
     await job.update_progress(50)
     message_id = await _to_the_end(_send(mailer, pacing, ledger, record, mail))
@@ -68,7 +70,14 @@ async def send_campaign(mailer: Mailer, payload: Campaign, job: RunningJob) -> d
     return {"success": True, "messageId": message_id, **result}
 
 
-def _mail(mailer: Mailer, tracker: Tracker, payload: Campaign, to: Mailbox, tracking_id: str) -> Mail:
+def _mail(
+    mailer: Mailer,
+    tracker: Tracker,
+    payload: Campaign,
+    to: Mailbox,
+    tracking_id: str,
+    reply_to: tuple[Mailbox, ...],
+) -> Mail:
     tracked = TrackedMail(campaign_id=payload.campaign_id, tracking_id=tracking_id)
     html, text = campaign_bodies(payload.html, tracker, tracked)
     return Mail(
@@ -78,10 +87,8 @@ def _mail(mailer: Mailer, tracker: Tracker, payload: Campaign, to: Mailbox, trac
         subject=payload.subject,
         html=html,
         text=text,
-        headers=(
-            ("List-Unsubscribe", f"<{tracker.unsubscribe_url(tracked)}>"),
-            ("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),  # RFC 8058
-        ),
+        reply_to=reply_to,
+        headers=unsubscribe_headers(tracker.unsubscribe_url(tracked)),
         date=datetime.now(UTC),
     )
 
@@ -110,11 +117,6 @@ async def _to_the_end(work: Coroutine[Any, Any, str]) -> str:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         raise
-
-
-def _is_first_run(job: RunningJob) -> bool:
-    """Whether nothing says that a mail which was begun could be this very job's."""
-    return job.attempts_made == 0 and not getattr(job, "stalled_counter", 0)
 
 
 def _digest(campaign_id: str, to: Mailbox) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
 
 from toril.db.errors import DatabaseUnavailableError, RecordConflictError
-from toril.db.models.mail import SendStatus
-from toril.db.repositories.mail import BulkSends, Campaigns, Suppressions
+from toril.db.models.mail import STOPS_ALL, SendStatus
+from toril.db.repositories.mail import BulkSends, Campaigns
+from toril.db.repositories.suppressions import Suppressions
 from toril.db.session import Database
 from toril.errors import PayloadError
-from toril.queues.email.ledger import CampaignRecord, Outcome
+from toril.queues.email.ledger import CampaignRecord, Outcome, Suppression
 
 #: Seconds between attempts to note what was sent: giving up means that it may be sent again.
 _WAITS = (0.2, 1.0, 3.0)
@@ -43,10 +44,14 @@ class DatabaseLedger:
 
         await _insist(write)
 
-    async def suppressed(self, email: str) -> bool:
+    async def suppressed(self, emails: Collection[str], *, firm_id: str | None) -> Mapping[str, Suppression]:
         """See ``SentLedger``."""
         async with self.database.reading() as session:
-            return await Suppressions(session).has(email)
+            found = await Suppressions(session).find(emails, firm_id=firm_id)
+        return {
+            email: Suppression(reason=reason.value, stops_all=reason in STOPS_ALL)
+            for email, reason in found.items()
+        }
 
     async def begin_campaign(self, campaign_id: str, email: str, *, tracking_id: str) -> CampaignRecord:
         """See ``SentLedger``."""

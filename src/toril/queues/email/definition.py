@@ -8,6 +8,7 @@ from pathlib import Path
 from toril.errors import ConfigurationError, OptionError
 from toril.queues.base import JobType, QueueDefinition
 from toril.queues.email.addresses import Mailbox, parse_mailbox
+from toril.queues.email.firms import FindFirm
 from toril.queues.email.ledger import SentLedger
 from toril.queues.email.mailer import GIVE_UP_AFTER, RIYADH, Mailer
 from toril.queues.email.payloads import Bulk, Campaign, TemplateMail, Transactional
@@ -34,6 +35,7 @@ def email_queue(
     files: FileStore | None = None,
     ledger: SentLedger | None = None,
     tracker: Tracker | None = None,
+    find_firm: FindFirm | None = None,
     zone: tzinfo = RIYADH,
     key_prefix: str = "email",
     per_second: float | None = None,
@@ -46,8 +48,8 @@ def email_queue(
         provider: how mail leaves; closed with the definition.
         from_email: the sender, ``a@b.example`` or ``Name <a@b.example>``.
         from_name: the sender's name, instead of one in ``from_email``.
-        files, ledger, tracker, zone, key_prefix: see ``Mailer``. Jobs of type bulk and campaign fail without a
-            ledger, those of type campaign also without a tracker.
+        files, ledger, tracker, find_firm, zone, key_prefix: see ``Mailer``. Jobs of type bulk and campaign fail
+            without a ledger, those of type campaign also without a tracker.
         per_second: calls of the provider in a second, by all workers together; unless given what the provider says of
             itself (Resend: 2), and any number where it says nothing.
         give_up_after: seconds a mail may be put off in all by a provider that says "later"; then its job fails.
@@ -63,6 +65,7 @@ def email_queue(
         files=files,
         ledger=ledger,
         tracker=tracker,
+        find_firm=find_firm,
         zone=zone,
         key_prefix=key_prefix,
         per_second=per_second or getattr(provider, "per_second", None),

@@ -37,6 +37,7 @@ class Delivery:
     Args:
         provider: takes mails by the batch if it can, else one by one.
         compose: makes the mail for an entry; raises ``OptionError`` when its values do not do.
+        stopped: asked before a mail that leaves alone: what to note instead of sending it, or None.
         record: keeps outcomes for ever; called before anybody is told.
         told: called after outcomes were recorded.
         key: the idempotency key of a mail or a batch, from what sets it apart within the job.
@@ -55,6 +56,7 @@ class Delivery:
         provider: EmailProvider,
         *,
         compose: Callable[[Entry], Mail],
+        stopped: Callable[[Entry], Awaitable[Outcome | None]],
         record: Callable[[Mapping[str, Outcome]], Awaitable[None]],
         told: Callable[[], Awaitable[None]],
         key: Callable[[str], str],
@@ -67,6 +69,7 @@ class Delivery:
         self.gave_up = False
         self.trouble: Exception | None = None
         self._compose, self._record, self._told, self._key = compose, record, told, key
+        self._stopped = stopped
         self._pacing = pacing
         self._failure: Exception | None = None
         self._faults = 0
@@ -161,6 +164,9 @@ class Delivery:
         return bad, mails
 
     async def _one(self, entry: Entry) -> None:
+        if (noted := await self._stopped(entry)) is not None:
+            await self._note({entry.key: noted})
+            return
         try:
             mail = await asyncio.to_thread(self._compose, entry)
             sent = await self._pacing().call(

@@ -25,6 +25,7 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from toril.db.ids import is_id
 from toril.errors import OptionError
 from toril.queues.email.addresses import header_text_problem, parse_mailbox
 from toril.queues.texts import without_control_characters
@@ -80,6 +81,12 @@ def _some(value: str | list[str]) -> str | list[str]:
     if not value:
         raise problem("needs at least one address")
     return value
+
+
+def _firm_id(text: str) -> str:
+    if not is_id(text.lower()):
+        raise problem("is not the id of a firm: those have 24 hex digits")
+    return text.lower()
 
 
 def _header_text(text: str) -> str:
@@ -198,6 +205,7 @@ ContentId = Annotated[str, AfterValidator(_content_id)]
 Base64 = Annotated[str, AfterValidator(_base64)]
 StoredPath = Annotated[str, AfterValidator(_path)]
 
+FirmId = Annotated[str, AfterValidator(_firm_id)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200), HeaderText]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=500), HeaderText]
 LongText = Annotated[

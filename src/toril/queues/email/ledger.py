@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+_SUPPRESSED: Final = "suppressed: "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +15,26 @@ class Outcome:
 
     message_id: str | None = None
     error: str | None = None
+
+    @property
+    def suppressed(self) -> str | None:
+        """Why the address was left out, if it was."""
+        error = self.error or ""
+        return error.removeprefix(_SUPPRESSED) if error.startswith(_SUPPRESSED) else None
+
+    @classmethod
+    def of_suppressed(cls, suppression: Suppression) -> Outcome:
+        """Of an address that is on the list."""
+        return cls(error=f"{_SUPPRESSED}{suppression.reason}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppression:
+    """Why an address gets no mail to many: ``unsubscribed``, ``bounced``, ``complained``, ``suppressed`` (by the
+    provider). ``stops_all``: nor a mail that concerns it alone."""
+
+    reason: str
+    stops_all: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +69,12 @@ class SentLedger(Protocol):
         """Keep what came of some mails of a bulk job, all or none."""
         ...
 
-    async def suppressed(self, email: str) -> bool:
-        """Whether an address wants no campaigns."""
+    async def suppressed(self, emails: Collection[str], *, firm_id: str | None) -> Mapping[str, Suppression]:
+        """Those of ``emails``, in lower case, that get no mail of a firm, and why.
+
+        Args:
+            firm_id: None where it is not known; then the list of any firm counts.
+        """
         ...
 
     async def begin_campaign(self, campaign_id: str, email: str, *, tracking_id: str) -> CampaignRecord:

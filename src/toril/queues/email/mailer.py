@@ -9,6 +9,7 @@ from datetime import timedelta, timezone, tzinfo
 from toril.errors import NotConfiguredError
 from toril.queues.base import RunningJob
 from toril.queues.email.addresses import Mailbox
+from toril.queues.email.firms import FindFirm, MailFirm
 from toril.queues.email.ledger import SentLedger
 from toril.queues.email.pacing import Pacing
 from toril.queues.email.providers.base import EmailProvider
@@ -28,7 +29,8 @@ class Mailer:
     Attributes:
         files: where attachments given by path are.
         ledger: keeps what bulk and campaign jobs have sent.
-        tracker: makes the links of campaigns.
+        tracker: makes the links of campaigns and of bulk mail.
+        find_firm: tells whose a mail is; without it only those that name a firm are any firm's.
         zone: the time zone of days and times in templates.
         key_prefix: begins every idempotency key. Queues that share a provider's account, such as those of a
             test and a production system, need different ones where their job ids can meet.
@@ -42,6 +44,7 @@ class Mailer:
     files: FileStore | None = None
     ledger: SentLedger | None = None
     tracker: Tracker | None = None
+    find_firm: FindFirm | None = None
     zone: tzinfo = RIYADH
     key_prefix: str = "email"
     per_second: float | None = None
@@ -52,6 +55,18 @@ class Mailer:
     def firm_name(self) -> str:
         """Who writes, for people."""
         return self.sender.name or self.sender.domain
+
+    async def firm(self, firm_id: str | None, *, campaign_id: str | None = None) -> MailFirm | None:
+        """The firm of a mail; see ``FindFirm``."""
+        if self.find_firm is None:
+            return None if firm_id is None else MailFirm(id=firm_id)
+        return await self.find_firm(firm_id, campaign_id=campaign_id)
+
+    def reply_to(self, firm: MailFirm | None) -> tuple[Mailbox, ...]:
+        """Where replies to a firm's mail go, when that is not the sender."""
+        if firm is None or firm.reply_to is None or firm.reply_to.address == self.sender.address:
+            return ()
+        return (firm.reply_to,)
 
     def pacing(self, job: RunningJob) -> Pacing:
         """How the calls that ``job`` makes are spread."""

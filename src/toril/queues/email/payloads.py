@@ -17,6 +17,7 @@ from toril.queues.email.fields import (
     ContentId,
     ContentType,
     Filename,
+    FirmId,
     HeaderText,
     SomeAddresses,
     StoredPath,
@@ -155,11 +156,12 @@ class Bulk(Payload):
     subject: Subject
     html: Annotated[Body, Field(min_length=1)]
     text: Body | None = None  #: made from each mail's HTML when absent
+    firm_id: FirmId | None = None  #: whose mail it is
 
     @model_validator(mode="after")
     def _answerable(self) -> Bulk:
         # A name that nobody has a value for is a slip of the pen: find it now, and not in ten thousand mails.
-        known = set().union(*(recipient.values for recipient in self.recipients))
+        known = {"unsubscribe_url"}.union(*(recipient.values for recipient in self.recipients))
         for field in ("subject", "html", "text"):
             for name in placeholders(getattr(self, field) or ""):
                 if name not in known:
@@ -182,6 +184,7 @@ class Campaign(Payload):
     subject: Subject
     html: Annotated[Body, Field(min_length=1)]
     tracking_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
+    firm_id: FirmId | None = None  #: whose mail it is; else the campaign's record tells
 
 
 def too_large(size: int) -> str:

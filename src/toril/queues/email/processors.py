@@ -16,6 +16,7 @@ from toril.queues.email.message import Mail
 from toril.queues.email.pacing import Pacing
 from toril.queues.email.payloads import Bulk, Campaign, TemplateMail, Transactional
 from toril.queues.email.rendering import render
+from toril.queues.email.suppressed import is_first_run, without_suppressed
 
 log = logging.getLogger("toril.queues.email")
 
@@ -30,20 +31,22 @@ class Processors:
         """Send one mail. Progress: 10 the payload is good, 50 the mail is ready, 100 the provider has it.
 
         Returns:
-            ``{"success", "messageId", "to", "subject"}`` with ``to`` as the payload gave it.
+            ``{"success", "messageId", "to", "subject"}`` with ``to`` as the payload gave it; with ``suppressed`` when
+            addresses were left out, and without success when none of ``to`` remained.
         """
         pacing = self.mailer.pacing(job)
         await pacing.begin()
         await job.update_progress(10)
         mail = await compose(payload, job=job, sender=self.mailer.sender, files=self.mailer.files)
-        message_id = await self._send(mail, job, pacing)
-        return {"success": True, "messageId": message_id, "to": payload.to, "subject": payload.subject}
+        sent = await self._send(mail, job, pacing)
+        return {**sent, "to": payload.to, "subject": payload.subject}
 
     async def template(self, payload: TemplateMail, job: RunningJob) -> dict[str, Any]:
         """Send one mail made from a template. Progress as ``transactional``.
 
         Returns:
-            ``{"success", "messageId", "templateId", "to"}``, the last two as the payload gave them.
+            ``{"success", "messageId", "templateId", "to"}``, the last two as the payload gave them; ``suppressed`` as
+            ``transactional``.
         """
         mailer = self.mailer
         pacing = mailer.pacing(job)
@@ -54,13 +57,8 @@ class Processors:
             to=payload.to, subject=payload.subject or made.subject, html=made.html, text=made.text
         )
         mail = await compose(filled, job=job, sender=mailer.sender)
-        message_id = await self._send(mail, job, pacing)
-        return {
-            "success": True,
-            "messageId": message_id,
-            "templateId": payload.template_id,
-            "to": payload.to,
-        }
+        sent = await self._send(mail, job, pacing)
+        return {**sent, "templateId": payload.template_id, "to": payload.to}
 
     async def bulk(self, payload: Bulk, job: RunningJob) -> dict[str, Any]:
         """See ``send_bulk``."""
@@ -70,8 +68,19 @@ class Processors:
         """See ``send_campaign``."""
         return await send_campaign(self.mailer, payload, job)
 
-    async def _send(self, mail: Mail, job: RunningJob, pacing: Pacing) -> str:
+    async def _send(self, mail: Mail, job: RunningJob, pacing: Pacing) -> dict[str, Any]:
         await job.update_progress(50)
+        left_out: list[dict[str, str]] = []
+        if self.mailer.ledger is not None:
+            reachable, left_out = await without_suppressed(
+                mail, self.mailer.ledger, first_run=is_first_run(job)
+            )
+            for each in left_out:
+                await job.log(f"{each['email']} gets no mail any more ({each['reason']}) and was left out")
+            if reachable is None:
+                await job.update_progress(100)
+                return {"success": False, "messageId": None, "suppressed": left_out}
+            mail = reachable
         key = self.mailer.key(job)
         sent = await pacing.call(lambda: self.mailer.provider.send(mail, idempotency_key=key))
         for recipient, reason in sent.refused.items():
@@ -81,4 +90,5 @@ class Processors:
                 "email_recipients_refused", extra={"job_id": job.id, "recipients_refused": len(sent.refused)}
             )
         await job.update_progress(100)
-        return sent.message_id
+        result: dict[str, Any] = {"success": True, "messageId": sent.message_id}
+        return {**result, "suppressed": left_out} if left_out else result

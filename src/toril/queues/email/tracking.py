@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import hmac
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import orjson
@@ -30,6 +30,7 @@ PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRA
 MIN_SECRET = 32  #: characters
 _SIGNATURE_BYTES = 16  # 128 bits: nobody guesses that through a web server
 _MAX_SIGNED = 8192
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,14 @@ class TrackingVisit:
     action: TrackingAction
     mail: TrackedMail
     target: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListMember:
+    """An address that gets a firm's mails to many. ``firm_id`` is None where the firm is not known: then for all."""
+
+    email: str
+    firm_id: str | None = None
 
 
 class Tracker:
@@ -68,6 +77,8 @@ class Tracker:
         if len(secret) < MIN_SECRET:
             raise ConfigurationError(f"the secret must have at least {MIN_SECRET} characters (TORIL_SECRET)")
         self.public_url = public_url.rstrip("/")
+        #: Whether strangers can reach the pages, so that a header may name them.
+        self.is_public = parts.hostname not in _LOOPBACK
         # A key of its own, so that nothing signed elsewhere with the same secret fits here.
         self._key = hmac.digest(secret.encode(), b"toril: tracked links in mail, 1", "sha256")
 
@@ -91,28 +102,53 @@ class Tracker:
         """The link to get no more campaigns; a POST to it does so at once (RFC 8058)."""
         return self._url("unsubscribe", mail)
 
+    def leave_url(self, member: ListMember) -> str:
+        """The link by which an address leaves the list of a firm, for mail of which we keep no record each.
+
+        It works as that of ``unsubscribe_url`` does.
+        """
+        text = _to_base64(orjson.dumps([member.firm_id or "", member.email.lower()]))
+        return f"{self.public_url}/{PATHS['unsubscribe']}/{text}.{self._signature('leave', text)}"
+
+    def read_leave(self, signed: str) -> ListMember | None:
+        """Who wants to leave which list; None if ``leave_url`` did not make that."""
+        found = self._read("leave", signed)
+        match found:
+            case [str(firm_id), str(email)]:
+                return ListMember(email=email, firm_id=firm_id or None)
+            case _:
+                return None
+
     def read(self, action: TrackingAction, signed: str) -> TrackingVisit | None:
         """What the last part of a link's path says; None if it was not signed by us for ``action``."""
-        text, dot, signature = signed.partition(".")
-        if not dot or len(signed) > _MAX_SIGNED or not signed.isascii():
-            return None
-        if not hmac.compare_digest(signature, self._signature(action, text)):
-            return None
-        try:
-            campaign_id, tracking_id, *target = orjson.loads(_from_base64(text))
-        except (binascii.Error, ValueError, TypeError):
-            return None
+        match self._read(action, signed):
+            case [str(campaign_id), str(tracking_id), *target]:
+                pass
+            case _:
+                return None
         if action == "click" and not (target and leads_to_the_web(target[0])):
             return None
         mail = TrackedMail(campaign_id=campaign_id, tracking_id=tracking_id)
         return TrackingVisit(action=action, mail=mail, target=target[0] if target else "")
 
+    def _read(self, purpose: str, signed: str) -> Any:
+        """What was signed for ``purpose``; None if it was not."""
+        text, dot, signature = signed.partition(".")
+        if not dot or len(signed) > _MAX_SIGNED or not signed.isascii():
+            return None
+        if not hmac.compare_digest(signature, self._signature(purpose, text)):
+            return None
+        try:
+            return orjson.loads(_from_base64(text))
+        except (binascii.Error, ValueError):
+            return None
+
     def _url(self, action: TrackingAction, mail: TrackedMail, *more: str) -> str:
         text = _to_base64(orjson.dumps([mail.campaign_id, mail.tracking_id, *more]))
         return f"{self.public_url}/{PATHS[action]}/{text}.{self._signature(action, text)}"
 
-    def _signature(self, action: TrackingAction, text: str) -> str:
-        digest = hmac.new(self._key, f"{action}.{text}".encode(), hashlib.sha256).digest()
+    def _signature(self, purpose: str, text: str) -> str:
+        digest = hmac.new(self._key, f"{purpose}.{text}".encode(), hashlib.sha256).digest()
         return _to_base64(digest[:_SIGNATURE_BYTES])
 
 
@@ -123,6 +159,12 @@ def leads_to_the_web(target: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
         return False
+
+
+def unsubscribe_headers(url: str) -> tuple[tuple[str, str], ...]:
+    """The headers that mail programs make a button of; at one click only where TLS guards it, as RFC 8058 asks."""
+    one_click = (("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),) if url.startswith("https:") else ()
+    return (("List-Unsubscribe", f"<{url}>"), *one_click)
 
 
 def _to_base64(content: bytes) -> str:

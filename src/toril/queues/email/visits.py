@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 
 from sqlalchemy import select
 
-from toril.db.models.mail import CampaignSend, TrackingKind
-from toril.db.repositories.mail import Campaigns, Suppressions
+from toril.db.ids import is_id
+from toril.db.models.mail import CampaignSend, EmailCampaign, SuppressionReason, TrackingKind
+from toril.db.repositories.mail import Campaigns
+from toril.db.repositories.suppressions import Suppressions
 from toril.db.session import Database
-from toril.queues.email.tracking import TrackingVisit
+from toril.queues.email.tracking import ListMember, TrackingVisit
 
 
 async def note_visit(database: Database, visit: TrackingVisit) -> bool:
@@ -25,12 +27,26 @@ async def note_visit(database: Database, visit: TrackingVisit) -> bool:
             email = await session.scalar(
                 select(CampaignSend.email).where(CampaignSend.tracking_id == visit.mail.tracking_id)
             )
-            if email is not None:
-                await Suppressions(session).add(email, reason="unsubscribed")
-            return email is not None
+            if email is None:
+                return False
+            firm_id = None
+            if is_id(visit.mail.campaign_id):
+                firm_id = await session.scalar(
+                    select(EmailCampaign.firm_id).where(EmailCampaign.id == visit.mail.campaign_id)
+                )
+            await Suppressions(session).add(email, reason=SuppressionReason.UNSUBSCRIBED, firm_id=firm_id)
+            return True
         return await Campaigns(session).track(
             visit.mail.tracking_id,
             TrackingKind(visit.action),
             now=datetime.now(UTC),
             url=visit.target or None,
+        )
+
+
+async def leave_list(database: Database, member: ListMember) -> None:
+    """Note that an address wants no more of a firm's mails to many, as ``Tracker.read_leave`` gave it."""
+    async with database.session() as session:
+        await Suppressions(session).add(
+            member.email, reason=SuppressionReason.UNSUBSCRIBED, firm_id=member.firm_id
         )

@@ -84,7 +84,7 @@ class Throttle:
 
 def _limits(account: str, address: str | None) -> list[tuple[RateLimitItem, str]]:
     """What is counted, in this order: what one refuses does not count for the next."""
-    network = "unknown" if address is None else _network(address)
+    network = "unknown" if address is None else network_of(address)
     return [
         (RateLimitItemPerMinute(PER_ADDRESS, WINDOW), _key("address", network)),
         (RateLimitItemPerMinute(PER_ACCOUNT, WINDOW), _key("account at address", f"{account} {network}")),
@@ -96,7 +96,7 @@ def _key(kind: str, what: str) -> str:
     return hashlib.sha256(f"{kind}:{what.strip().lower()}".encode()).hexdigest()
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """An address, or for IPv6 the network of 64 bits that one customer has for themselves."""
     try:
         found = ip_address(address.partition("%")[0])

@@ -20,6 +20,7 @@ from toril.web.routes import (
     payments,
     queues_admin,
     reports,
+    suppressions,
     tracking,
     webhooks,
 )
@@ -34,6 +35,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     reports.router,
     files.router,
     notifications.router,
+    suppressions.router,
     webhooks.router,
     tracking.router,
     health.router,

@@ -12,10 +12,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from toril.db.session import Database
 from toril.errors import TorilError
-from toril.queues.email.tracking import PIXEL, TrackingAction, TrackingVisit
-from toril.queues.email.visits import note_visit
+from toril.queues.email.tracking import PIXEL, ListMember, TrackingAction, TrackingVisit
+from toril.queues.email.visits import leave_list, note_visit
+from toril.web.auth.throttle import network_of
 from toril.web.context import Web
-from toril.web.deps import Records, Shared
+from toril.web.deps import FromClient, Records, Shared
 from toril.web.errors import NotFound
 from toril.web.schemas import errors
 
@@ -25,6 +26,10 @@ router = APIRouter(prefix="/t", tags=["mail links"])
 
 #: Seconds that somebody who follows a link waits for it to be counted.
 _NOTE_WITHIN: Final = 2.0
+
+#: Requests to unsubscribe in a minute: by one link, and from one address.
+_PER_LINK: Final = 20
+_PER_ADDRESS: Final = 600
 
 #: Visits that nobody waits for any more, as a task that nobody holds may be forgotten.
 _being_noted: Final[set[asyncio.Task[None]]] = set()
@@ -60,7 +65,7 @@ async def follow_link(request: Request, signed: str, web: Shared, database: Reco
 @router.get("/u/{signed}", response_class=HTMLResponse, responses=errors(404))
 async def ask_to_unsubscribe(signed: str, web: Shared) -> Response:
     """A page with a button, as programs that look at links must not unsubscribe anybody."""
-    _read(web, "unsubscribe", signed)
+    _way_out(web, signed)
     return _page(
         "إلغاء الاشتراك · Unsubscribe",
         "<p>هل تريد إيقاف الرسائل من هذا المرسل؟</p>"
@@ -69,15 +74,31 @@ async def ask_to_unsubscribe(signed: str, web: Shared) -> Response:
     )
 
 
-@router.post("/u/{signed}", response_class=HTMLResponse, responses=errors(404, 503))
-async def unsubscribe(signed: str, web: Shared, database: Records) -> Response:
-    """No more campaigns to this address: by the page's button, or at once by the mail program (RFC 8058)."""
-    visit = _read(web, "unsubscribe", signed)
-    await note_visit(database, visit)
+@router.post("/u/{signed}", response_class=HTMLResponse, responses=errors(404, 429, 503))
+async def unsubscribe(signed: str, web: Shared, database: Records, client: FromClient) -> Response:
+    """No more mails to many to this address: by the page's button, or at once by the mail program (RFC 8058)."""
+    way_out = _way_out(web, signed)
+    await web.rates.count("unsubscribe by a link", signed, per_minute=_PER_LINK)
+    # Few machines send the requests of all people who have their mail at one large provider.
+    await web.rates.count(
+        "unsubscribe from", network_of(client.address or "unknown"), per_minute=_PER_ADDRESS
+    )
+    if isinstance(way_out, ListMember):
+        await leave_list(database, way_out)
+    else:
+        await note_visit(database, way_out)
     return _page(
         "تم · Done",
         '<p>لن تصلك رسائل أخرى.</p><p lang="en" dir="ltr">You will get no more of these mails.</p>',
     )
+
+
+def _way_out(web: Web, signed: str) -> TrackingVisit | ListMember:
+    """Whose way out a link is: that of a campaign's mail, or of a list."""
+    found = web.tracker.read("unsubscribe", signed) or web.tracker.read_leave(signed)
+    if found is None:
+        raise NotFound("this link is not good")
+    return found
 
 
 def _read(web: Web, action: TrackingAction, signed: str) -> TrackingVisit:

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import PlainTextResponse, Response
 
 from toril.db.models import WhatsAppNumber
-from toril.db.repositories.mail import Suppressions
 from toril.db.repositories.mail_events import MailEvents
+from toril.db.repositories.suppressions import Suppressions
 from toril.db.repositories.whatsapp import WhatsAppInbox
 from toril.errors import TorilError
 from toril.service import QueueService
@@ -35,7 +35,7 @@ router = APIRouter(prefix="/api/webhooks", tags=["webhooks"])
 _TOGETHER: Final = 2000
 #: Recipients of a mail; Resend takes 50.
 _MOST_RECIPIENTS: Final = 1000
-#: Events after which an address gets no campaigns any more.
+#: Events after which an address gets no mail any more.
 _SUPPRESSING: Final = {"email.complained": "complained", "email.suppressed": "suppressed"}
 
 
@@ -54,7 +54,7 @@ class Received(Model):
 @router.post("/resend", response_model=Answer[Received], responses=errors(400, 403, 404, 413, 503))
 async def receive_mail_events(request: Request, web: Shared, database: Records) -> Json:
     """Resend's webhook: what became of mails. An address that bounced for good, or whose owner complained, gets no
-    campaigns any more."""
+    mail any more."""
     secret = web.settings.resend_webhook_secret
     if secret is None:
         raise NotFound("events of mails are not taken: RESEND_WEBHOOK_SECRET is not set")

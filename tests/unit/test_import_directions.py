@@ -128,6 +128,14 @@ def test_importing_toril_loads_no_extra_and_little_else() -> None:
     assert len(loaded) < MOST_MODULES
 
 
+def test_the_supervisor_of_serve_loads_nothing_of_what_it_supervises() -> None:
+    code = "import sys; import toril.cli.serve, toril.cli.supervisor; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"sqlalchemy", "fastapi", "pydantic", "toril.installation", "toril.engine.worker"} & set(loaded)
+
+
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(SOURCE)))
 def test_every_module_says_what_it_is(path: Path) -> None:
     text = path.read_text(encoding="utf-8")

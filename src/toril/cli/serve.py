@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import replace
+from typing import Annotated
 
 import typer
 
 from toril.cli.command import Call, command
 from toril.cli.exits import CommandError, ExitCode
-from toril.cli.group import Parent, Part, Together, WorkerGroup, work
 from toril.cli.serve_plan import plan_processes, read_numbers
-from toril.cli.streams import announce
-from toril.errors import ConfigurationError
-from toril.installation import Installation, open_installation
 from toril.observability import logging as log_lines
-from toril.queues.planned import install_planned
-from toril.queues.registry import make_worker
-from toril.settings import Settings
-
-if TYPE_CHECKING:
-    from toril.cli.web_server import WebServer
-
-#: Seconds for a process without jobs.
-_GRACE = 30.0
 
 
 @command(
@@ -122,85 +108,8 @@ def serve(
         web = ["--no-workers", "--host", settings.host, "--port", str(settings.port), *common]
         children = queues if no_web else [web, *queues]
         return asyncio.run(Supervisor(children, command="serve", grace=grace).run())
-    web_server = None if no_web else _web_server(settings)
-    with Parent(supervisor) as parent:
-        if no_workers:
-            with asyncio.Runner(loop_factory=_fast_loop) as runner:
-                return runner.run(_serve(settings, parent, web_server, None))
-        return asyncio.run(
-            _serve(settings, parent, web_server, Wanted(only or [], skip or [], numbers, grace))
-        )
+    # Only here: a supervisor does without what takes the start of a process seconds.
+    from toril.cli.serve_process import Wanted, run
 
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which queues to work, and how."""
-
-    only: list[str]
-    skip: list[str]
-    concurrency: dict[str, int]
-    grace: float
-
-
-async def _serve(
-    settings: Settings, parent: Parent, web_server: WebServer | None, wanted: Wanted | None
-) -> ExitCode:
-    async with AsyncExitStack() as opened:
-        parts: list[Part] = []
-        told: list[str] = []
-        if wanted is not None:
-            installation = await opened.enter_async_context(open_installation(settings))
-            group = _workers(installation, wanted)
-            await install_planned(
-                {worker.queue.name: worker.queue for worker in group.workers}, zone=settings.timezone
-            )
-            parts.append(group)
-            names = ", ".join(f"{each.queue.name} ({each.concurrency} at once)" for each in group.workers)
-            told.append(f"serving {names} on {group.workers[0].queue.server}")
-        if web_server is not None:
-            parts.append(web_server)
-
-        def started() -> None:
-            told.extend(web_server.tell_start() if web_server is not None else [])
-            announce([*told, "Ctrl-C to stop"])
-
-        return await work(Together(parts), parent, started, grace=_GRACE if wanted is None else wanted.grace)
-
-
-def _web_server(settings: Settings) -> WebServer:
-    try:
-        from toril.cli.web_server import WebServer, listen
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"serving HTTP needs the package {error.name!r}: pip install 'toril[web]', or add --no-web"
-        ) from error
-    return WebServer(settings, listen(settings.host, settings.port))
-
-
-def _fast_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ModuleNotFoundError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
-
-
-def _workers(installation: Installation, wanted: Wanted) -> WorkerGroup:
-    service = installation.service
-    for name in (*wanted.only, *wanted.skip, *wanted.concurrency):
-        service.queue(name)  # names the nearest one if there is none
-    group = WorkerGroup(
-        [
-            make_worker(
-                definition,
-                service.queue(name),
-                grace=wanted.grace,
-                concurrency=wanted.concurrency.get(name),
-            )
-            for name, definition in service.definitions.items()
-            if (not wanted.only or name in wanted.only) and name not in wanted.skip
-        ]
-    )
-    if not group.workers:
-        raise CommandError("--skip leaves no queue to work", exit=ExitCode.USAGE, code="usage")
-    return group
+    wanted = None if no_workers else Wanted(only or [], skip or [], numbers, grace)
+    return run(settings, supervisor, wanted, web=not no_web)

@@ -158,3 +158,55 @@ def test_groups_named_like_the_limiters_own_keys_harm_nothing(client: redis.Redi
     assert take(scripts, 9, "1 60000 1") == (["0:index", "0:limited", "0:b"], None)
     assert take(scripts, 9, "1 60000 1") == ([], None)
     assert len(parked(scripts)) == 4
+
+
+def come_due(scripts: Scripts, *ids: str) -> None:
+    """As if the time of these parked jobs had come."""
+    for place, job_id in enumerate(ids):
+        scripts.client.zadd(scripts.keys.of("delayed"), {job_id: 4096 + place})
+    scripts.run("promote_delayed")
+
+
+def test_parked_jobs_come_back_to_the_head_in_their_order(scripts: Scripts) -> None:
+    limiter = "1 60000 1"
+    add_of(scripts, "1:a", "2:a", "3:a", "4:a", "5:a", "1:b", "1:c", "1:d")
+    assert take(scripts, 2, limiter) == (["1:a", "1:b"], None)
+    assert parked(scripts) == ["2:a", "3:a", "4:a", "5:a"]
+    add_of(scripts, "6:a", "1:e")
+    come_due(scripts, "2:a", "3:a")
+    assert scripts.waiting() == ["2:a", "3:a", "1:c", "1:d", "6:a", "1:e"]
+    come_due(scripts, "4:a")  # behind those that are back already
+    come_due(scripts, "5:a")
+    assert scripts.waiting() == ["2:a", "3:a", "4:a", "5:a", "1:c", "1:d", "6:a", "1:e"]
+    scripts.client.delete(scripts.keys.of("limiter:a"))
+    assert take(scripts, 3, limiter) == (["2:a", "1:c", "1:d"], None), "the group has room again"
+    assert parked(scripts) == ["3:a", "4:a", "5:a"]
+
+
+def test_parked_jobs_with_priority_come_back_before_their_equals(scripts: Scripts) -> None:
+    head = '{"attempts":1,"timestamp":'
+    ranks = {"1:a": 3, "2:a": 3, "3:a": 3, "1:b": 3, "1:c": 2, "1:d": 4}
+    groups = [part for priority in (2, 3, 4) for part in (head, "", 0, priority, 0, "", "", "")]
+    rows = [part for job_id, rank in ranks.items() for part in (rank - 1, "job", "{}", job_id)]
+    scripts.run("add_jobs", 0, 3, *groups, *rows)
+    assert take(scripts, 3, "1 60000 1")[0] == ["1:c", "1:a", "1:b"]
+    assert parked(scripts) == ["2:a", "3:a"]
+    scripts.run("add_jobs", 0, 3, *groups, 1, "job", "{}", "1:e", 2, "job", "{}", "4:a")
+    come_due(scripts, "2:a", "3:a")
+    assert scripts.waiting() == ["1:e", "2:a", "3:a", "4:a", "1:d"]
+
+
+def test_a_retried_job_goes_to_the_tail_though_others_are_parked(scripts: Scripts) -> None:
+    add_of(scripts, "1:a", "2:a", "1:b", "1:c", "1:d")
+    assert take(scripts, 2, "1 60000 1")[0] == ["1:a", "1:b"]
+    assert scripts.end("delay", "1:b", "no luck", "[]", 1, 1, "", "") == 0
+    come_due(scripts, "1:b")
+    assert scripts.waiting() == ["1:c", "1:d", "1:b"]
+
+
+def test_looking_for_parked_jobs_costs_queues_without_groups_one_command(scripts: Scripts) -> None:
+    ids = scripts.add(*[0] * 30)
+    scripts.client.delete(scripts.keys.of("wait"))
+    calls = scripts.calls_while(lambda: come_due(scripts, *ids))
+    assert scripts.waiting() == ids
+    assert (calls.get("hmget", 0), calls["exists"]) == (0, 2), "one of them asks whether the queue is paused"

@@ -232,6 +232,9 @@ def fill(scripts: BrokenScripts) -> None:
     for n in range(2):
         add(f"due-{n}", delay=1, priority=n)
     add("due-numbered", delay=1, job_id="Nan")
+    for n in range(2):
+        parked = add(f"parked-{n}", delay=1)
+        scripts.client.hset(scripts.keys.of("limiter:index"), parked, scripts.keys.of("limiter:g:limited"))
     add("later", delay=3_600_000)
     opts = '{"attempts":1,"repeat":{"every":1000,"key":"k","count":1},"prevMillis":9000000000000'
     scripts.run(

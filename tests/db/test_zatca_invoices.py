@@ -68,7 +68,7 @@ async def test_a_persons_invoice_is_reported(office: Office) -> None:
         "status": "reported",
         "invoiceHash": document.hash,
         "qrCode": document.qr,
-        "submittedAt": "2026-03-01T09:30:00Z",
+        "submittedAt": 1_772_357_400_000,
         "warnings": [],
     }
     [request] = office.server.sent()

@@ -116,4 +116,10 @@ def error_of(response: httpx.Response, status: int | None = None) -> dict[str, A
     assert re.fullmatch(r"[a-z][a-z0-9_]*", error["code"]), error
     assert isinstance(error["message"], str)
     assert error["message"]
+    if "details" in error:
+        assert isinstance(error["details"], list), error
+        assert error["details"]
+        for each in error["details"]:
+            assert each.keys() == {"field", "message"}, error
+            assert all(isinstance(text, str) and text for text in each.values()), error
     return error

@@ -226,7 +226,7 @@ class InvoiceSent(TypedDict):
     status: str
     invoiceHash: str
     qrCode: str | None
-    submittedAt: str | None
+    submittedAt: int | None
     warnings: list[ZatcaWarning]
 
 

@@ -49,6 +49,10 @@ class Endpoint:
     def changes(self) -> bool:
         return self.method != "GET"
 
+    @property
+    def is_written_down(self) -> bool:
+        return self.changes or self.path.endswith("/export")
+
     def url(self, **values: str) -> str:
         known = {"name": QUEUE, "job_id": "nobody", "key": "nobody", "letter_id": "nobody", **values}
         return self.path.format_map(known) + (f"?{self.query}" if self.query else "")

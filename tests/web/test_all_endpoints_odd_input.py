@@ -7,16 +7,15 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
-from urllib.parse import urlencode
 
-import httpx
 import pytest
 import pytest_asyncio
 from tests.support.api_schema import check_any_answer, error_of
 from tests.support.databases import KINDS, Databases
-from tests.support.queue_api import client_of, open_api
+from tests.support.queue_api import open_api
 from tests.support.web_people import Office, open_office
-from tests.web.application_endpoints import ENDPOINTS, NOBODY, SETTINGS, Endpoint
+from tests.web.application_endpoints import ENDPOINTS, NOBODY, SETTINGS
+from tests.web.calls import good_call, sender
 from tests.web.endpoints import ENDPOINTS as QUEUE_ENDPOINTS
 
 from toril.db.ids import new_id
@@ -44,15 +43,6 @@ async def office(
         yield filled
 
 
-async def sender(office: Office, endpoint: Any) -> httpx.AsyncClient:
-    """A client that may call an endpoint, and whose sign-in is not needed any more."""
-    if endpoint.path == "/api/auth/logout":
-        return client_of(office.api.app, await office.api.token())
-    lawyer = isinstance(endpoint, Endpoint) and not endpoint.who.startswith("admin")
-    who = office.lawyer if lawyer else office.root
-    return client_of(office.api.app, who.headers["authorization"].removeprefix("Bearer "))
-
-
 def texts_for(good: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
     """Bodies that are odd as a whole, and good ones with one odd value."""
     yield "not a number", b"NaN"
@@ -77,15 +67,6 @@ def texts_for(good: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
         for value in values:
             yield f"{name} is {value[:20]!r}", start + json.dumps(name).encode() + b": " + value + b"}"
         yield f"{name} twice", start + b'"%b": 1, "%b": 2}' % (name.encode(), name.encode())
-
-
-async def good_call(office: Office, endpoint: Any) -> tuple[str, dict[str, Any]]:
-    """The address and the body of a right call."""
-    if isinstance(endpoint, Endpoint):
-        call = await endpoint.prepare(office)
-        query = f"?{urlencode(call.query)}" if call.query else ""
-        return endpoint.url(**call.values) + query, call.sent.get("json", {})
-    return endpoint.url(**await endpoint.prepare(office.api)), endpoint.body or {}
 
 
 @pytest.mark.parametrize("endpoint", WITH_BODY, ids=str)

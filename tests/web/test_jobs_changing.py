@@ -73,9 +73,9 @@ async def test_the_same_id_again_adds_no_other_job(queue_api: Api) -> None:
 async def test_a_job_that_does_not_fit_is_refused_with_the_field(
     queue_api: Api, body: dict[str, Any], field: str
 ) -> None:
-    assert (await refusal(queue_api, 400, "POST", JOBS, json=body))["details"]["field"] == field
+    assert (await refusal(queue_api, 400, "POST", JOBS, json=body))["details"][0]["field"] == field
     error = await refusal(queue_api, 400, "POST", f"{JOBS}/bulk", json={"jobs": [{"data": DATA}, body]})
-    assert error["details"]["field"] == f"jobs.1.{field}"
+    assert error["details"][0]["field"] == f"jobs.1.{field}"
     assert sum((await queue_api.service.get_job_counts("cleanup")).values()) == 0
 
 
@@ -159,7 +159,7 @@ async def test_data_is_replaced_if_it_fits(queue_api: Api) -> None:
     assert (await queue_api.call("GET", f"{JOBS}/{job_id}"))["data"]["data"] == better
     worse = {"type": "old-logs", "data": {"retentionDays": "x"}}
     error = await refusal(queue_api, 400, "PUT", f"{JOBS}/{job_id}/data", json={"data": worse})
-    assert error["details"]["field"] == "retentionDays"
+    assert error["details"][0]["field"] == "retentionDays"
     assert (await queue_api.call("GET", f"{JOBS}/{job_id}"))["data"]["data"] == better
 
 

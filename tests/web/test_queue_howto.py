@@ -32,4 +32,4 @@ async def test_the_commands_of_the_page_run(queue_api: Api, tmp_path: Path) -> N
             output, errors = await process.communicate()
             assert process.returncode == 0, f"{block}\n{output.decode()}\n{errors.decode()}"
             assert b'"success":false' not in output
-    assert (tmp_path / "jobs.csv").read_text(encoding="utf-8-sig").startswith("jobId,queueName")
+    assert (tmp_path / "jobs.csv").read_text(encoding="utf-8-sig").startswith('"jobId","queueName"')

@@ -213,13 +213,36 @@ async def test_a_report_that_cannot_be_made_is_refused_at_once(office: Office, b
 
 
 async def test_a_report_is_of_ones_own_firm_whatever_the_body_says(office: Office) -> None:
-    body = {"type": "client-aging", "firmId": office.firm_id}
-    for other in ({"firm_id": office.firm_id}, {"report_id": office.firm_id}):
-        assert (await office.stranger.post("/api/reports/generate", json=body | other)).status_code == 400
-    response = (await office.stranger.post("/api/reports/generate", json=body)).json()
+    for body in ({"firmId": office.firm_id}, {"firm_id": office.firm_id}):
+        refused = await office.stranger.post("/api/reports/generate", json={"type": "client-aging", **body})
+        assert (refused.status_code, refused.json()["error"]["message"]) == (404, "there is no such firm")
+    own = {"type": "client-aging", "firmId": office.other_firm_id}
+    for other in ({"firm_id": office.firm_id}, {"reportId": 1}, {"report_id": office.firm_id}):
+        answer = await office.stranger.post("/api/reports/generate", json=own | other)
+        assert answer.status_code == (200 if "reportId" in other else 400), (
+            "one that is saved is not asked for here"
+        )
+    assert (await office.lawyer.get("/api/reports")).json()["total"] == 0
+    response = (await office.stranger.post("/api/reports/generate", json=own)).json()
     job = await office.api.service.get_job_status("report", response["jobId"])
     assert job is not None
-    assert job["data"]["data"]["firmId"] != office.firm_id
+    assert job["data"]["data"]["firmId"] == office.other_firm_id
+
+
+async def test_who_runs_the_installation_says_whose_a_report_is_in_the_query_or_the_body(
+    office: Office,
+) -> None:
+    path, firm = "/api/reports/generate", office.firm_id
+    body = {"type": "client-aging"}
+    assert (await office.root.post(path, json=body)).json()["error"]["code"] == "firm_needed"
+    for query, named in (("", firm), (f"?firmId={firm}", None), (f"?firmId={firm}", firm)):
+        answer = await office.root.post(path + query, json={**body, "firmId": named})
+        job = await office.api.service.get_job_status("report", answer.json()["jobId"])
+        assert (job or {})["data"]["data"]["firmId"] == firm
+    two = await office.root.post(f"{path}?firmId={office.other_firm_id}", json={**body, "firmId": firm})
+    assert (two.status_code, "two firms" in two.text) == (400, True)
+    for nonsense in ("nonsense", "f" * 24, 7, ["a"]):
+        assert (await office.root.post(path, json={**body, "firmId": nonsense})).status_code in (400, 404)
 
 
 @pytest.fixture

@@ -43,6 +43,11 @@ def list_problems(error: ValidationError, known: Iterable[str] = ()) -> list[Pro
     return problems
 
 
+def problem(field: str, message: str) -> Problem:
+    """One problem, not longer than others."""
+    return cut(field, _LONGEST_PATH), cut(message, _LONGEST_MESSAGE)
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """``; did you mean 'subject'?``, or nothing if no known name is near."""
     near = get_close_matches(cut(name, _LONGEST_NAME), list(known), n=1, cutoff=_NEAR)

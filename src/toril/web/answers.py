@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import orjson
 from starlette.responses import Response
 
-from toril.queues.problems import cut
+from toril.queues.problems import Problem, cut
 
 #: Characters of an error's message, which may quote what was sent.
 _LONGEST_MESSAGE: Final = 12_000
+
+_OPTIONS: Final = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATETIME
 
 #: Levels of lists and objects in an answer.
 _DEEPEST: Final = 200
 
 
 class Json(Response):
-    """A JSON body. Endpoints return it as it is, so nothing is validated or copied on the way out."""
+    """A JSON body. Endpoints return it as it is, so nothing is validated or copied on the way out.
+
+    Moments are milliseconds since 1970, as everywhere in Bull's jobs; days are texts such as ``2026-03-31``.
+    """
 
     media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         try:
-            return orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS, default=_plain)
+            return orjson.dumps(content, option=_OPTIONS, default=_plain)
         except TypeError:
             # Integers past 64 bits and halves of surrogate pairs, which a job's data may hold; and what is nested deep.
             return json.dumps(_shallow(content), default=_plain).encode()
@@ -40,13 +46,17 @@ def failure(
     status: int,
     code: str,
     message: str,
-    details: Any = None,
+    details: Sequence[Problem] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Json:
-    """``{"success": false, "error": {"code", "message", "details"?}}``."""
-    error = {"code": code, "message": cut(message, _LONGEST_MESSAGE)}
-    if details is not None:
-        error["details"] = details
+    """``{"success": false, "error": {"code", "message", "details"?}}``.
+
+    Args:
+        details: the path of each field that is wrong, and what is wrong with it; ``[{"field", "message"}]``.
+    """
+    error: dict[str, Any] = {"code": code, "message": cut(message, _LONGEST_MESSAGE)}
+    if details:
+        error["details"] = [{"field": field, "message": text} for field, text in details]
     return Json({"success": False, "error": error}, status, headers)
 
 
@@ -62,6 +72,8 @@ def _shallow(value: Any, levels: int = _DEEPEST) -> Any:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return round(value.timestamp() * 1000)
     if hasattr(value, "model_dump"):
-        return value.model_dump(by_alias=True, mode="json")
-    return str(value)
+        return value.model_dump(by_alias=True)
+    return str(value)  # of a day, too, which is ISO 8601

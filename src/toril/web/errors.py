@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -44,7 +45,7 @@ from toril.errors import (
     RetryableError,
     TorilError,
 )
-from toril.queues.problems import shortened
+from toril.queues.problems import Problem, problem, shortened
 from toril.web.answers import Json, failure
 from toril.web.breaker import StillAwayError
 
@@ -93,12 +94,14 @@ class HttpError(TorilError):
 
     Args:
         code: instead of the class's own.
-        details: more for machines.
+        details: the path of each field that is wrong, and what is wrong with it.
     """
 
     status: int = 500
 
-    def __init__(self, message: str, *, code: str | None = None, details: Any = None) -> None:
+    def __init__(
+        self, message: str, *, code: str | None = None, details: Sequence[Problem] | None = None
+    ) -> None:
         self.code = code or type(self).code
         self.details = details
         self.headers: dict[str, str] = {}
@@ -165,7 +168,7 @@ def answer_to(error: TorilError) -> Json:
     if status == 500:
         log.error("request_failed: %s", error, extra={"code": error.code}, exc_info=error)
         return failure(500, error.code, _faulty(error))
-    details = {"field": error.field} if isinstance(error, PayloadError) and error.field else None
+    details = [problem(error.field, str(error))] if isinstance(error, PayloadError) and error.field else None
     return failure(status, error.code, str(error), details)
 
 
@@ -178,10 +181,9 @@ def answer_to_bad_request(error: RequestValidationError, request: Request) -> Js
         return failure(415, "unsupported_media_type", "send JSON with Content-Type: application/json")
     if any(problem["type"] == "json_invalid" for problem in problems):
         text = "the body is not JSON"
-        return failure(400, "bad_json", text, [{"field": "body", "message": text}])
-    fields = [{"field": path, "message": text} for path, text in shortened(problems)]
-    first = fields[0] if fields else {"field": "body", "message": "cannot be read"}
-    return failure(400, "bad_request", f"{first['field']}: {first['message']}", fields)
+        return failure(400, "bad_json", text, [("body", text)])
+    found = shortened(problems) or [("body", "cannot be read")]
+    return failure(400, "bad_request", ": ".join(found[0]), found)
 
 
 def install(app: FastAPI) -> None:

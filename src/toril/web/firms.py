@@ -41,28 +41,18 @@ def firm_of(user: Principal, asked: str | None) -> str:
     return asked
 
 
-async def readable_firm(
-    user: ReadRecords,
-    firm_id: Annotated[
-        str | None,
-        Query(
-            alias="firmId", max_length=64, description="For administrators without a firm: which is meant."
-        ),
-    ] = None,
-) -> str:
+FirmAsked = Annotated[
+    str | None,
+    Query(alias="firmId", max_length=64, description="For administrators without a firm: which is meant."),
+]
+
+
+async def readable_firm(user: ReadRecords, firm_id: FirmAsked = None) -> str:
     """The firm, for a request that reads."""
     return firm_of(user, firm_id)
 
 
-async def writable_firm(
-    user: WriteRecords,
-    firm_id: Annotated[
-        str | None,
-        Query(
-            alias="firmId", max_length=64, description="For administrators without a firm: which is meant."
-        ),
-    ] = None,
-) -> str:
+async def writable_firm(user: WriteRecords, firm_id: FirmAsked = None) -> str:
     """The firm, for a request that changes something or adds a job."""
     return firm_of(user, firm_id)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Depends
@@ -25,6 +25,7 @@ def admin_router(
     record: RecordOf | None = None,
     prefix: str = "/api/queues",
     most_streams: int = 100,
+    parameters: Collection[str] = (),
 ) -> APIRouter:
     """The queue endpoints, for ``app.include_router(…)`` of your own application.
 
@@ -39,6 +40,8 @@ def admin_router(
         record: writes down each change and each export before it is made: your audit log.
         prefix: start of the paths.
         most_streams: streams of events at once, in this process.
+        parameters: names in a query that are yours, such as of a token that you read by hand. Others that no endpoint
+            and no parameter of ``authorize`` takes are refused.
     """
     feeds = EventFeeds(most=most_streams)
 
@@ -57,4 +60,5 @@ def admin_router(
         reading=[Depends(authorize), Depends(let_in)],
         writing=[Depends(authorize_write or authorize), Depends(let_in)],
         prefix=prefix,
+        also_known=frozenset(parameters),
     )

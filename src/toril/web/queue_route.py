@@ -11,7 +11,6 @@ from urllib.parse import unquote
 
 import orjson
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,6 +18,7 @@ from starlette.routing import Match
 from starlette.types import Scope
 
 from toril.errors import TorilError
+from toril.web.api_route import ApiRoute
 from toril.web.errors import HttpError, answer_to, answer_to_bad_request
 from toril.web.middleware.body_limit import SMALL
 from toril.web.schemas import errors
@@ -42,7 +42,7 @@ B = TypeVar("B", bound=BaseModel)
 _SLASH: Final = "\0"
 
 
-class QueueRoute(APIRoute):
+class QueueRoute(ApiRoute):
     """A route whose parameters may hold slashes, written as ``%2F``; and that answers errors the same way in any
     application.
     """

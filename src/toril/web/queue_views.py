@@ -6,7 +6,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field
 
-from toril.web.schemas import Answer, Model
+from toril.web.schemas import Answer, ErrorBody, Model
 
 T = TypeVar("T")
 
@@ -107,7 +107,7 @@ class Outcome(Model):
 
     job_id: str
     done: bool
-    error: dict[str, Any] | None = None
+    error: ErrorBody | None = None
 
 
 class Outcomes(ListAnswer[Outcome]):
@@ -128,7 +128,7 @@ class RefusedLetter(Model):
     """Why a job could not go back into its queue."""
 
     job_id: str
-    error: dict[str, Any]
+    error: ErrorBody
 
 
 class SweptLetters(Answer[Swept]):

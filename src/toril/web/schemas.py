@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
 from toril.queues.problems import refuse_crowds
 
 T = TypeVar("T")
+
+#: A moment in an answer, as in Bull's jobs. Days, which have no moment, are texts such as 2026-03-31.
+Moment = Annotated[int, Field(description="Milliseconds since 1970.", examples=[1_767_225_600_000])]
 
 
 class Model(BaseModel):
@@ -32,12 +35,19 @@ class Answer(Model, Generic[T]):
     data: T
 
 
+class FieldProblem(Model):
+    """A field, by its path, and what is wrong with it."""
+
+    field: Annotated[str, Field(examples=["data.maxAgeHours"])]
+    message: str
+
+
 class ErrorBody(Model):
-    """What went wrong; ``code`` is stable, ``message`` is for people."""
+    """What went wrong; ``code`` is stable, ``message`` is for people, ``details`` tell of fields."""
 
     code: str
     message: str
-    details: Any = None
+    details: list[FieldProblem] | None = None
 
 
 class ErrorAnswer(Model):

@@ -34,6 +34,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     credentials.router,
     reports.router,
     files.router,
+    files.fetching,
     notifications.router,
     suppressions.router,
     webhooks.router,

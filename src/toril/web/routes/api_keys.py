@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Request
@@ -12,14 +12,15 @@ from toril.db.models import ApiKey
 from toril.db.repositories.access import ApiKeys
 from toril.db.types import utc_now
 from toril.web.answers import Json, ok
+from toril.web.api_route import ApiRoute
 from toril.web.auth.principal import Scope
 from toril.web.auth.secrets import hash_of, new_api_key
 from toril.web.deps import AdminUser, AuditTrail, Reading, Records, Shared, SignedInAdmin
 from toril.web.errors import NotFound
 from toril.web.queue_route import read_body, takes
-from toril.web.schemas import Answer, Model, errors
+from toril.web.schemas import Answer, Model, Moment, errors
 
-router = APIRouter(prefix="/api/keys", tags=["API keys"])
+router = APIRouter(prefix="/api/keys", tags=["API keys"], route_class=ApiRoute)
 
 _NEW: Final = {"name": "billing service", "scopes": ["queues:write"], "expiresInDays": 365}
 
@@ -40,10 +41,10 @@ class KeyView(Model):
     hint: Annotated[str, Field(description="The key's first characters.", examples=["toril_8KbX2mQe"])]
     scopes: list[str]
     user_id: str
-    created_at: datetime
-    expires_at: datetime | None
-    last_used_at: datetime | None
-    revoked_at: datetime | None
+    created_at: Moment
+    expires_at: Moment | None
+    last_used_at: Moment | None
+    revoked_at: Moment | None
 
 
 class KeyList(Answer[list[KeyView]]):

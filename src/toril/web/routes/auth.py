@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 from pydantic import Field
 
 from toril.web.answers import Json, ok
+from toril.web.api_route import ApiRoute
 from toril.web.auth.passwords import LONGEST
 from toril.web.auth.principal import Principal
 from toril.web.auth.sign_in import SignedIn
@@ -15,7 +16,7 @@ from toril.web.deps import CurrentUser, FromClient, Shared
 from toril.web.queue_route import read_body, takes
 from toril.web.schemas import Answer, Model, errors
 
-router = APIRouter(prefix="/api/auth", tags=["sign-in"])
+router = APIRouter(prefix="/api/auth", tags=["sign-in"], route_class=ApiRoute)
 
 _CREDENTIALS: Final = {"email": "sara@firm.example", "password": "correct horse battery staple"}
 _CHANGE: Final = {

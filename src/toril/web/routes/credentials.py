@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import Field
 
 from toril.db.repositories.credentials import FirmCredentials
@@ -13,28 +12,21 @@ from toril.db.repositories.users import Firms
 from toril.queues.sync.access.services import SERVICES
 from toril.queues.sync.access.store import CredentialStore
 from toril.web.answers import Json, ok
+from toril.web.api_route import ApiRoute
 from toril.web.deps import AdminUser, AuditTrail, Reading, Records, Shared
 from toril.web.errors import NotFound
-from toril.web.firms import firm_of
+from toril.web.firms import FirmAsked, firm_of
 from toril.web.queue_route import read_body, takes
-from toril.web.schemas import Answer, Model, errors
+from toril.web.schemas import Answer, Model, Moment, errors
 
-router = APIRouter(prefix="/api/credentials", tags=["credentials"])
+router = APIRouter(prefix="/api/credentials", tags=["credentials"], route_class=ApiRoute)
 
 _MOYASAR: Final = {"values": {"secretKey": "sk_live_…"}}
 
 ServiceName = Literal["stripe", "moyasar", "hyperpay", "stcpay", "lean", "sadad"]
 
 
-async def administered_firm(
-    user: AdminUser,
-    firm_id: Annotated[
-        str | None,
-        Query(
-            alias="firmId", max_length=64, description="For administrators without a firm: which is meant."
-        ),
-    ] = None,
-) -> str:
+async def administered_firm(user: AdminUser, firm_id: FirmAsked = None) -> str:
     """The firm, for its administrators."""
     return firm_of(user, firm_id)
 
@@ -49,7 +41,7 @@ class ServiceView(Model):
     fields: Annotated[list[str], Field(description="What they are made of.")]
     optional: list[str]
     is_set: bool
-    updated_at: datetime | None
+    updated_at: Moment | None
 
 
 class ServiceList(Answer[list[ServiceView]]):

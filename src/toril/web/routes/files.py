@@ -14,6 +14,7 @@ from toril.db.models import GeneratedFile
 from toril.db.repositories.reports import Files
 from toril.queues.storage import FileStore
 from toril.web.answers import Json, ok
+from toril.web.api_route import ApiRoute
 from toril.web.auth.principal import Scope
 from toril.web.deps import (
     AuditTrail,
@@ -39,9 +40,12 @@ from toril.web.files import (
 from toril.web.firms import ReadFirm
 from toril.web.job_files import find_job_file
 from toril.web.owners import owns_job, require_job_reader
-from toril.web.schemas import Answer, Model, errors
+from toril.web.schemas import Answer, Model, Moment, errors
 
-router = APIRouter(tags=["files"])
+router = APIRouter(tags=["files"], route_class=ApiRoute)
+
+#: Links are followed by programs that add to a query what they like.
+fetching = APIRouter(tags=["files"])
 
 Lasts = Annotated[
     int, Query(alias="expiresIn", ge=1, le=7 * 86_400, description="Seconds until the link expires.")
@@ -58,7 +62,7 @@ class FileView(Model):
     media_type: str
     queue: str | None
     job_id: str | None
-    created_at: datetime
+    created_at: Moment
 
 
 class FileList(Answer[list[FileView]]):
@@ -73,7 +77,7 @@ class Link(Model):
 
     name: str
     url: str
-    expires_at: datetime
+    expires_at: Moment
 
 
 class FileWithLink(FileView, Link):
@@ -144,8 +148,8 @@ async def read_file(
     return ok({**_view(file), **link})
 
 
-@router.head("/files/{token}", include_in_schema=False)
-@router.get(
+@fetching.head("/files/{token}", include_in_schema=False)
+@fetching.get(
     "/files/{token}",
     response_class=Response,
     responses=errors(400, 404, 503) | FILE_ANSWERS,

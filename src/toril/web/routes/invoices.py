@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -14,12 +14,13 @@ from toril.db.repositories.invoices import Invoices
 from toril.db.repositories.zatca import ZatcaDocuments
 from toril.queues.pdf.from_records import invoice_job
 from toril.web.answers import Json, ok
+from toril.web.api_route import ApiRoute
 from toril.web.deps import Limits, Reading, Records, Service, Shared
 from toril.web.firms import ReadFirm, WriteFirm, WriteRecords
 from toril.web.owners import note_owner
-from toril.web.schemas import Answer, Model, errors
+from toril.web.schemas import Answer, Model, Moment, errors
 
-router = APIRouter(prefix="/api/invoices", tags=["invoices"])
+router = APIRouter(prefix="/api/invoices", tags=["invoices"], route_class=ApiRoute)
 
 
 def _no_number(text: Any) -> Any:
@@ -80,8 +81,8 @@ class WholeInvoice(InvoiceView):
     vat_rate: Amount
     notes: str
     payment_terms: str
-    sent_at: datetime | None
-    paid_at: datetime | None
+    sent_at: Moment | None
+    paid_at: Moment | None
     lines: list[LineView]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
@@ -13,13 +12,14 @@ from toril.db.repositories.notifications import Notifications, PushSubscriptions
 from toril.db.types import utc_now
 from toril.queues.notification.payloads import Subscription
 from toril.web.answers import Json, ok
+from toril.web.api_route import ApiRoute
 from toril.web.deps import Limits, Reading, Records, Shared, Writing
 from toril.web.errors import Conflict, NotFound
 from toril.web.firms import ReadRecords, WriteRecords
 from toril.web.queue_route import read_body, takes
-from toril.web.schemas import Answer, Model, errors
+from toril.web.schemas import Answer, Model, Moment, errors
 
-router = APIRouter(prefix="/api", tags=["notifications"])
+router = APIRouter(prefix="/api", tags=["notifications"], route_class=ApiRoute)
 
 #: Browsers of one user.
 MAX_BROWSERS = 50
@@ -43,8 +43,8 @@ class NotificationView(Model):
     message: str
     link: str | None
     metadata: dict[str, Any]
-    created_at: datetime
-    read_at: datetime | None
+    created_at: Moment
+    read_at: Moment | None
 
 
 class NotificationList(Answer[list[NotificationView]]):
@@ -78,7 +78,7 @@ class SubscriptionView(Model):
 
     endpoint: str
     user_agent: str | None
-    created_at: datetime
+    created_at: Moment
 
 
 class SubscriptionList(Answer[list[SubscriptionView]]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
@@ -14,12 +14,13 @@ from toril.db.models import Firm, Payment, PaymentMethod, PaymentStatus
 from toril.db.repositories.payments import Payments, ReviewDecision
 from toril.db.types import MONEY_SCALE, utc_now
 from toril.web.answers import Json, ok
+from toril.web.api_route import ApiRoute
 from toril.web.deps import AuditTrail, Limits, Reading, Records
 from toril.web.firms import ReadFirm, WriteFirm
 from toril.web.queue_route import read_body, takes
-from toril.web.schemas import Answer, Model, errors
+from toril.web.schemas import Answer, Model, Moment, errors
 
-router = APIRouter(prefix="/api/payments", tags=["payments"])
+router = APIRouter(prefix="/api/payments", tags=["payments"], route_class=ApiRoute)
 
 Amount = Annotated[Decimal, Field(examples=["115.00"], description="A decimal number as text.")]
 
@@ -41,8 +42,8 @@ class PaymentView(Model):
     provider_payment_id: str | None
     bill_number: str | None
     paid_on: date | None
-    paid_at: datetime | None
-    checked_at: Annotated[datetime | None, Field(description="When its provider was last asked.")]
+    paid_at: Moment | None
+    checked_at: Annotated[Moment | None, Field(description="When its provider was last asked.")]
     review: Annotated[str | None, Field(description="Why somebody must look at it.")]
 
 

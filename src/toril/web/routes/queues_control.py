@@ -124,10 +124,8 @@ async def obliterate_queue(name: QueueName, request: Request, panel: Panelled) -
     panel.require_installation()
     body = await read_body(request, Obliterate)
     if body.confirm != name:
-        raise NotConfirmed(
-            f"confirm must be the queue's name, {name!r}: this deletes everything in it",
-            details={"field": "confirm"},
-        )
+        text = f"confirm must be the queue's name, {name!r}: this deletes everything in it"
+        raise NotConfirmed(text, details=[("confirm", text)])
     await panel.audit("queue.obliterate", name, force=body.force)
     before: dict[str, Any] = await queue.counts()
     _, finished = await in_time(queue.obliterate(force=body.force))

@@ -31,15 +31,22 @@ _PARTS: Final = (
 
 
 def build_router(
-    *, reading: list[Any], writing: list[Any], one_job: list[Any] | None = None, prefix: str
+    *,
+    reading: list[Any],
+    writing: list[Any],
+    one_job: list[Any] | None = None,
+    prefix: str,
+    also_known: frozenset[str] = frozenset(),
 ) -> APIRouter:
     """All queue endpoints, each behind the dependencies of its kind; the last of these must set the panel.
 
     Args:
         reading, writing: for GET, and for the other methods.
         one_job: for reading one job; ``reading`` unless given.
+        also_known: parameters of queries that others read by hand.
     """
-    router = APIRouter(tags=["queues"], route_class=QueueRoute)
+    route_class = type("QueueRoute", (QueueRoute,), {"also_known": also_known})
+    router = APIRouter(tags=["queues"], route_class=route_class)
     for part in _PARTS:
         for route in part.router.routes:
             assert isinstance(route, APIRoute)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
@@ -12,17 +11,25 @@ from starlette.responses import Response
 from toril.db.models import Report, ReportStatus
 from toril.db.repositories.reports import Files, Reports
 from toril.web.answers import Json, ok
+from toril.web.api_route import ApiRoute
 from toril.web.deps import AuditTrail, Installed, Limits, Reading, Records, Service
+from toril.web.errors import HttpError
 from toril.web.files import FILE_ANSWERS, LinkedFile, is_handed_over, send_file
-from toril.web.firms import ReadFirm, WriteFirm, WriteRecords
+from toril.web.firms import FirmAsked, ReadFirm, WriteRecords, firm_of
 from toril.web.job_files import NoFile, NotReady, find_job_file
 from toril.web.owners import note_owner
 from toril.web.queue_route import read_body, takes
-from toril.web.schemas import Answer, Model, errors
+from toril.web.schemas import Answer, Model, Moment, errors
 
-router = APIRouter(prefix="/api/reports", tags=["reports"])
+router = APIRouter(prefix="/api/reports", tags=["reports"], route_class=ApiRoute)
 
 _NEW: Final = {"type": "financial", "startDate": "2026-01-01", "endDate": "2026-03-31", "format": "pdf"}
+
+
+class OtherFirm(HttpError):
+    """Two firms are named."""
+
+    code, status = "bad_request", 400
 
 
 class NewReport(Model):
@@ -31,6 +38,13 @@ class NewReport(Model):
     model_config = ConfigDict(extra="allow")
 
     type: Annotated[str, Field(max_length=64)]
+    firm_id: Annotated[
+        str | None,
+        Field(
+            max_length=64,
+            description="For administrators without a firm: which is meant. Others may name their own.",
+        ),
+    ] = None
 
 
 class QueuedReport(Model):
@@ -63,9 +77,9 @@ class ReportView(Model):
     job_id: str | None
     file_id: str | None
     requested_by: str | None
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
+    created_at: Moment
+    started_at: Moment | None
+    finished_at: Moment | None
 
 
 class ReportList(Answer[list[ReportView]]):
@@ -84,13 +98,19 @@ class ReportList(Answer[list[ReportView]]):
 async def generate_report(
     request: Request,
     user: WriteRecords,
-    firm_id: WriteFirm,
     database: Records,
     service: Service,
     audit: AuditTrail,
+    asked: FirmAsked = None,
 ) -> Json:
-    """Ask for a report: it is saved as queued, and a job makes it. Whoever asks may see how the job is."""
+    """Ask for a report: it is saved as queued, and a job makes it. Whoever asks may see how the job is.
+
+    It is of one's own firm: another one in the query or the body is a 404.
+    """
     body = await read_body(request, NewReport)
+    if asked is not None and body.firm_id not in (None, asked):
+        raise OtherFirm("firmId in the query and in the body are two firms: say which one is meant, once")
+    firm_id = firm_of(user, asked or body.firm_id)
     data = {**(body.model_extra or {}), "firmId": firm_id}
     data.pop("reportId", None)  # one that is saved already is not asked for here
     service.definitions["report"].check({"type": body.type, "data": data})

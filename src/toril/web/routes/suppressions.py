@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -14,13 +13,14 @@ from toril.db.repositories.users import Firms
 from toril.errors import OptionError
 from toril.queues.email.addresses import parse_mailbox
 from toril.web.answers import Json, ok
+from toril.web.api_route import ApiRoute
 from toril.web.deps import AdminUser, AuditTrail, Limits, Reading, Records
 from toril.web.errors import Forbidden, NotFound
 from toril.web.firms import firm_of
 from toril.web.queue_route import read_body, takes
-from toril.web.schemas import Answer, Model, errors
+from toril.web.schemas import Answer, Model, Moment, errors
 
-router = APIRouter(prefix="/api/suppressions", tags=["suppressions"])
+router = APIRouter(prefix="/api/suppressions", tags=["suppressions"], route_class=ApiRoute)
 
 _ADDED: Final = {"email": "client@example.com"}
 
@@ -56,7 +56,7 @@ class SuppressionView(Model):
     email: str
     reason: SuppressionReason
     firm_id: Annotated[str | None, Field(description="Whose mail; null for that of all firms.")]
-    created_at: datetime
+    created_at: Moment
 
 
 class SuppressionList(Answer[list[SuppressionView]]):

@@ -259,7 +259,7 @@ def _result(document: ZatcaDocument) -> dict[str, Any]:
         "status": str(document.status),
         "invoiceHash": document.hash,
         "qrCode": document.qr,
-        "submittedAt": None if sent is None else sent.isoformat().replace("+00:00", "Z"),
+        "submittedAt": None if sent is None else round(sent.timestamp() * 1000),
         "warnings": [
             {"code": warning.code, "category": warning.category, "message": warning.message}
             for warning in messages(document.answer, "warning")

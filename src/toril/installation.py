@@ -160,5 +160,5 @@ def _channels(settings: Settings) -> Channels:
             contact=settings.contact_email,
         ),
         webhook_signer=choose_signer(settings.webhook_secret),
-        guard=Guard.for_development(*settings.allowed_networks) if settings.allowed_networks else Guard(),
+        guard=Guard.allowing(*settings.allowed_networks),
     )

@@ -101,8 +101,17 @@ def origins(value: str) -> tuple[str, ...]:
 
 
 def networks(value: str) -> tuple[str, ...]:
-    """Networks or addresses, with commas between them."""
-    return tuple(str(ip_network(part.strip(), strict=False)) for part in value.split(",") if part.strip())
+    """Networks or addresses, each perhaps with a port, with commas between them."""
+    return tuple(_network(part.strip()) for part in value.split(",") if part.strip())
+
+
+def _network(text: str) -> str:
+    parts = re.fullmatch(r"\[([^\]]*)\]:([0-9]+)|([^:]*):([0-9]+)", text)
+    if parts is None:
+        return str(ip_network(text, strict=False))
+    network = ip_network(parts[1] or parts[3], strict=False)
+    at = f"[{network}]" if network.version == 6 else str(network)
+    return f"{at}:{port(parts[2] or parts[4])}"
 
 
 def switch(value: str) -> bool:

@@ -343,7 +343,7 @@ class Settings:
             "WEBHOOK_SECRET",
             "text",
             kinds.text,
-            "Signs webhooks: whsec_ and base64; while it is being replaced, the new one, a space and the old one.",
+            "What receivers' secrets are made from: whsec_ and base64; during a change the new, a space and the old.",
             secret=True,
         ),
     )
@@ -353,7 +353,7 @@ class Settings:
             "TORIL_ALLOWED_NETWORKS",
             "networks",
             kinds.networks,
-            "Inner networks that webhooks and pushes may go to, also by http: 10.1.0.0/16, with commas between.",
+            "Inner networks that webhooks and pushes may go to, also by http: 10.1.0.0/16 (80, 443), 10.1.0.0/16:8080.",
             unset="none: public addresses only, by https",
         ),
     )

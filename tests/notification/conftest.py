@@ -60,12 +60,6 @@ def keys() -> tuple[str, str]:
 
 
 @pytest.fixture
-def secret() -> str:
-    """Signs webhooks."""
-    return SECRET
-
-
-@pytest.fixture
 async def service() -> AsyncIterator[PushService]:
     """A push service that knows our keys."""
     async with push_service(KEYS[0], tls=server_tls(PUSH_NAME), host=PUSH_NAME) as running:

@@ -26,34 +26,59 @@ from toril.queues.notification import (
 SECRET = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX"
 
 
+ORIGIN, OTHER = "https://hooks.client.example", "https://hooks.other.example"
+
+
 def test_a_known_signature_comes_out() -> None:
-    headers = WebhookSigner([SECRET]).headers("msg_1", timestamp=1700000000, body=b'{"a":1}')
+    # Written down once, since a receiver keeps its secret: another derivation would be refused everywhere.
+    signer = WebhookSigner([SECRET])
+    assert signer.secret(ORIGIN) == "whsec_QdVLdb0N+ZdZcpCq8W+9wB2BZJzbwHHDvILa6JenlHk="
+    headers = signer.headers("msg_1", timestamp=1700000000, body=b'{"a":1}', origin=ORIGIN)
     assert headers == {
         "webhook-id": "msg_1",
         "webhook-timestamp": "1700000000",
-        "webhook-signature": "v1,YOREwC5BRUvI4ezImQEgEteB7JbPr/Iy2YCZe049/5g=",
+        "webhook-signature": "v1,tf77Fefo7IC1quCPSr6OvUl+MCTye4BYzegEYrBDmjU=",
     }
 
 
 @pytest.mark.parametrize("body", [b"{}", '{"نص":"مرحبا"}'.encode()])
 def test_a_receiver_with_the_reference_package_accepts_it(body: bytes) -> None:
-    secret = new_secret()
+    signer = WebhookSigner([new_secret()])
+    receiver = Webhook(signer.secret(ORIGIN))
     now = int(datetime.now(UTC).timestamp())
-    headers = WebhookSigner([secret]).headers("msg_17-1732400000000", timestamp=now, body=body)
-    assert Webhook(secret).verify(body, headers) == json.loads(body)
+    headers = signer.headers("msg_17-1732400000000", timestamp=now, body=body, origin=ORIGIN)
+    assert receiver.verify(body, headers) == json.loads(body)
     with pytest.raises(WebhookVerificationError):
-        Webhook(secret).verify(body + b" ", headers)
+        receiver.verify(body + b" ", headers)
     with pytest.raises(WebhookVerificationError):
-        Webhook(secret).verify(body, headers | {"webhook-id": "msg_18"})
+        receiver.verify(body, headers | {"webhook-id": "msg_18"})
+
+
+@pytest.mark.parametrize(
+    "other", [OTHER, "http://hooks.client.example", f"{ORIGIN}:8443", "https://client.example"]
+)
+def test_what_one_receiver_knows_signs_nothing_for_another(other: str) -> None:
+    secret = new_secret()
+    signer = WebhookSigner([secret])
+    now = int(datetime.now(UTC).timestamp())
+    forged = WebhookSigner([signer.secret(ORIGIN)]).headers("msg_1", timestamp=now, body=b"{}", origin=other)
+    genuine = signer.headers("msg_1", timestamp=now, body=b"{}", origin=ORIGIN)
+    for headers in (forged, genuine):
+        with pytest.raises(WebhookVerificationError):
+            Webhook(signer.secret(other)).verify(b"{}", headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(secret).verify(b"{}", genuine)  # the installation's own is nobody's
 
 
 def test_while_a_secret_is_replaced_both_verify() -> None:
     old, new = new_secret(), new_secret()
     signer = choose_signer(f"{new} {old}")
     assert signer is not None
-    headers = signer.headers("msg_1", timestamp=int(datetime.now(UTC).timestamp()), body=b"{}")
+    now = int(datetime.now(UTC).timestamp())
+    headers = signer.headers("msg_1", timestamp=now, body=b"{}", origin=ORIGIN)
     for secret in (old, new):
-        Webhook(secret).verify(b"{}", headers)
+        Webhook(WebhookSigner([secret]).secret(ORIGIN)).verify(b"{}", headers)
+    assert signer.secret(ORIGIN) == WebhookSigner([new]).secret(ORIGIN)
     with pytest.raises(WebhookVerificationError):
         Webhook(new_secret()).verify(b"{}", headers)
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_address
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from toril.errors import RetryableError, UnrecoverableError
-from toril.queues.ssrf import BlockedAddressError, Guard, Resolver, is_public
+from toril.errors import ConfigurationError, RetryableError, UnrecoverableError
+from toril.queues.ssrf import BlockedAddressError, Guard, InnerNetwork, Resolver, is_public
+from toril.settings import Settings
 
 
 def answering(*addresses: str) -> Resolver:
@@ -176,6 +179,56 @@ async def test_networks_that_are_let_in_are_reached_and_no_others() -> None:
     assert await office.addresses("10.2.3.4") == ["10.2.3.4"]
     with pytest.raises(BlockedAddressError):
         await office.addresses("127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("networks", "url", "allowed"),
+    [
+        pytest.param("10.0.0.0/8", "http://10.1.1.1/", True, id="port 80"),
+        pytest.param("10.0.0.0/8", "https://10.1.1.1/", True, id="port 443"),
+        pytest.param("10.0.0.0/8", "http://10.1.1.1:6379/", False, id="a port nobody named"),
+        pytest.param("10.0.0.0/8:8080", "http://10.1.1.1:8080/", True, id="the port that was named"),
+        pytest.param("10.0.0.0/8:8080", "http://10.1.1.1/", False, id="another than the one that was named"),
+        pytest.param("10.0.0.0/8:8080,10.1.0.0/16", "http://10.1.1.1/", True, id="named by a second network"),
+        pytest.param("10.0.0.0/8:8080,10.1.0.0/16", "http://10.2.1.1/", False, id="outside of the second"),
+        pytest.param("10.1.1.1", "https://10.1.1.1/", True, id="one machine"),
+        pytest.param("[fd00::/8]:8080", "http://[fd00::1]:8080/", True, id="IPv6 with a port"),
+        pytest.param("fd00::/8", "http://[fd00::1]:8080/", False, id="IPv6 without"),
+        pytest.param("10.0.0.0/8:8080", "http://[::ffff:10.1.1.1]:8080/", True, id="mapped"),
+        pytest.param("10.0.0.0/8:8080", "https://8.8.8.8/", True, id="outside"),
+        pytest.param("10.0.0.0/8", "https://8.8.8.8:8443/", True, id="outside, at its usual port"),
+        pytest.param("10.0.0.0/8", "http://8.8.8.8/", False, id="outside by http"),
+        pytest.param("10.0.0.0/8:22", "https://8.8.8.8:22/", False, id="outside at an inner port"),
+        pytest.param("0.0.0.0/0", "https://8.8.8.8:22/", False, id="everything, at a port nobody named"),
+        pytest.param("10.0.0.0/8", "https://127.0.0.1/", False, id="another inner network"),
+    ],
+)
+async def test_a_network_that_is_let_in_opens_no_port_but_its_own(
+    networks: str, url: str, allowed: bool
+) -> None:
+    guard = Guard.allowing(*Settings.from_env({"TORIL_ALLOWED_NETWORKS": networks}).allowed_networks)
+    parts = urlsplit(url)
+    named = replace(guard, resolver=answering(str(parts.hostname)))
+    port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    target = named.parse(urlunsplit(parts._replace(netloc=f"hook.example.com:{port}")))
+    if allowed:
+        assert await guard.addresses(guard.parse(url).host, scheme=target.scheme, port=port)
+        assert await named.addresses(target.host, scheme=target.scheme, port=port)
+        return
+    with pytest.raises(BlockedAddressError):
+        guard.parse(url)
+    with pytest.raises(BlockedAddressError):
+        await named.addresses(target.host, scheme=target.scheme, port=port)
+
+
+@pytest.mark.parametrize(
+    "value", ["10.0.0.0/8:0", "10.0.0.0/8:70000", "10.0.0.0/8:http", "[fd00::/8]", "office", ":80"]
+)
+def test_a_network_of_another_form_is_refused_at_the_start(value: str) -> None:
+    with pytest.raises(ConfigurationError, match="TORIL_ALLOWED_NETWORKS"):
+        Settings.from_env({"TORIL_ALLOWED_NETWORKS": value})
+    with pytest.raises(ValueError, match=r"port|network"):
+        InnerNetwork.parse(value)
 
 
 async def test_the_systems_own_look_up_is_used() -> None:

@@ -254,6 +254,17 @@ class SuppressionCommands(Group):
     """
 
 
+class Webhooks(Group):
+    """``toril webhooks …``"""
+
+    rows: ClassVar = {
+        "secret": Row("Print the secret of one receiver of webhooks.", "toril.cli.webhooks:show_secret"),
+    }
+    examples = """
+    toril webhooks secret https://hooks.client.example    for the receiver there, and for nobody else
+    """
+
+
 class Zatca(Group):
     """``toril zatca …``"""
 
@@ -290,6 +301,7 @@ class Root(Group):
         "credentials": Row("Keep firms' own credentials at outside services.", Credentials),
         "suppressions": Row("Keep the list of addresses that get no more mail.", SuppressionCommands),
         "payments": Row("List payments that must be looked at, and decide about them.", Payments),
+        "webhooks": Row("Tell receivers of webhooks their secrets.", Webhooks),
         "zatca": Row("Bring firms to the tax authority's gateway.", Zatca),
         "doctor": Row("Check settings, server and installation.", "toril.cli.doctor:run_doctor"),
     }

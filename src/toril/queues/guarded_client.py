@@ -7,8 +7,7 @@ import ssl
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
-from urllib.parse import urljoin
+from typing import Any
 
 import httpcore
 import httpx
@@ -16,10 +15,6 @@ import httpx
 import toril
 from toril.errors import RetryableError, UnrecoverableError
 from toril.queues.ssrf import BlockedAddressError, Guard, Target
-
-#: Redirects that keep the method and the body; others make a GET of it, so they are followed for GET only.
-_KEEPING: Final = (307, 308)
-_CHANGING: Final = (301, 302, 303)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +69,18 @@ class GuardedClient:
         self.guard = guard or Guard()
         self.body_limit = body_limit
         self._timeouts = {"connect": connect_timeout}
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls or httpx.create_ssl_context(),
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            keepalive_expiry=5.0,
-            network_backend=_CheckedAddresses(self.guard),
-        )
+        context = tls or httpx.create_ssl_context()
+        # One for each scheme, since what may be called depends on it, and a connection is not told it.
+        self._pools = {
+            scheme: httpcore.AsyncConnectionPool(
+                ssl_context=context,
+                max_connections=connections,
+                max_keepalive_connections=connections,
+                keepalive_expiry=5.0,
+                network_backend=_CheckedAddresses(self.guard, scheme),
+            )
+            for scheme in ("https", "http")
+        }
 
     async def request(
         self,
@@ -88,55 +88,30 @@ class GuardedClient:
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
-        own_headers: Mapping[str, str] | None = None,
         content: bytes = b"",
         within: float = 10.0,
-        redirects: int = 0,
     ) -> GuardedAnswer:
-        """Send one request, and return what came back, whatever its status.
+        """Send one request, and return what came back, whatever its status. Redirects are never followed.
 
         Args:
-            headers: sent wherever it goes.
-            own_headers: for the origin of ``url`` alone, such as passwords: a redirect to another one loses them.
-            within: seconds for all of it, redirects included.
-            redirects: how many to follow. Each is checked like ``url``, and none leads from https to http. Only 307
-                and 308 are followed with a body, as the others would lose it.
+            within: seconds for all of it.
 
         Raises:
-            BlockedAddressError: the guard does not allow ``url``, or what it redirects to; then ``url`` was called.
+            BlockedAddressError: the guard does not allow ``url``.
             RetryableError: it could not be reached, or gave no answer within the time. It may have got the request.
-            UnrecoverableError: a header cannot be sent, or there are too many redirects.
+            UnrecoverableError: a header cannot be sent.
         """
         target = self.guard.parse(url)
-        first, left = target, redirects
-        given = dict(headers or {})
         try:
             async with asyncio.timeout(within):
-                while True:
-                    sent = {**given, **(own_headers or {})} if target.origin == first.origin else given
-                    answer = await self._send(method, target, sent, content)
-                    onward = _onward(method, answer) if redirects else None
-                    if onward is None:
-                        return answer
-                    if left == 0:
-                        raise UnrecoverableError(f"{first.origin} redirects more than {redirects} times")
-                    left -= 1
-                    target = self._next(target, onward)
+                return await self._send(method, target, headers or {}, content)
         except TimeoutError:
             raise RetryableError(f"{target.origin} did not answer within {within:g} s") from None
 
     async def close(self) -> None:
         """Close the connections; may be called twice."""
-        await self._pool.aclose()
-
-    def _next(self, target: Target, location: str) -> Target:
-        try:
-            following = self.guard.parse(_joined(target, location))
-        except BlockedAddressError as error:
-            raise BlockedAddressError(f"{target.origin} redirects to what is not allowed: {error}") from None
-        if (target.scheme, following.scheme) == ("https", "http"):
-            raise BlockedAddressError(f"{target.origin} redirects from https to http")
-        return following
+        for pool in self._pools.values():
+            await pool.aclose()
 
     async def _send(
         self, method: str, target: Target, headers: Mapping[str, str], content: bytes
@@ -150,7 +125,7 @@ class GuardedClient:
         } | {name.lower(): value for name, value in headers.items()}
         body = bytearray()
         try:
-            async with self._pool.stream(
+            async with self._pools[target.scheme].stream(
                 method,
                 httpcore.URL(
                     scheme=target.scheme.encode(),
@@ -185,8 +160,8 @@ class GuardedClient:
 class _CheckedAddresses(httpcore.AsyncNetworkBackend):
     """Opens connections to what the guard returns for a host, one address after the other."""
 
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
+    def __init__(self, guard: Guard, scheme: str) -> None:
+        self._guard, self._scheme = guard, scheme
         self._network = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -197,7 +172,7 @@ class _CheckedAddresses(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        addresses = await self._guard.addresses(host)
+        addresses = await self._guard.addresses(host, scheme=self._scheme, port=port)
         deadline = time.monotonic() + (timeout or 5.0)
         failure: Exception = httpcore.ConnectTimeout()
         for address in addresses:
@@ -217,19 +192,6 @@ class _CheckedAddresses(httpcore.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await self._network.sleep(seconds)
-
-
-def _joined(target: Target, location: str) -> str:
-    try:
-        return urljoin(str(target), location)
-    except ValueError:
-        raise BlockedAddressError("the address cannot be read as a URL") from None
-
-
-def _onward(method: str, answer: GuardedAnswer) -> str | None:
-    """Where a redirect leads that may be followed."""
-    follows = _KEEPING + (_CHANGING if method in ("GET", "HEAD") else ())
-    return answer.headers.get("location") if answer.status in follows else None
 
 
 def _describe(target: Target, error: Exception) -> str:

@@ -86,30 +86,63 @@ async def resolve(host: str) -> Sequence[str]:
     return list(dict.fromkeys(str(row[4][0]) for row in found))
 
 
+@dataclass(frozen=True, slots=True)
+class InnerNetwork:
+    """A network of our own that may be called.
+
+    Attributes:
+        ports: of its machines, those that may be called; None is any.
+    """
+
+    network: Network
+    ports: frozenset[int] | None = frozenset(_DEFAULT_PORT.values())
+
+    @classmethod
+    def parse(cls, text: str) -> InnerNetwork:
+        """Read ``10.0.0.0/8``, which is for ports 80 and 443, or ``10.0.0.0/8:8080``; IPv6 as ``[fd00::/8]:8080``.
+
+        Raises:
+            ValueError: it is none of these.
+        """
+        bracketed = re.fullmatch(r"\[([^\]]*)\]:([0-9]{1,5})", text)
+        plain = bracketed or re.fullmatch(r"([0-9./]+):([0-9]{1,5})", text)
+        network, port = plain.groups() if plain else (text, None)
+        if port is not None and not 1 <= int(port) <= 65535:
+            raise ValueError(f"{text}: a port is from 1 to 65535")
+        ports = (int(port),) if port is not None else _DEFAULT_PORT.values()
+        return cls(ip_network(network, strict=False), frozenset(ports))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
     """What may be called.
 
     Attributes:
-        schemes: ``https`` alone unless given; ``http`` is for development.
-        ports: those that may be called; None is any.
+        schemes: for public addresses; ``https`` alone unless given.
+        ports: of public addresses, those that may be called; None is any.
         inside: networks that may be called although they are not public, such as an internal receiver's, or this
-            machine's in development. With any, names such as ``localhost`` are resolved too.
+            machine's in development: each at its own ports, and also by http. Nothing changes for addresses outside of
+            them. With any, names such as ``localhost`` are resolved too.
         resolver: looks names up.
         lookup_timeout: seconds for that.
     """
 
     schemes: frozenset[str] = frozenset({"https"})
     ports: frozenset[int] | None = frozenset({443, 8443})
-    inside: tuple[Network, ...] = ()
+    inside: tuple[InnerNetwork, ...] = ()
     resolver: Resolver = resolve
     lookup_timeout: float = 5.0
 
     @classmethod
     def for_development(cls, *networks: str, resolver: Resolver = resolve) -> Guard:
         """A guard that also lets requests go to ``networks`` (this machine unless given), by http, to any port."""
-        inside = tuple(ip_network(text) for text in networks or ("127.0.0.0/8", "::1/128"))
-        return cls(schemes=frozenset({"https", "http"}), ports=None, inside=inside, resolver=resolver)
+        inside = (ip_network(text) for text in networks or ("127.0.0.0/8", "::1/128"))
+        return cls(inside=tuple(InnerNetwork(network, None) for network in inside), resolver=resolver)
+
+    @classmethod
+    def allowing(cls, *networks: str, resolver: Resolver = resolve) -> Guard:
+        """A guard that also lets requests go to ``networks``, as ``InnerNetwork.parse`` reads them."""
+        return cls(inside=tuple(InnerNetwork.parse(text) for text in networks), resolver=resolver)
 
     def parse(self, url: str) -> Target:
         """Read a URL, and refuse what is wrong with it before any look-up.
@@ -128,33 +161,35 @@ class Guard:
             scheme, name, port = parts.scheme, parts.hostname or "", parts.port
         except ValueError:
             raise BlockedAddressError("the address cannot be read as a URL") from None
-        if scheme not in self.schemes:
-            known = " or ".join(f"{each}://" for each in sorted(self.schemes))
+        schemes = self.schemes | {"https", "http"} if self.inside else self.schemes
+        if scheme not in schemes:
+            known = " or ".join(f"{each}://" for each in sorted(schemes))
             raise BlockedAddressError(f"the address must begin with {known}, not {scheme[:20]!r}")
         if "@" in parts.netloc:
             raise BlockedAddressError("the address holds a user or a password; send them in a header")
         host = self._host(name, bracketed="[" in parts.netloc)
         port = port if port is not None else _DEFAULT_PORT[scheme]
-        if self.ports is not None and port not in self.ports:
-            known = ", ".join(str(each) for each in sorted(self.ports))
-            raise BlockedAddressError(f"{host}: port {port} is not allowed; these are: {known}")
+        if not self.inside:
+            self._check_way(host, scheme, port)
+        elif (literal := _literal(host)) is not None:
+            self._checked(literal, host, scheme, port)
         path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
         query = f"?{quote(parts.query, safe='/%:@!$&()*+,;=~?')}" if parts.query else ""
         return Target(scheme=scheme, host=host, port=port, path=path + query)
 
-    async def addresses(self, host: str) -> Sequence[str]:
+    async def addresses(self, host: str, *, scheme: str = "https", port: int = 443) -> Sequence[str]:
         """The addresses to connect to: all that ``host`` has.
 
         Args:
-            host: of a ``Target``.
+            host, scheme, port: of a ``Target``.
 
         Raises:
-            BlockedAddressError: one of them is not public.
+            BlockedAddressError: one of them is not public, or is, and may not be called by this scheme or at this port.
             RetryableError: there is none, or the look-up took too long.
         """
         literal = _literal(host)
         if literal is not None:
-            return [str(self._checked(literal, host))]
+            return [str(self._checked(literal, host, scheme, port))]
         try:
             async with asyncio.timeout(self.lookup_timeout):
                 found = await self.resolver(host)
@@ -162,7 +197,8 @@ class Guard:
             found = ()
         if not found:
             raise RetryableError(f"{host}: no address was found for this name")
-        return [str(self._checked(ip_address(text.partition("%")[0]), host)) for text in found]
+        plain = [ip_address(text.partition("%")[0]) for text in found]
+        return [str(self._checked(address, host, scheme, port)) for address in plain]
 
     def _host(self, name: str, *, bracketed: bool) -> str:
         if bracketed or _literal(name) is not None:
@@ -181,12 +217,30 @@ class Guard:
             raise BlockedAddressError(f"{host!r} is a name inside a network, not a public one")
         return host
 
-    def _checked(self, address: Address, host: str) -> Address:
+    def _check_way(self, host: str, scheme: str, port: int) -> None:
+        """Refuse a scheme or a port by which nothing outside may be called."""
+        if scheme not in self.schemes:
+            known = " or ".join(f"{each}://" for each in sorted(self.schemes))
+            raise BlockedAddressError(f"{host}: a public address must be called by {known}")
+        if self.ports is not None and port not in self.ports:
+            known = ", ".join(str(each) for each in sorted(self.ports))
+            raise BlockedAddressError(f"{host}: port {port} is not allowed; these are: {known}")
+
+    def _checked(
+        self, address: Address, host: str, scheme: str | None = None, port: int | None = None
+    ) -> Address:
         plain = _unmapped(address)
-        if is_public(plain) or any(plain in network for network in self.inside):
+        ports = [inner.ports for inner in self.inside if plain in inner.network]
+        if any(each is None or port is None or port in each for each in ports):
             return plain
-        # Which address it is would tell what our name server knows about our own network.
-        raise BlockedAddressError(f"{host}: its address is not a public one")
+        if not is_public(plain):
+            # Which address it is would tell what our name server knows about our own network.
+            # For the same reason it is not said whether the address is let in at other ports.
+            let_in = ", nor one that is let in at this port" if self.inside else ""
+            raise BlockedAddressError(f"{host}: its address is not a public one{let_in}")
+        if scheme is not None and port is not None:
+            self._check_way(host, scheme, port)
+        return plain
 
 
 def is_public(address: Address) -> bool:

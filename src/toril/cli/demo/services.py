@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from toril.cli.demo.records import DemoRecords
 from toril.db.session import Database
@@ -62,10 +63,12 @@ async def demo_services(
         register = await serve(wathq.Register(_companies(records)).answer)
         rates = await serve(Rates(datetime.now(UTC)).er_api)
         await _onboard(database, records, authority, home / "zatca")
+        webhook = await serve(lambda request: Reply(200, {"received": True}))
+        ports = [urlsplit(url).port for url in (push.url, webhook.url)]
         yield DemoServices(
             push=push,
             browsers=[push.subscribe(), push.subscribe(), push.subscribe(gone=True)],
-            webhook=await serve(lambda request: Reply(200, {"received": True})),
+            webhook=webhook,
             settings={
                 "from_email": records.firm.email,
                 "from_name": records.firm.name_en,
@@ -73,7 +76,7 @@ async def demo_services(
                 "vapid_private_key": private_key,
                 "contact_email": records.firm.email,
                 "webhook_secret": new_secret(),
-                "allowed_networks": ("127.0.0.0/8",),
+                "allowed_networks": tuple(f"127.0.0.0/8:{port}" for port in ports),
                 "exchange_rate_url": rates.url,
                 "stripe_secret_key": gateways.STRIPE_KEY,
                 "stripe_url": payments.url,

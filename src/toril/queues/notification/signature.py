@@ -19,12 +19,12 @@ _PREFIX: Final = "whsec_"
 
 
 def new_secret() -> str:
-    """A fresh secret, ``whsec_…``, to be shared with the receiver."""
+    """A fresh secret, ``whsec_…``, from which those of all receivers are derived; nobody else is to know it."""
     return _PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 class WebhookSigner:
-    """Signs calls.
+    """Signs calls, for each origin with a secret of its own: what one receiver knows signs nothing for another.
 
     Args:
         secrets: ``whsec_`` and the base64 of 24 to 64 bytes. While a secret is being replaced give both, the new one
@@ -39,21 +39,30 @@ class WebhookSigner:
             raise ConfigurationError("WEBHOOK_SECRET is empty")
         self._keys = tuple(_key(secret) for secret in secrets)
 
-    def headers(self, message_id: str, *, timestamp: int, body: bytes) -> dict[str, str]:
+    def secret(self, origin: str) -> str:
+        """What the receiver at ``origin`` verifies calls with, ``whsec_…``: derived from the newest secret."""
+        return _PREFIX + base64.b64encode(_derived(self._keys[0], origin)).decode()
+
+    def headers(self, message_id: str, *, timestamp: int, body: bytes, origin: str) -> dict[str, str]:
         """The headers of one call.
 
         Args:
             message_id: the same for every attempt; without a dot.
             timestamp: seconds since 1970, of this attempt.
             body: the bytes that are sent.
+            origin: who is called, as ``Target.origin`` has it.
         """
         signed = f"{message_id}.{timestamp}.".encode() + body
-        digests = (hmac.digest(key, signed, hashlib.sha256) for key in self._keys)
+        digests = (hmac.digest(_derived(key, origin), signed, hashlib.sha256) for key in self._keys)
         return {
             "webhook-id": message_id,
             "webhook-timestamp": str(timestamp),
             "webhook-signature": " ".join(f"v1,{base64.b64encode(each).decode()}" for each in digests),
         }
+
+
+def _derived(key: bytes, origin: str) -> bytes:
+    return hmac.digest(key, b"toril webhook secret\n" + origin.encode(), hashlib.sha256)
 
 
 def _key(secret: str) -> bytes:

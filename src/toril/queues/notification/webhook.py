@@ -30,14 +30,12 @@ class WebhookCaller:
 
     Attributes:
         signer: None when there is no secret; then jobs fail.
-        within: seconds for a call, redirects included.
-        redirects: how many are followed; only those that keep the body, and each only where the guard allows.
+        within: seconds for a call.
     """
 
     client: GuardedClient
     signer: WebhookSigner | None
     within: float = 10.0
-    redirects: int = 3
 
     async def __call__(self, payload: Webhook, job: RunningJob) -> WebhookResult:
         """Call one webhook. A receiver can get it more than once, each time with the same ``webhook-id``.
@@ -53,24 +51,27 @@ class WebhookCaller:
             UnrecoverableError: any other answer.
         """
         if self.signer is None:
-            raise NotConfiguredError("webhooks are signed: set WEBHOOK_SECRET, and give it to the receiver")
+            raise NotConfiguredError(
+                "webhooks are signed: set WEBHOOK_SECRET, and give receivers what `toril webhooks secret URL` prints"
+            )
         await job.update_progress(10)
         body = orjson.dumps(payload.payload)
-        signed = self.signer.headers(message_id(job), timestamp=int(time.time()), body=body)
         try:
+            origin = self.client.guard.parse(payload.webhook_url).origin
+            signed = self.signer.headers(
+                message_id(job), timestamp=int(time.time()), body=body, origin=origin
+            )
             answer = await self.client.request(
                 "POST",
                 payload.webhook_url,
-                headers={"Content-Type": "application/json", **signed},
-                own_headers=payload.headers,
+                headers={"Content-Type": "application/json", **signed, **(payload.headers or {})},
                 content=body,
                 within=self.within,
-                redirects=self.redirects,
             )
         except BlockedAddressError as error:
             raise BlockedAddressError(f"webhookUrl: {error}") from None
         if not answer.is_success:
-            raise _explain(answer, self.client.guard.parse(payload.webhook_url).origin)
+            raise _explain(answer, origin)
         await job.update_progress(100)
         return {
             "success": True,
@@ -111,5 +112,7 @@ def _explain(answer: GuardedAnswer, receiver: str) -> TorilError:
     if status == 410:
         return UnrecoverableError(f"{text}: it is gone for good. Call it no more")
     if 300 <= status < 400:
-        return UnrecoverableError(f"{text}, a redirect that would lose the body. Use the address it leads to")
+        return UnrecoverableError(
+            f"{text}, a redirect, and those are not followed. Use the address it leads to"
+        )
     return UnrecoverableError(f"{text}: it refuses the call")

@@ -16,6 +16,7 @@ from toril.engine.options import JobOptions, OptionArguments
 from toril.engine.queue import DEFAULT_NAME
 from toril.errors import ConfigurationError, OptionError, PayloadError
 from toril.queues.base import QueueDefinition
+from toril.queues.redaction import redacted
 from toril.service_queues import ServiceQueues
 
 if TYPE_CHECKING:
@@ -242,4 +243,9 @@ def _schedule_id(data: Mapping[str, Any]) -> str:
 
 
 def _added(queue_name: str, job: Job[Any]) -> dict[str, Any]:
-    return {"jobId": job.id, "queueName": queue_name, "data": job.data, "options": job.opts}
+    return {
+        "jobId": job.id,
+        "queueName": queue_name,
+        "data": redacted(queue_name, job.data),
+        "options": job.opts,
+    }

@@ -16,6 +16,7 @@ from toril.engine.queue import Queue
 from toril.engine.states import COMPLETED, FAILED, check_state
 from toril.errors import JobNotFoundError, OptionError
 from toril.queues.base import QueueDefinition
+from toril.queues.redaction import redacted
 from toril.queues.registry import open_queue
 
 #: Options that the queue of dead letters does not share.
@@ -172,7 +173,7 @@ def job_status(queue_name: str, job: Job[Any], state: str) -> dict[str, Any]:
         "queueName": queue_name,
         "state": state,
         "progress": job.progress,
-        "data": job.data,
+        "data": redacted(queue_name, job.data),
         "options": job.opts,
         "timestamp": job.timestamp,
         "processedOn": job.processed_on,

@@ -12,6 +12,7 @@ from toril.cli.exits import CommandError, ExitCode
 from toril.cli.output import confirm, count, print_fields, print_json, print_line, print_table, when
 from toril.engine.dead_letters import DEAD_LETTER, DeadLetters
 from toril.errors import JobError, JobNotFoundError
+from toril.queues.redaction import redacted
 
 LetterIds = Annotated[
     list[str] | None, typer.Argument(metavar="ID", help="Ids of letters.", show_default=False)
@@ -43,7 +44,9 @@ async def list_letters(
     async with call.queue(letters_in) as queue:
         letters, total = await DeadLetters(queue).list(start, end)
     if call.json:
-        print_json({"total": total, "letters": [letter.to_dict() for letter in letters]})
+        print_json(
+            {"total": total, "letters": [redacted(letter.queue, letter.to_dict()) for letter in letters]}
+        )
         return
     if not total:
         print_line(f"There are no dead letters in queue {letters_in!r}.")
@@ -59,7 +62,7 @@ async def list_letters(
                 when(letter.failed_at),
                 letter.attempts_made,
                 letter.failed_reason,
-                json.dumps(letter.data, ensure_ascii=False, default=str)[:500],
+                json.dumps(redacted(letter.queue, letter.data), ensure_ascii=False, default=str)[:500],
             )
             for letter in letters
         ),
@@ -84,7 +87,7 @@ async def show_letter(
     if letter is None:
         raise _missing(letters_in, letter_id)
     if call.json:
-        print_json(letter.to_dict())
+        print_json(redacted(letter.queue, letter.to_dict()))
         return
     traces = letter.stacktrace if isinstance(letter.stacktrace, list) else [letter.stacktrace]
     print_fields(
@@ -100,7 +103,10 @@ async def show_letter(
             ("failed", when(letter.failed_at)),
             ("failed reason", letter.failed_reason),
             ("options", letter.opts),
-            ("data", json.dumps(letter.data, ensure_ascii=False, indent=2, default=str)),
+            (
+                "data",
+                json.dumps(redacted(letter.queue, letter.data), ensure_ascii=False, indent=2, default=str),
+            ),
             ("not readable", ", ".join(letter.unreadable)),
             ("stack traces", "\n".join(str(trace).rstrip() for trace in traces)),
         ]

@@ -13,7 +13,7 @@ import typer
 from toril.cli.command import Call, command
 from toril.cli.discovery import require_queue
 from toril.cli.exits import CommandError, ExitCode
-from toril.cli.output import count, note, print_json
+from toril.cli.output import count, note, print_json, shown_job
 from toril.cli.queues import QueueName
 from toril.engine.job import Job
 from toril.engine.queue import Queue
@@ -84,7 +84,7 @@ async def _write(queue: Queue, state: str, form: str, file: TextIO) -> int:
     pages: AsyncIterator[list[Job[Any]]] = walk_jobs(queue, state)
     async for page in pages:
         for job in page:
-            put(job.to_dict() | {"state": state})
+            put(shown_job(queue.name, job) | {"state": state})
             number += 1
     return number
 

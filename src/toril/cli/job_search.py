@@ -9,11 +9,12 @@ import typer
 
 from toril.cli.command import Call, command
 from toril.cli.discovery import require_queue
-from toril.cli.output import note, print_json, print_table, progress, when
+from toril.cli.output import note, print_json, print_table, progress, shown_job, when
 from toril.cli.queues import QueueName
 from toril.engine.job import Job
 from toril.engine.search import find_jobs
 from toril.engine.states import ALL, check_state
+from toril.queues.redaction import redacted
 
 
 @command(
@@ -56,7 +57,7 @@ async def search_jobs(
                 if cursor is None or len(jobs) >= limit:
                     break
     if call.json:
-        rows = [job.to_dict() | {"state": each} for each, job in jobs]
+        rows = [shown_job(queue, job) | {"state": each} for each, job in jobs]
         print_json({"jobs": rows, "lookedAt": looked_at, "finished": cursor is None})
         return
     print_table(
@@ -68,7 +69,7 @@ async def search_jobs(
                 each,
                 when(job.timestamp),
                 job.failed_reason,
-                json.dumps(job.data, ensure_ascii=False, default=str)[:500],
+                json.dumps(redacted(queue, job.data), ensure_ascii=False, default=str)[:500],
             )
             for each, job in jobs
         ),

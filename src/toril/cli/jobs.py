@@ -11,12 +11,23 @@ import typer
 from toril.cli.command import Call, command
 from toril.cli.discovery import require_queue
 from toril.cli.exits import CommandError, ExitCode
-from toril.cli.output import confirm, count, print_fields, print_json, print_line, print_table, progress, when
+from toril.cli.output import (
+    confirm,
+    count,
+    print_fields,
+    print_json,
+    print_line,
+    print_table,
+    progress,
+    shown_job,
+    when,
+)
 from toril.cli.queues import QueueName
 from toril.engine.job import Job
 from toril.engine.queue import Queue
 from toril.engine.states import ALL, check_state
 from toril.errors import JobError, JobNotFoundError
+from toril.queues.redaction import redacted
 
 #: Ids that a question lists by name; more are counted.
 _NAMED = 5
@@ -61,7 +72,7 @@ async def list_jobs(
             jobs = await opened.get_jobs(each, start, end, asc=ascending)
             found += [(each, job) for job in jobs]
     if call.json:
-        print_json([job.to_dict() | {"state": each} for each, job in found])
+        print_json([shown_job(queue, job) | {"state": each} for each, job in found])
         return
     print_table(
         ("id", "name", "state", "added", "attempts", "progress", "failed reason", "data"),
@@ -74,7 +85,7 @@ async def list_jobs(
                 job.attempts_made,
                 job.progress or None,
                 job.failed_reason,
-                json.dumps(job.data, ensure_ascii=False, default=str)[:500],
+                json.dumps(redacted(queue, job.data), ensure_ascii=False, default=str)[:500],
             )
             for each, job in found
         ),
@@ -102,7 +113,7 @@ async def show_job(
         state = await job.state()
         rows, _ = await opened.logs(job_id)
     if call.json:
-        print_json(job.to_dict() | {"state": state, "logs": rows})
+        print_json(shown_job(queue, job) | {"state": state, "logs": rows})
         return
     print_fields(
         [
@@ -119,7 +130,7 @@ async def show_job(
             ("failed reason", job.failed_reason),
             ("returned", job.return_value),
             ("options", job.opts),
-            ("data", json.dumps(job.data, ensure_ascii=False, indent=2, default=str)),
+            ("data", json.dumps(redacted(queue, job.data), ensure_ascii=False, indent=2, default=str)),
             ("stack traces", "\n".join(trace.rstrip() for trace in job.stacktrace)),
             ("log", "\n".join(rows)),
         ]

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from toril.cli.exits import CommandError, ExitCode
+from toril.engine.job import Job
 from toril.observability.logging import harmless
+from toril.queues.redaction import redacted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -144,3 +146,8 @@ def console_of(stream: Any) -> Console:
     from rich.console import Console
 
     return Console(file=stream, width=None if stream.isatty() else _NO_EDGE, highlight=False, soft_wrap=False)
+
+
+def shown_job(queue: str, job: Job[Any]) -> dict[str, Any]:
+    """A job in Bull's form, without its secrets."""
+    return {**job.to_dict(), "data": redacted(queue, job.data)}

@@ -17,6 +17,7 @@ from toril.engine.options import JobOptions
 from toril.engine.queue import DEFAULT_NAME, Queue
 from toril.engine.repeat import Repeat
 from toril.engine.schedules import Schedule
+from toril.queues.redaction import redacted
 
 Key = Annotated[
     str, typer.Argument(metavar="KEY", help="The schedule's key, as the list shows it.", show_default=False)
@@ -210,5 +211,5 @@ def _row(queue: str, schedule: Schedule) -> dict[str, Any]:
         "next": schedule.next,
         "count": schedule.count,
         "limit": schedule.limit,
-        "data": schedule.data,
+        "data": redacted(queue, schedule.data),
     }

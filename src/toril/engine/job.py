@@ -40,6 +40,9 @@ class Job(Generic[R]):
         stalled_counter: how often its worker went away.
         fence: names the attempt that this object stands for while a worker runs it; '' otherwise. What a run does
             whose job was given to another is refused with ``JobLockLost``.
+        final_data: what an async processor sets it to becomes the job's data in the step that completes it, so that
+            what only the work needed, such as a code, is not kept. None leaves the data as it is, and a job that fails
+            keeps it for its next attempt.
     """
 
     __slots__ = (
@@ -52,6 +55,7 @@ class Job(Generic[R]):
         "discarded",
         "failed_reason",
         "fence",
+        "final_data",
         "finished_on",
         "id",
         "name",
@@ -95,6 +99,7 @@ class Job(Generic[R]):
         self.debounce_id: str | None = None
         self.discarded = False
         self.fence = ""
+        self.final_data: Any = None
 
     def speak_through(self, actions: JobActions) -> None:
         """Let the verbs go by another connection to the same queue."""

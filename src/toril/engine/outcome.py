@@ -10,6 +10,7 @@ from typing import Any, Literal
 import orjson
 
 from toril.engine.backoff import BackoffStrategy, bounded_ms, wait_ms
+from toril.engine.codec import encode
 from toril.engine.encoding import number
 from toril.engine.job import Job
 from toril.engine.options import keep_policy
@@ -38,11 +39,12 @@ class Outcome:
 
 def completed(job: Job[Any], value: Any, text: bytes) -> Outcome:
     """The processor returned ``value``, whose JSON is ``text``."""
+    left = "" if job.final_data is None else encode(job.final_data, what="the data it leaves")
     keep = job.opts.get("removeOnComplete")
     if keep is None:
-        return Outcome("complete", job, (text, "", "", "-1", "-1", job.debounce_id or ""), value)
+        return Outcome("complete", job, (text, left, "", "-1", "-1", job.debounce_id or ""), value)
     count, age = keep_policy(keep)
-    return Outcome("complete", job, (text, "", "", str(count), str(age), job.debounce_id or ""), value)
+    return Outcome("complete", job, (text, left, "", str(count), str(age), job.debounce_id or ""), value)
 
 
 def handed_back(job: Job[Any]) -> Outcome:

@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 
 from toril.errors import PayloadError, UnrecoverableError
 from toril.queues.problems import did_you_mean, list_problems, refuse_crowds
+from toril.queues.redaction import REDACTED, find_redacted, redacted
 
 
 class RunningJob(Protocol):
@@ -88,6 +89,12 @@ class QueueDefinition:
             raise PayloadError(
                 f"queue {self.name!r}: unknown type {name!r}{near}; it knows {known}", field="type"
             )
+        if (path := find_redacted(self.name, data)) is not None:
+            raise PayloadError(
+                f"{self.name} job of type {name!r}: {path} is {REDACTED!r}, which is shown instead of what it was; "
+                "give the value itself",
+                field=path,
+            )
         try:
             return job_type, job_type.payload.model_validate(data.get("data", {}))
         except ValidationError as error:
@@ -102,7 +109,11 @@ class QueueDefinition:
         """
         try:
             job_type, payload = self.check(job.data)
-            return dict(await job_type.process(payload, job))
+            result = dict(await job_type.process(payload, job))
+            left = redacted(self.name, job.data)
+            if left is not job.data and hasattr(job, "final_data"):
+                job.final_data = left
+            return result
         except PayloadError as error:
             raise UnrecoverableError(str(error)) from error
 

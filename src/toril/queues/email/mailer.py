@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import timedelta, timezone, tzinfo
 
@@ -18,6 +19,7 @@ from toril.queues.job_key import job_key
 from toril.queues.storage import FileStore
 
 GIVE_UP_AFTER = 48 * 3600.0  #: seconds; mail servers themselves go on for days
+_NOBODY_READS = re.compile(r"(no|do-?not|dont)[-_.]?reply|mailer-daemon|bounces?\b", re.IGNORECASE)
 MAX_KEY = 256  #: characters of an idempotency key; Resend's limit
 RIYADH = timezone(timedelta(hours=3), "Asia/Riyadh")  # no summer time, so a fixed offset is exact
 
@@ -61,6 +63,11 @@ class Mailer:
         if self.find_firm is None:
             return None if firm_id is None else MailFirm(id=firm_id)
         return await self.find_firm(firm_id, campaign_id=campaign_id)
+
+    @property
+    def sender_takes_replies(self) -> bool:
+        """Whether somebody reads what is written to the sender; its name tells when not."""
+        return _NOBODY_READS.match(self.sender.address) is None
 
     def reply_to(self, firm: MailFirm | None) -> tuple[Mailbox, ...]:
         """Where replies to a firm's mail go, when that is not the sender."""

@@ -60,13 +60,10 @@ class Tag(Payload):
     value: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,256}$")]
 
 
-class Transactional(Payload):
-    """One mail to one or a few people."""
+class SingleMail(Payload):
+    """What one mail to one or a few people has, whatever its text is made from."""
 
     to: SomeAddresses
-    subject: Subject
-    html: Body | None = None
-    text: Body | None = None  #: made from ``html`` when absent
     reply_to: Addresses | None = None
     cc: Addresses | None = None
     bcc: Addresses | None = None
@@ -74,9 +71,7 @@ class Transactional(Payload):
     tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] | None = None
 
     @model_validator(mode="after")
-    def _whole(self) -> Transactional:
-        if not self.html and not self.text:
-            raise problem_at("either html or text is needed", "html")
+    def _carried(self) -> SingleMail:
         attached = self.attachments or []
         size = sum(len(attachment.content or "") for attachment in attached)
         if size > MAX_ATTACHMENTS:
@@ -87,10 +82,24 @@ class Transactional(Payload):
         return self
 
 
-class TemplateMail(Payload):
+class Transactional(SingleMail):
+    """One mail to one or a few people."""
+
+    subject: Subject
+    html: Body | None = None
+    text: Body | None = None  #: made from ``html`` when absent
+    sensitive: bool = False  #: with a code or a link that opens an account: shown to nobody, and not kept
+
+    @model_validator(mode="after")
+    def _whole(self) -> Transactional:
+        if not self.html and not self.text:
+            raise problem_at("either html or text is needed", "html")
+        return self
+
+
+class TemplateMail(SingleMail):
     """One mail from a template."""
 
-    to: SomeAddresses
     template_id: Annotated[str, StringConstraints(max_length=64)]
     template_data: dict[str, Any]
     subject: Subject | None = None  #: instead of the template's own

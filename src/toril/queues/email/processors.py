@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from toril.errors import OptionError
 from toril.queues.base import RunningJob
+from toril.queues.email.addresses import Mailbox, parse_mailbox
 from toril.queues.email.bulk import send_bulk
 from toril.queues.email.campaign import send_campaign
 from toril.queues.email.compose import compose
@@ -17,6 +19,7 @@ from toril.queues.email.pacing import Pacing
 from toril.queues.email.payloads import Bulk, Campaign, TemplateMail, Transactional
 from toril.queues.email.rendering import render
 from toril.queues.email.suppressed import is_first_run, without_suppressed
+from toril.queues.redaction import REDACTED
 
 log = logging.getLogger("toril.queues.email")
 
@@ -39,7 +42,7 @@ class Processors:
         await job.update_progress(10)
         mail = await compose(payload, job=job, sender=self.mailer.sender, files=self.mailer.files)
         sent = await self._send(mail, job, pacing)
-        return {**sent, "to": payload.to, "subject": payload.subject}
+        return {**sent, "to": payload.to, "subject": REDACTED if payload.sensitive else payload.subject}
 
     async def template(self, payload: TemplateMail, job: RunningJob) -> dict[str, Any]:
         """Send one mail made from a template. Progress as ``transactional``.
@@ -52,11 +55,28 @@ class Processors:
         pacing = mailer.pacing(job)
         await pacing.begin()
         await job.update_progress(10)
-        made = await asyncio.to_thread(render, payload.data, firm_name=mailer.firm_name, zone=mailer.zone)
-        filled = Transactional(
-            to=payload.to, subject=payload.subject or made.subject, html=made.html, text=made.text
+        reply_to = _firm_address(payload) or mailer.reply_to(await mailer.firm(None))
+        made = await asyncio.to_thread(
+            render,
+            payload.data,
+            firm_name=mailer.firm_name,
+            zone=mailer.zone,
+            takes_replies=bool(payload.reply_to or reply_to) or mailer.sender_takes_replies,
         )
-        mail = await compose(filled, job=job, sender=mailer.sender)
+        filled = Transactional(
+            to=payload.to,
+            subject=payload.subject or made.subject,
+            html=made.html,
+            text=made.text,
+            reply_to=payload.reply_to,
+            cc=payload.cc,
+            bcc=payload.bcc,
+            attachments=payload.attachments,
+            tags=payload.tags,
+        )
+        mail = await compose(filled, job=job, sender=mailer.sender, files=mailer.files)
+        if not mail.reply_to:
+            mail = replace(mail, reply_to=reply_to)
         sent = await self._send(mail, job, pacing)
         return {**sent, "templateId": payload.template_id, "to": payload.to}
 
@@ -92,3 +112,11 @@ class Processors:
         await job.update_progress(100)
         result: dict[str, Any] = {"success": True, "messageId": sent.message_id}
         return {**result, "suppressed": left_out} if left_out else result
+
+
+def _firm_address(payload: TemplateMail) -> tuple[Mailbox, ...]:
+    """The address that the mail itself shows as the firm's, if it is one."""
+    try:
+        return (parse_mailbox(payload.data.firm_email or ""),)
+    except OptionError:
+        return ()

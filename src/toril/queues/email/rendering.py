@@ -34,18 +34,20 @@ class Rendered:
     text: str
 
 
-def render(data: TemplateData, *, firm_name: str, zone: tzinfo) -> Rendered:
+def render(data: TemplateData, *, firm_name: str, zone: tzinfo, takes_replies: bool = True) -> Rendered:
     """Fill the template of ``data``'s kind, in its language.
 
     Args:
         firm_name: who writes, unless the data say so.
         zone: the time zone that days and times are shown in.
+        takes_replies: whether somebody reads what is written back; else the mail does not invite it.
     """
     arabic = data.language == "ar"
     values: dict[str, Any] = {name: getattr(data, name) for name in type(data).model_fields}
     values |= {
         "firm_name": data.firm_name or firm_name,
         "zone": zone,
+        "takes_replies": takes_replies,
         "direction": "rtl" if arabic else "ltr",
         "start": "right" if arabic else "left",
         "end": "left" if arabic else "right",

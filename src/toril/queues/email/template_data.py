@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from toril.queues.base import Payload
 from toril.queues.email.fields import Amount, Currency, Day, Line, LongText, Moment, Name, WebUrl
 from toril.queues.email.formats import Language
+from toril.queues.redaction import template_name as template_name
 
 
 def _language(value: Any) -> Any:
@@ -169,8 +170,3 @@ TEMPLATES: Mapping[str, type[TemplateData]] = {
     "report_ready": ReportReady,
     "job_alert": JobAlert,
 }
-
-
-def template_name(template_id: str) -> str:
-    """The key in ``TEMPLATES`` that ``template_id`` means: ``password-reset`` and ``passwordReset`` are names too."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|-", "_", template_id).lower()

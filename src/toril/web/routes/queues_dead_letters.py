@@ -11,6 +11,7 @@ from toril.engine.dead_letters import DeadLetter, DeadLetters, Retried
 from toril.engine.search import LOOKED_AT, list_only
 from toril.engine.states import PAUSED, WAITING
 from toril.errors import JobNotFoundError
+from toril.queues.redaction import redacted
 from toril.web.answers import Json, ok
 from toril.web.firm_jobs import firm_of, only_of
 from toril.web.queue_panel import End, Panel, Panelled, Start, in_time, page_of
@@ -61,7 +62,7 @@ async def list_letters(panel: Panelled, start: Start = 0, end: End = 20) -> Json
         _, total = await panel.service.dead_letters.list(0, 0)
     first, last = page_of(start, end, total)
     letters, total = await panel.service.dead_letters.list(first, max(first, last))
-    shown = [letter.to_dict() for letter in letters] if first <= last else []
+    shown = [redacted(letter.queue, letter.to_dict()) for letter in letters] if first <= last else []
     return ok(shown, count=len(shown), total=total)
 
 
@@ -110,7 +111,7 @@ async def retry_all_letters(request: Request, panel: Panelled) -> Json:
 async def read_letter(letter_id: LetterId, panel: Panelled) -> Json:
     """One letter: the job as it was when it failed for good."""
     letter = await _own(panel, letter_id)
-    return ok(letter.to_dict())
+    return ok(redacted(letter.queue, letter.to_dict()))
 
 
 @router.post(
@@ -157,7 +158,7 @@ async def _firm_page(letters: DeadLetters, firm_id: str, start: int, end: int) -
     own = [job for part in parts for job in part.jobs]
     first, last = page_of(start, end, len(own))
     found = [DeadLetter.from_data(job.id, job.data) for job in own[first : last + 1]]
-    shown = [letter.to_dict() for letter in found if letter is not None]
+    shown = [redacted(letter.queue, letter.to_dict()) for letter in found if letter is not None]
     return ok(shown, count=len(shown), total=len(own))
 
 

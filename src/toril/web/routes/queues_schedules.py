@@ -11,6 +11,7 @@ from toril.engine.queue import Queue
 from toril.engine.repeat import repeat_key
 from toril.engine.schedules import Schedule
 from toril.errors import PayloadError
+from toril.queues.redaction import redacted
 from toril.web.answers import Json, ok
 from toril.web.errors import NotFound
 from toril.web.firm_jobs import find_schedule, firm_of, firm_schedules, own_data
@@ -68,11 +69,11 @@ async def list_schedules(name: QueueName, panel: Panelled, start: Start = 0, end
         own = await firm_schedules(queue, panel.firm_id)
         first, last = page_of(start, end, len(own))
         shown = own[first : last + 1]
-        return ok([_view(schedule) for schedule in shown], count=len(shown), total=len(own))
+        return ok([_view(name, schedule) for schedule in shown], count=len(shown), total=len(own))
     total = await queue.schedule_count()
     first, last = page_of(start, end, total)
     found = await queue.schedules(first, last, asc=True) if first <= last else []
-    return ok([_view(schedule) for schedule in found], count=len(found), total=total)
+    return ok([_view(name, schedule) for schedule in found], count=len(found), total=total)
 
 
 @router.post(
@@ -157,7 +158,7 @@ def _missing(queue: Queue, key: str) -> NotFound:
     return NotFound(f"queue {queue.name!r} has no schedule {key!r}", code="schedule_not_found")
 
 
-def _view(schedule: Schedule) -> dict[str, Any]:
+def _view(queue: str, schedule: Schedule) -> dict[str, Any]:
     return {
         "key": schedule.key,
         "name": schedule.name,
@@ -169,6 +170,6 @@ def _view(schedule: Schedule) -> dict[str, Any]:
         "next": schedule.next,
         "limit": schedule.limit,
         "count": schedule.count,
-        "data": schedule.data,
+        "data": redacted(queue, schedule.data),
         "options": schedule.opts,
     }

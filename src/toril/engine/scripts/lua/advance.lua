@@ -10,7 +10,7 @@
                         the call, if locks may have run out since: others may have put a job back, and started it
   then for each outcome 9 arguments: verb, id, fence of the attempt (see includes/fence.lua; with a minus sign if an
     earlier call may have recorded the outcome), and
-    complete  return value (JSON), '', '', keep count, keep age (s), deid
+    complete  return value (JSON), data it leaves (JSON, '' as it is), '', keep count, keep age (s), deid
     fail      reason, stack traces (JSON), attempts made, keep count, keep age (s), deid
     cancel    as fail, for a job that somebody cancelled: no dead letter
     retry     reason, stack traces (JSON), attempts made, lifo 0/1, priority, ''
@@ -93,6 +93,10 @@ local function record(at)
     finish(k_failed, id, 'failedReason', 'cancelled', count, age, failed_channel, ended(id, 'cancelled'))
     return 2
   elseif verb == 'complete' then
+    if b ~= '' then
+      undo('HSET', base .. id, 'data', call('HGET', base .. id, 'data'))
+      call('HSET', base .. id, 'data', b)
+    end
     end_debounce(ARGV[at + 8])
     finish(k_completed, id, 'returnvalue', a, d, e, completed_channel, ended(id, a))
   elseif verb == 'fail' or verb == 'cancel' then

@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis.asyncio as redis_asyncio
+from hypothesis import HealthCheck, settings
 from tests.support.servers import RedisServer, server_binaries
 
 if TYPE_CHECKING:
     from toril.engine.queue import Queue
+
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from inspect import signature
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from toril.db.engines import PoolLimits
 from toril.db.session import Database
 from toril.engine.embedded import prepare_home
 from toril.engine.scripts.runner import PATIENCE
@@ -56,7 +57,7 @@ async def open_installation(settings: Settings, *, patience: float = PATIENCE) -
         await asyncio.to_thread(prepare_home, settings.home)
     except OSError as error:
         raise ConfigurationError(f"TORIL_HOME {settings.home} cannot be used: {error}") from error
-    async with Database(settings.database_url, home=settings.home) as database:
+    async with open_database(settings) as database:
         await database.upgrade()
         if (settings.resend_api_key or settings.smtp_url) and not settings.from_email:
             raise ConfigurationError("sending mail needs FROM_EMAIL, the sender's address")
@@ -99,6 +100,20 @@ async def open_installation(settings: Settings, *, patience: float = PATIENCE) -
             definitions.values(), database=database, **server, patience=patience
         ) as service:
             yield Installation(database, service, files)
+
+
+def open_database(settings: Settings) -> Database:
+    """The application's records; it connects when it is first used.
+
+    Raises:
+        ConfigurationError: the URL cannot be used, or a driver is not installed.
+    """
+    pool = PoolLimits(
+        size=settings.database_pool_size,
+        overflow=settings.database_pool_overflow,
+        wait=settings.database_pool_wait,
+    )
+    return Database(settings.database_url, home=settings.home, pool=pool)
 
 
 def file_store(settings: Settings) -> FileStore:

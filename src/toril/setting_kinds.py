@@ -143,6 +143,20 @@ def port(value: str) -> int:
     return int(value)
 
 
+def connections(value: str) -> int:
+    """How many connections, at least one."""
+    if not re.fullmatch(r"[0-9]{1,4}", value) or not int(value):
+        raise ValueError("it must be a whole number above 0")
+    return int(value)
+
+
+def more_connections(value: str) -> int:
+    """How many connections more, or none."""
+    if not re.fullmatch(r"[0-9]{1,4}", value):
+        raise ValueError("it must be a whole number, 0 for none")
+    return int(value)
+
+
 def amount(value: str) -> float:
     """A number above 0."""
     if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", value) or not float(value):

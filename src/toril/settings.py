@@ -90,6 +90,33 @@ class Settings:
             unset="SQLite in TORIL_HOME",
         ),
     )
+    database_pool_size: int = field(
+        default=5,
+        metadata=kinds.row(
+            "DATABASE_POOL_SIZE",
+            "number",
+            kinds.connections,
+            "Connections to the database that a process keeps open, for what writes and as many again for what reads.",
+        ),
+    )
+    database_pool_overflow: int = field(
+        default=10,
+        metadata=kinds.row(
+            "DATABASE_POOL_OVERFLOW",
+            "number",
+            kinds.more_connections,
+            "Connections that it opens beside them, for either, while all are in use.",
+        ),
+    )
+    database_pool_wait: float = field(
+        default=10.0,
+        metadata=kinds.row(
+            "DATABASE_POOL_WAIT",
+            "seconds",
+            kinds.amount,
+            "How long a transaction waits for a connection before it fails.",
+        ),
+    )
     port: int = field(
         default=8080,
         metadata=kinds.row("PORT", "port", kinds.port, "Where the HTTP API and the dashboard listen."),

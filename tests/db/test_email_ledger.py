@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -66,7 +67,7 @@ async def test_a_tracking_id_of_another_mail_is_refused(database: Database) -> N
 
 
 async def test_what_was_sent_is_recorded_although_the_database_is_away_for_a_moment(
-    database: Database,
+    database: Database, tmp_path: Path
 ) -> None:
     class Flickering(Database):
         failures = 1
@@ -79,7 +80,8 @@ async def test_what_was_sent_is_recorded_although_the_database_is_away_for_a_mom
             async with database.session() as session:
                 yield session
 
-    await DatabaseLedger(Flickering("sqlite:///unused.db")).record("email:1:0", {"a@example.com": SENT})
+    unused = Flickering(f"sqlite:///{tmp_path / 'unused.db'}")
+    await DatabaseLedger(unused).record("email:1:0", {"a@example.com": SENT})
     assert await DatabaseLedger(database).outcomes("email:1:0") == {"a@example.com": SENT}
 
 

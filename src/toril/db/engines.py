@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import URL, NullPool, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from toril.errors import ConfigurationError
+from toril.db.exact_sums import add_exact_sums
+from toril.db.texts import refuse_unstorable
+from toril.errors import ConfigurationError, OptionError
 
 #: Seconds SQLite waits for another process to finish writing.
 SQLITE_PATIENCE = 15.0
@@ -22,23 +25,57 @@ _WRITING: Final = "BEGIN IMMEDIATE"
 _READING: Final = "BEGIN"
 
 
-def writing_engine(url: URL) -> AsyncEngine:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolLimits:
+    """How many connections to the database a process has, for what writes and as many again for what only reads.
+
+    Attributes:
+        size: kept open.
+        overflow: opened beside them when all are in use, and closed afterwards.
+        wait: seconds that a transaction waits for one when there may be no more.
+    """
+
+    size: int = 5
+    overflow: int = 10
+    wait: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.overflow < 0 or self.wait <= 0:
+            raise OptionError(
+                f"a pool has at least one connection and a wait above 0, got size={self.size}, "
+                f"overflow={self.overflow}, wait={self.wait}"
+            )
+
+    def options(self) -> dict[str, Any]:
+        """As SQLAlchemy takes them."""
+        return {"pool_size": self.size, "max_overflow": self.overflow, "pool_timeout": self.wait}
+
+
+def writing_engine(url: URL, pool: PoolLimits) -> AsyncEngine:
     """Connections for transactions that write.
 
     Raises:
         ConfigurationError: the driver is not installed, or the folder of a SQLite file cannot be made.
     """
-    engine = _engine(url)
+    engine = _engine(url, **pool.options())
     if engine.dialect.name == "sqlite":
         _set_up_sqlite(engine, _WRITING, "foreign_keys = ON")
     return engine
 
 
-def reading_engine(url: URL, writing: AsyncEngine) -> AsyncEngine:
-    """Connections for transactions that only read, and see the records as they were when they began."""
-    if writing.dialect.name != "sqlite":
-        return writing.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-    engine = _engine(url)
+def reading_engine(url: URL, pool: PoolLimits) -> AsyncEngine:
+    """Connections for transactions that only read, and see the records as they were when they began.
+
+    They have a pool of their own: many slow reads leave nobody without a connection to write by.
+    """
+    if url.get_backend_name() != "sqlite":
+        return _engine(
+            url,
+            **pool.options(),
+            isolation_level="REPEATABLE READ",
+            execution_options={"postgresql_readonly": True},
+        )
+    engine = _engine(url, **pool.options())
     _set_up_sqlite(engine, _READING, "query_only = ON")
     return engine
 
@@ -59,7 +96,9 @@ def _engine(url: URL, **options: Any) -> AsyncEngine:
     else:
         options["pool_pre_ping"] = True  # a restarted server costs no failed transaction
     try:
-        return create_async_engine(url, json_serializer=_to_json, **options)
+        engine = create_async_engine(url, json_serializer=_to_json, **options)
+        refuse_unstorable(engine.sync_engine)
+        return engine
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"the package {error.name} is missing for {url.get_backend_name()}: pip install 'toril[db]'"
@@ -86,6 +125,7 @@ def _set_up_sqlite(engine: AsyncEngine, begin: str, *pragmas: str) -> None:
         for pragma in (f"busy_timeout = {int(SQLITE_PATIENCE * 1000)}", *pragmas):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+        add_exact_sums(connection)
 
     @event.listens_for(engine.sync_engine, "begin")
     def start(connection: Any) -> None:

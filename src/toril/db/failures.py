@@ -65,7 +65,8 @@ def asking(database: str) -> Iterator[None]:
 def _explain(error: Exception, database: str) -> TorilError | None:
     if isinstance(error, PoolTimeoutError):
         return DatabaseUnavailableError(
-            f"all connections to {database} are in use; is a transaction left open?"
+            f"all connections to {database} are in use, and none became free in time: let more be opened "
+            "(DATABASE_POOL_SIZE, DATABASE_POOL_OVERFLOW), or wait longer (DATABASE_POOL_WAIT)"
         )
     if isinstance(error, StatementError) and isinstance(error.orig, LookupError):
         return RecordValueError(str(error.orig))  # a choice that is none

@@ -9,10 +9,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from toril.db.engines import reading_engine, writing_engine
+from toril.db.engines import PoolLimits, reading_engine, writing_engine
 from toril.db.failures import asking, connecting
+from toril.db.file_lock import locked_file
 from toril.db.migrate import SchemaVersion, downgrade, look, upgrade
 from toril.db.url import database_url
 
@@ -28,15 +30,18 @@ class Database:
     Args:
         url: ``postgresql://…`` or ``sqlite:///…``; None is a SQLite file in ``home``.
         home: folder of this installation.
+        pool: how many connections it may have.
 
     Raises:
         ConfigurationError: the URL cannot be used, or a driver is not installed.
     """
 
-    def __init__(self, url: str | None = None, *, home: Path = Path(".toril")) -> None:
-        self._url = database_url(url, home=home)
-        self._writing = writing_engine(self._url)
-        self._reading = reading_engine(self._url, self._writing)
+    def __init__(
+        self, url: str | None = None, *, home: Path = Path(".toril"), pool: PoolLimits | None = None
+    ) -> None:
+        self._url, pool = database_url(url, home=home), pool or PoolLimits()
+        self._writing = writing_engine(self._url, pool)
+        self._reading = reading_engine(self._url, pool)
         self._write = async_sessionmaker(self._writing, expire_on_commit=False)
         self._read = async_sessionmaker(self._reading, expire_on_commit=False)
         self._transactions = 0
@@ -71,6 +76,29 @@ class Database:
         """
         async with self._transaction(self._read) as session:
             yield session
+
+    @asynccontextmanager
+    async def only_one(self, name: str) -> AsyncIterator[None]:
+        """A block that one task at a time is in, of all processes that work with these records; others wait.
+
+        Records may be read and written in it as always: it holds up nobody but those who want the same.
+
+        Args:
+            name: of what is done; a plain word.
+
+        Raises:
+            As ``session``.
+        """
+        if self._url.get_backend_name() == "sqlite":
+            async with locked_file(Path(f"{self._url.database}.{name}.lock")):
+                yield
+            return
+        # In a transaction that does nothing else: it holds no rows, and keeps none from being vacuumed.
+        async with self.session() as session:
+            await session.execute(
+                text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"toril:{name}"}
+            )
+            yield
 
     async def upgrade(self) -> SchemaVersion:
         """Make the tables, or bring them to this version. Safe when several processes do it at once.

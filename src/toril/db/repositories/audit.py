@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any, Final, cast
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Table, delete, func, select
 
 from toril.db.models.access import AuditEntry
 from toril.db.repositories.base import Page, Repository
+
+#: For many entries at once, of which nobody needs records.
+_TABLE: Final = cast(Table, AuditEntry.__table__)
 
 
 class AuditLog(Repository):
@@ -30,20 +34,14 @@ class AuditLog(Repository):
             or 0
         )
 
-    async def take_before(self, before: datetime, *, limit: int = 1000) -> Sequence[AuditEntry]:
-        """The oldest entries from before a moment, for this transaction alone: it archives and deletes them."""
-        statement = (
-            select(AuditEntry)
-            .where(AuditEntry.at < before)
-            .order_by(AuditEntry.at, AuditEntry.id)
-            .limit(limit)
-            .with_for_update()
-        )
-        return (await self.session.scalars(statement)).all()
+    async def oldest_before(self, before: datetime, *, limit: int = 1000) -> Sequence[dict[str, Any]]:
+        """The oldest entries from before a moment, as rows by column: reading many takes a fraction of the time."""
+        statement = select(_TABLE).where(_TABLE.c.at < before).order_by(_TABLE.c.at, _TABLE.c.id).limit(limit)
+        return [dict(row) for row in (await self.session.execute(statement)).mappings()]
 
     async def delete(self, ids: Sequence[str]) -> int:
         """Delete entries that are archived; returns how many there were. At most some thousand at once."""
         deleted = await self.session.execute(
-            delete(AuditEntry).where(AuditEntry.id.in_(ids)).returning(AuditEntry.id)
+            delete(_TABLE).where(_TABLE.c.id.in_(ids)).returning(_TABLE.c.id)
         )
         return len(deleted.all())

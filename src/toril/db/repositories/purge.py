@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
-from sqlalchemy import ColumnElement, delete, func, or_, select
+from sqlalchemy import ColumnElement, Table, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from toril.db.models.access import OneTimeToken, Session
@@ -35,10 +36,9 @@ class Purge:
 
     async def delete_batch(self, session: AsyncSession, *, limit: int = 500) -> int:
         """Delete up to ``limit`` of them; returns how many. Fewer than ``limit`` were the last."""
-        some = select(self.model.id).where(self.which).limit(limit)
-        deleted = await session.execute(
-            delete(self.model).where(self.model.id.in_(some)).returning(self.model.id)
-        )
+        table = cast(Table, self.model.__table__)  # of the rows nobody has records
+        some = select(table.c.id).where(self.which).limit(limit)
+        deleted = await session.execute(delete(table).where(table.c.id.in_(some)).returning(table.c.id))
         return len(deleted.all())
 
 

@@ -6,21 +6,24 @@ import asyncio
 import gzip
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from toril.db.models.access import AuditEntry
 from toril.db.repositories.audit import AuditLog
 from toril.db.session import Database
 from toril.errors import TorilError
 from toril.queues.private_files import create_private
 
-#: Entries in one archive file, which is the step that is verified and deleted as a whole.
+#: Entries in one archive file.
 STEP = 5000
+#: Entries that one transaction deletes.
+BATCH = 500
+#: Seconds between two such transactions, for others that write: on SQLite they look every tenth of one whether they can.
+PAUSE = 0.1
 
 
 class ArchiveError(TorilError):
@@ -47,37 +50,42 @@ class AuditArchive:
     async def store_next(self, before: datetime) -> tuple[Path, int] | None:
         """Move the oldest entries from before a moment, at most ``STEP``, to a file.
 
-        The file is written, read back and made to last before they are deleted, all of them in one transaction. A run
-        that is cut off in between leaves them in the log, and the next one writes the same file again; of two runs at
-        the same time one waits for the other.
+        Writers of the database never wait for it: no transaction is open while the file is written, read back and made
+        to last; then the entries are deleted in short ones, with pauses. The oldest entry, which names the file, goes
+        last: a run that is cut off leaves it in the log, and the next one deletes what that file has before it begins
+        another. Of two runs at the same time one waits for the other.
 
         Returns:
-            The file, and how many entries it has; None when there are none.
+            The file, and how many entries were deleted; None when there are none.
         Raises:
             ArchiveError: what was read back differs.
         """
-        async with self._database.session() as session:
-            log = AuditLog(session)
-            entries = self._of_one_file(await log.take_before(before, limit=STEP))
+        async with self._database.only_one("audit-archive"):
+            async with self._database.reading() as session:
+                entries = await AuditLog(session).oldest_before(before, limit=STEP)
             if not entries:
                 return None
-            path = self._folder / f"{_beginning(entries[0])}-{entries[-1].id}.jsonl.gz"
-            # Others wait meanwhile; it takes a tenth of a second.
-            await asyncio.to_thread(self._write, path, [orjson.dumps(_row(entry)) for entry in entries])
-            ids = [entry.id for entry in entries]
-            for start in range(0, len(ids), 500):
-                await log.delete(ids[start : start + 500])
-        return path, len(entries)
+            path = await asyncio.to_thread(self._begun, _beginning(entries[0]))
+            if path is None:
+                path = self._folder / f"{_beginning(entries[0])}-{entries[-1]['id']}.jsonl.gz"
+                await asyncio.to_thread(self._write, path, [orjson.dumps(entry) for entry in entries])
+                ids = [entry["id"] for entry in entries]
+            else:
+                kept = await asyncio.to_thread(_ids_in, path)
+                ids = [entry["id"] for entry in entries if entry["id"] in kept]
+            return path, await self._delete(ids)
 
-    def _of_one_file(self, entries: Sequence[AuditEntry]) -> Sequence[AuditEntry]:
-        """Those that a run which was cut off has written to a file, else all of them: by now more entries may be old,
-        and those of that file must not go into a second one."""
-        if entries:
-            begun = {path.name for path in self._folder.glob(f"{_beginning(entries[0])}-*.jsonl.gz")}
-            for number, entry in enumerate(entries, 1):
-                if f"{_beginning(entries[0])}-{entry.id}.jsonl.gz" in begun:
-                    return entries[:number]
-        return entries
+    async def _delete(self, ids: Sequence[str]) -> int:
+        deleted = 0
+        for start in reversed(range(0, len(ids), BATCH)):
+            async with self._database.session() as session:
+                deleted += await AuditLog(session).delete(ids[start : start + BATCH])
+            await asyncio.sleep(PAUSE)
+        return deleted
+
+    def _begun(self, beginning: str) -> Path | None:
+        """The file that a run which was cut off has written, from the same entry on."""
+        return next(iter(sorted(self._folder.glob(f"{beginning}-*.jsonl.gz"))), None)
 
     def _write(self, path: Path, lines: list[bytes]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -100,8 +108,13 @@ class AuditArchive:
         _keep_names(self._folder)
 
 
-def _beginning(first: AuditEntry) -> str:
-    return f"audit-{first.at:%Y%m%dT%H%M%S}-{first.id}"
+def _beginning(first: Mapping[str, Any]) -> str:
+    return f"audit-{first['at']:%Y%m%dT%H%M%S}-{first['id']}"
+
+
+def _ids_in(path: Path) -> set[str]:
+    with gzip.open(path, "rb") as packed:
+        return {orjson.loads(line)["id"] for line in packed.read().splitlines()}
 
 
 def _keep_names(folder: Path) -> None:
@@ -111,7 +124,3 @@ def _keep_names(folder: Path) -> None:
         os.fsync(opened)
     finally:
         os.close(opened)
-
-
-def _row(entry: AuditEntry) -> dict[str, Any]:
-    return {column.name: getattr(entry, column.key) for column in entry.__mapper__.columns}

@@ -19,7 +19,7 @@ from toril.db.repositories.purge import (
 )
 from toril.db.session import Database
 from toril.queues.base import RunningJob
-from toril.queues.cleanup.archive import AuditArchive
+from toril.queues.cleanup.archive import BATCH, PAUSE, AuditArchive
 from toril.queues.cleanup.files import Swept, is_rotated_log, sweep
 from toril.queues.cleanup.payloads import (
     AuditLogs,
@@ -32,8 +32,6 @@ from toril.queues.cleanup.payloads import (
     Tokens,
 )
 from toril.queues.cleanup.results import ArchiveResult, CleanupResult, FailedJobsResult, FilesResult
-
-BATCH = 500
 
 #: Removes failed jobs older than so many seconds from all queues, or only counts them: queue → how many.
 PurgeFailedJobs = Callable[[float, bool], Awaitable[dict[str, int]]]
@@ -122,6 +120,7 @@ class Cleaner:
                 async with self._database.session() as session:
                     batch = await purge.delete_batch(session, limit=BATCH)
                 deleted += batch
+                await asyncio.sleep(PAUSE)
                 await job.update_progress(min(99, round(100 * deleted / max(found, 1))))
         await job.update_progress(100)
         return _result(dry_run, max(found, deleted), deleted)

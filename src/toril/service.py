@@ -64,14 +64,23 @@ class QueueService(ServiceQueues):
         options: Options = None,
         **given: Unpack[OptionArguments],
     ) -> dict[str, Any]:
-        """Add a job; returns ``{jobId, queueName, data, options}``."""
+        """Add a job; returns ``{jobId, queueName, data, options}``.
+
+        A job that is there already, by its id or its debouncing, stays as it is: then ``existed`` is true beside that,
+        and data and options are that job's. A schedule that is there takes the new ones for its next runs.
+        """
         queue = self.queue(queue_name)
         self.definitions[queue_name].check(data)
         arguments = named(queue_name, data, read_options(options, **given)).given()
-        return _added(queue_name, await queue.add(DEFAULT_NAME, dict(data), **arguments))
+        job = await queue.add(DEFAULT_NAME, dict(data), **arguments)
+        if "repeat" in arguments:
+            return _added(queue_name, job)
+        return (await self._told(queue_name, [job]))[0]
 
     async def add_bulk_jobs(self, queue_name: str, jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Add many jobs, each ``{"data": …, "options": …}``; all are checked before the first is added."""
+        """Add many jobs, each ``{"data": …, "options": …}``; all are checked before the first is added. Each is told as
+        ``add_job`` tells one.
+        """
         queue = self.queue(queue_name)
         items = []
         for index, entry in enumerate(jobs):
@@ -85,7 +94,7 @@ class QueueService(ServiceQueues):
                 raise PayloadError(f"jobs[{index}]: {error}", field=f"jobs.{index}.{error.field}") from error
             arguments = named(queue_name, entry["data"], read_options(entry.get("options"))).given()
             items.append((DEFAULT_NAME, dict(entry["data"]), arguments))
-        return [_added(queue_name, job) for job in await queue.add_bulk(items)]
+        return await self._told(queue_name, await queue.add_bulk(items))
 
     async def send_email(
         self, email: Mapping[str, Any], options: Options = None, **given: Unpack[OptionArguments]
@@ -190,6 +199,18 @@ class QueueService(ServiceQueues):
         """Queue one sync: now, later with ``delay``, or again and again with ``repeat``."""
         return await self._add("sync", type, data or {}, options, given)
 
+    async def _told(self, queue_name: str, jobs: Sequence[Job[Any]]) -> list[dict[str, Any]]:
+        """Jobs as ``add_job`` tells them: those that were there already as they are."""
+        there = list({job.id for job in jobs if job.existed})
+        found = await self.queue(queue_name).read_jobs(there) if there else []
+        stored = {job.id: job for job in found if job is not None}  # one may have been deleted since
+        return [
+            _added(queue_name, stored.get(job.id, job)) | {"existed": True}
+            if job.existed
+            else _added(queue_name, job)
+            for job in jobs
+        ]
+
     async def _add(
         self,
         queue_name: str,
@@ -243,9 +264,10 @@ def _schedule_id(data: Mapping[str, Any]) -> str:
 
 
 def _added(queue_name: str, job: Job[Any]) -> dict[str, Any]:
-    return {
+    added = {
         "jobId": job.id,
         "queueName": queue_name,
         "data": redacted(queue_name, job.data),
         "options": job.opts,
     }
+    return added | {"existed": True} if job.existed else added

@@ -76,7 +76,7 @@ def own_server() -> Iterator[RedisServer]:
 
 async def add(producer: Producer, job_id: str = "", **options: Any) -> str:
     group, _ = OptionEncoder({}).encode(options)
-    _, ids = await producer.submit([(group, "work", b"{}", job_id)])
+    _, ids, _ = await producer.submit([(group, "work", b"{}", job_id)])
     return ids[0]
 
 

@@ -18,7 +18,7 @@ async def add(queue: Queue, *jobs: tuple[str, str, str], request: int = 0, **bul
     """One call with one option group; jobs are (name, data, id)."""
     rows = [part for job in jobs for part in (1, *job)]
     reply: list[Any] = await queue.scripts.run("add_jobs", request, 1, *encode_group(bull), *rows)
-    return [int(reply[0]), int(reply[1]), *(job_id.decode() for job_id in reply[2:])]
+    return [int(reply[0]), int(reply[1]), *(job_id.decode() for job_id in reply[2 : 2 + len(jobs)])]
 
 
 async def listen(redis: redis_asyncio.Redis, pattern: str) -> redis_asyncio.client.PubSub:

@@ -133,7 +133,9 @@ def test_the_supervisor_of_serve_loads_nothing_of_what_it_supervises() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert not {"sqlalchemy", "fastapi", "pydantic", "toril.installation", "toril.engine.worker"} & set(loaded)
+    assert not {"sqlalchemy", "fastapi", "pydantic", "toril.installation", "toril.engine.worker"} & set(
+        loaded
+    )
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(SOURCE)))

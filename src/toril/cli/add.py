@@ -11,7 +11,7 @@ import typer
 
 from toril.cli.command import Call, command
 from toril.cli.exits import CommandError, ExitCode
-from toril.cli.output import print_json, print_line, shown_job
+from toril.cli.output import note, print_json, print_line, shown_job
 from toril.cli.queues import QueueName
 from toril.cli.ready_made import READY_MADE, prepare
 from toril.engine.options import JobOptions
@@ -89,9 +89,11 @@ async def add_job(
     async with place as opened:
         job = await opened.add(name, content, **chosen)
         if call.json:
-            print_json(shown_job(queue, job) | {"queue": queue})
+            print_json(shown_job(queue, job) | {"queue": queue, "existed": job.existed})
         else:
             print_line(job.id)
+            if job.existed:
+                note("It was there already, and stays as it is.")
 
 
 def read_json(option: str, text: str) -> Any:

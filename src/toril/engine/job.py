@@ -38,6 +38,7 @@ class Job(Generic[R]):
         failed_reason: message of the last failure.
         stacktrace: one text for each failed attempt, oldest first.
         stalled_counter: how often its worker went away.
+        existed: of a job that an add returned: it was there already, and may have other data than this.
         fence: names the attempt that this object stands for while a worker runs it; '' otherwise. What a run does
             whose job was given to another is refused with ``JobLockLost``.
         final_data: what an async processor sets it to becomes the job's data in the step that completes it, so that
@@ -53,6 +54,7 @@ class Job(Generic[R]):
         "debounce_id",
         "delay",
         "discarded",
+        "existed",
         "failed_reason",
         "fence",
         "final_data",
@@ -98,6 +100,7 @@ class Job(Generic[R]):
         self.stacktrace: list[str] = []
         self.debounce_id: str | None = None
         self.discarded = False
+        self.existed = False
         self.fence = ""
         self.final_data: Any = None
 

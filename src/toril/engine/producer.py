@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from toril.engine.encoding import Group
 from toril.engine.one_loop import OneLoop
@@ -19,8 +20,10 @@ MAX_JOBS, MAX_BYTES = 1000, 4 * 1024 * 1024
 #: (option group, name, data, custom id or "")
 NewJob = tuple[Group, str, bytes, str]
 
-#: (server's time ms, ids)
-Added = tuple[int, list[str]]
+#: (server's time ms, ids, places from 0 of those that were there already)
+Added = tuple[int, list[str], frozenset[int]]
+
+_NONE: Final[frozenset[int]] = frozenset()
 
 _Entry = tuple[Sequence[NewJob], "asyncio.Future[Added]"]
 
@@ -38,7 +41,7 @@ class Producer:
         self._owner = OneLoop(f"queue {scripts.keys.name!r}")
 
     def submit(self, jobs: Sequence[NewJob]) -> asyncio.Future[Added]:
-        """Queue jobs for the next call; the future gets the server's time and their ids."""
+        """Queue jobs for the next call; the future gets the server's time, their ids, and which were there already."""
         if self._closed:
             raise QueueUnavailableError(f"queue {self._scripts.keys.name!r} is closed; add to an open one")
         loop = asyncio.get_running_loop()
@@ -82,7 +85,7 @@ class Producer:
 
     async def _deliver(self, batch: Sequence[_Entry]) -> None:
         try:
-            now, ids = await self._send([job for jobs, _ in batch for job in jobs])
+            now, ids, there = await self._send([job for jobs, _ in batch for job in jobs])
         except Exception as error:
             self._overflow_left = 0
             if isinstance(error, QueueStateError) and len(batch) > 1:
@@ -97,7 +100,12 @@ class Producer:
         at = 0
         for jobs, future in batch:
             if not future.done():
-                future.set_result((now, ids[at : at + len(jobs)]))
+                own = (
+                    frozenset(place - at for place in there if at <= place < at + len(jobs))
+                    if there
+                    else _NONE
+                )
+                future.set_result((now, ids[at : at + len(jobs)], own))
             at += len(jobs)
         return None
 
@@ -129,4 +137,6 @@ class Producer:
         self._overflow_left = max(0, int(reply[0]))
         if int(reply[0]) < 0:
             self._overflow.adds_overflow()
-        return int(reply[1]), [job_id.decode() for job_id in reply[2:]]
+        end = 2 + len(jobs)
+        there = frozenset(int(place) - 1 for place in reply[end:]) if len(reply) > end else _NONE
+        return int(reply[1]), [job_id.decode() for job_id in reply[2:end]], there

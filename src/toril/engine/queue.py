@@ -59,7 +59,8 @@ class Queue(QueueQueries, QueueControl, QueueSchedules, QueueTasks):
         """Add one job; ``add(data)`` with something else than a text adds an unnamed one.
 
         When this returns, the server has the job (as durably as its append-only setting says). Concurrent adds
-        go to the server together. See ``JobOptions`` for the options.
+        go to the server together. See ``JobOptions`` for the options. With ``job_id`` or ``debounce`` it may have had
+        one already: then nothing is added, and the job that is returned has that one's id, and ``existed``.
 
         Raises:
             OptionError: an unknown or bad option, or data that is not JSON (``DataError``); nothing was added.
@@ -70,8 +71,10 @@ class Queue(QueueQueries, QueueControl, QueueSchedules, QueueTasks):
         if options.get("repeat") is not None:
             return await self.add_repeatable(name, data, options)
         new, opts = self._new_job(name, data, options)
-        now, ids = await self.producer.submit((new,))
-        return self._added(ids[0], name, data, opts, now)
+        now, ids, there = await self.producer.submit((new,))
+        job = self._added(ids[0], name, data, opts, now)
+        job.existed = bool(there)
+        return job
 
     async def add_bulk(self, items: Iterable[BulkItem]) -> list[Job[Any]]:
         """Add many jobs, in order: (name, data) or (name, data, options) each.
@@ -88,11 +91,14 @@ class Queue(QueueQueries, QueueControl, QueueSchedules, QueueTasks):
         steps = [checked[start : start + _BULK_STEP] for start in range(0, len(checked), _BULK_STEP)]
         answers = [self.producer.submit([new for new, _, _ in step]) for step in steps]
         jobs: list[Job[Any]] = []
-        for step, (now, ids) in zip(steps, await asyncio.gather(*answers), strict=True):
+        for step, (now, ids, there) in zip(steps, await asyncio.gather(*answers), strict=True):
+            first = len(jobs)
             jobs += [
                 self._added(job_id, new[1], data, opts, now)
                 for job_id, (new, opts, data) in zip(ids, step, strict=True)
             ]
+            for place in there:
+                jobs[first + place].existed = True
         return jobs
 
     def on(self, event: str, listener: Listener) -> Listener:

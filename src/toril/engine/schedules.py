@@ -107,7 +107,9 @@ class QueueSchedules(QueueCore):
             "delay": max(0, armed.due - armed.now),
             "timestamp": armed.now,
         }
-        return Job(self.actions, armed.job_id, name, data, stored, timestamp=armed.now)
+        job: Job[Any] = Job(self.actions, armed.job_id, name, data, stored, timestamp=armed.now)
+        job.existed = armed.code != 1
+        return job
 
     async def schedules(self, start: int = 0, end: int = -1, asc: bool = False) -> list[Schedule]:
         """Schedules from place ``start`` to ``end`` in the order of their next runs, the latest first."""

@@ -87,12 +87,13 @@ class JobPage(ListAnswer[JobStatus]):
 
 
 class AddedJob(Model):
-    """A job that was added."""
+    """A job that was added; or, with ``existed``, one that was there already."""
 
     job_id: str
     queue_name: str
-    data: dict[str, Any]
+    data: Any
     options: dict[str, Any]
+    existed: bool = False
 
 
 class JobRef(Model):

@@ -58,13 +58,20 @@ _ADDED: Final = {
 }
 
 
+def there(example: Any, model: Any) -> dict[int | str, dict[str, Any]]:
+    """The ``responses=`` of an add that found what it was to add."""
+    content = {"application/json": {"example": example}}
+    return {
+        200: {"model": model, "description": "It was there already, and stays as it is.", "content": content}
+    }
+
+
 @router.post(
     "/{name}/jobs",
     status_code=201,
     response_model=Answer[AddedJob],
-    responses=described(
-        {"success": True, "data": _ADDED}, 400, 401, 403, 404, 409, 413, 415, 503, status=201
-    ),
+    responses=described({"success": True, "data": _ADDED}, 400, 401, 403, 404, 409, 413, 415, 503, status=201)
+    | there({"success": True, "data": {**_ADDED, "existed": True}}, Answer[AddedJob]),
     openapi_extra=takes(NewJob, _NEW),
 )
 async def add_job(name: QueueName, request: Request, panel: Panelled) -> Json:
@@ -74,6 +81,9 @@ async def add_job(name: QueueName, request: Request, panel: Panelled) -> Json:
     404, a type that takes no `firmId` a 403, and an id that another firm's job has a 409.
 
     `options` are Bull's: `delay`, `priority`, `attempts`, `backoff`, `timeout`, `jobId`, `lifo`, `repeat` and others.
+
+    The status is 200, and `existed` true, when the queue has a job with that `jobId`, or one that debounces this: that
+    one stays as it is, and is told.
     """
     panel.queue(name)
     body = await read_body(request, NewJob, largest=LARGEST)
@@ -81,7 +91,7 @@ async def add_job(name: QueueName, request: Request, panel: Panelled) -> Json:
     options = own_options(options_of(name, data, body.options), panel.firm_id)
     await require_free(panel, name, [options])
     await panel.audit("job.add", f"{name}/{options.job_id}", type=data["type"])
-    return ok(await panel.service.add_job(name, data, options), status=201)
+    return told(panel, name, await panel.service.add_job(name, data, options))
 
 
 @router.post(
@@ -90,11 +100,15 @@ async def add_job(name: QueueName, request: Request, panel: Panelled) -> Json:
     response_model=ListAnswer[AddedJob],
     responses=described(
         {"success": True, "count": 1, "data": [_ADDED]}, 400, 401, 403, 404, 409, 413, 415, 503, status=201
-    ),
+    )
+    | there({"success": True, "count": 1, "data": [{**_ADDED, "existed": True}]}, ListAnswer[AddedJob]),
     openapi_extra=takes(NewJobs, {"jobs": [_NEW]}),
 )
 async def add_jobs(name: QueueName, request: Request, panel: Panelled) -> Json:
-    """Add up to 1000 jobs. All are checked before the first is added; schedules are added one by one."""
+    """Add up to 1000 jobs. All are checked before the first is added; schedules are added one by one.
+
+    Those that are there already are told with `existed`; the status is 200 when all are.
+    """
     panel.queue(name)
     body = await read_body(request, NewJobs, largest=LARGEST)
     jobs: list[dict[str, Any]] = []
@@ -110,7 +124,25 @@ async def add_jobs(name: QueueName, request: Request, panel: Panelled) -> Json:
     await require_free(panel, name, [job["options"] for job in jobs])
     await panel.audit("job.add_bulk", name, count=len(jobs), first=jobs[0]["options"].job_id)
     added = await panel.service.add_bulk_jobs(name, jobs)
-    return ok(added, count=len(added), status=201)
+    for each in added:
+        require_own_job(panel, name, each)
+    return ok(added, count=len(added), status=200 if all("existed" in each for each in added) else 201)
+
+
+def told(panel: Panel, name: str, added: dict[str, Any]) -> Json:
+    """The answer to the add of one job."""
+    require_own_job(panel, name, added)
+    return ok(added, status=200 if "existed" in added else 201)
+
+
+def require_own_job(panel: Panel, name: str, added: Mapping[str, Any]) -> None:
+    """Tell a firm nothing of another firm's job that has taken an id since it was looked for.
+
+    Raises:
+        Conflict: it is another firm's.
+    """
+    if panel.firm_id is not None and "existed" in added and firm_of(added["data"]) != panel.firm_id:
+        raise _taken(name, added["jobId"])
 
 
 async def require_free(panel: Panel, name: str, given: Sequence[JobOptions]) -> None:
@@ -125,7 +157,7 @@ async def require_free(panel: Panel, name: str, given: Sequence[JobOptions]) -> 
     ids = [str(options.job_id) for options in given if options.repeat is None and options.job_id is not None]
     for job_id, job in zip(ids, await queue.read_jobs(ids), strict=True):
         if job is not None and firm_of(job.data) != panel.firm_id:
-            raise Conflict(f"queue {name!r}: the id {job_id!r} is taken; choose another", code="job_id_taken")
+            raise _taken(name, job_id)
     for options in given:
         if options.repeat is None:
             continue
@@ -135,6 +167,10 @@ async def require_free(panel: Panel, name: str, given: Sequence[JobOptions]) -> 
             raise Conflict(
                 f"queue {name!r}: the schedule {key!r} is taken; choose another jobId", code="job_id_taken"
             )
+
+
+def _taken(name: str, job_id: str) -> Conflict:
+    return Conflict(f"queue {name!r}: the id {job_id!r} is taken; choose another", code="job_id_taken")
 
 
 def options_of(queue_name: str, data: Mapping[str, Any], raw: Mapping[str, Any] | None) -> JobOptions:

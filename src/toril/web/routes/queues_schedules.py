@@ -19,7 +19,7 @@ from toril.web.middleware.body_limit import LARGEST
 from toril.web.queue_panel import End, Panel, Panelled, QueueName, Start, page_of
 from toril.web.queue_route import QueueRoute, described, read_body, takes
 from toril.web.queue_views import AddedJob, ListAnswer, NewSchedule, Said, ScheduleView
-from toril.web.routes.jobs_add import options_of, require_free
+from toril.web.routes.jobs_add import options_of, require_free, there
 from toril.web.schemas import Answer
 
 router = APIRouter(route_class=QueueRoute)
@@ -80,13 +80,14 @@ async def list_schedules(name: QueueName, panel: Panelled, start: Start = 0, end
     "/{name}/schedules",
     status_code=201,
     response_model=Answer[AddedJob],
-    responses=described(
-        {"success": True, "data": _ADDED}, 400, 401, 403, 404, 409, 413, 415, 503, status=201
-    ),
+    responses=described({"success": True, "data": _ADDED}, 400, 401, 403, 404, 409, 413, 415, 503, status=201)
+    | there({"success": True, "data": {**_ADDED, "existed": True}}, Answer[AddedJob]),
     openapi_extra=takes(NewSchedule, _NEW),
 )
 async def add_schedule(name: QueueName, request: Request, panel: Panelled) -> Json:
-    """Add a schedule and its first run. The same schedule again gives its next runs the new data and options."""
+    """Add a schedule and its first run. The same schedule again gives its next runs the new data and options; then the
+    status is 200, and `existed` true.
+    """
     panel.queue(name)
     body = await read_body(request, NewSchedule, largest=LARGEST)
     return await _add(name, body, panel, "schedule.add")
@@ -138,7 +139,8 @@ async def _add(
         raise PayloadError("a schedule needs options.repeat, with cron or every", field="options.repeat")
     await require_free(panel, name, [options])
     await panel.audit(action, f"{name}/{key or _key_of(name, body, panel)}", type=data["type"])
-    return ok(await panel.service.add_job(name, data, options), status=status)
+    added = await panel.service.add_job(name, data, options)
+    return ok(added, status=200 if "existed" in added else status)
 
 
 def _key_of(name: str, body: NewSchedule, panel: Panel) -> str:

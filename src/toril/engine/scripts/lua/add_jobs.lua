@@ -15,8 +15,8 @@
     group      int  1..G
     name, data str
     id         str  custom id, or '' for the next number
-  Returns {overflowed jobs left to restore or -1 if a bridge holds (see place), server's time ms, id, id, …}; an id is
-    that of the earlier job if this one was a duplicate
+  Returns {overflowed jobs left to restore or -1 if a bridge holds (see place), server's time ms, an id for each job,
+    then the place, from 1, of each job that was not added; its id is that of the earlier job it is a duplicate of}
   Cost O(1) for each job, and O(window) once if there are prioritised ones that go into the window; O(waiting) instead
     while no Toril worker lives and no bridge holds
 ]]
@@ -84,7 +84,7 @@ local function add_all()
     list, numeric, overflowed = target_list(), call('EXISTS', k_numeric) == 1, true
   end
   local waiting = base .. 'waiting@' .. token
-  local reply, fifo, ranked, kinds = {0, now_text}, {}, nil, {}
+  local reply, fifo, ranked, kinds, there = {0, now_text}, {}, nil, {}, {}
   local function flush()
     if ranked then
       placing().place_ranked(list, ranked, false, true)
@@ -124,9 +124,10 @@ local function add_all()
     elseif deid ~= '' then
       holder = debounced(id, deid, kind.debounce)
     end
-    if holder then
-      id = holder
-    elseif not duplicate then
+    if holder or duplicate then
+      id = holder or id
+      there[#there + 1] = i
+    else
       local key = base .. id
       if deid == '' then
         call('HSET', key, 'name', name, 'data', data, 'opts', kind.opts, 'timestamp', kind.stamp,
@@ -158,6 +159,7 @@ local function add_all()
     end
     reply[i + 2] = id
   end
+  for i = 1, #there do reply[count + 2 + i] = there[i] end
   flush()
   if overflowed and call('EXISTS', k_overflow) == 1 then
     local alive, who = placing().worker_alive()

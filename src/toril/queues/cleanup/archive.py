@@ -22,7 +22,7 @@ from toril.queues.private_files import create_private
 STEP = 5000
 #: Entries that one transaction deletes.
 BATCH = 500
-#: Seconds between two such transactions, for others that write: on SQLite they look every tenth of one whether they can.
+#: Seconds between two such transactions, for others that write: on SQLite they look every tenth of one if they can.
 PAUSE = 0.1
 
 

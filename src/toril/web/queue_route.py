@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import copy
-import json
-import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote
 
-import orjson
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
@@ -20,6 +17,7 @@ from starlette.types import Scope
 from toril.errors import TorilError
 from toril.web.api_route import ApiRoute
 from toril.web.errors import HttpError, answer_to, answer_to_bad_request
+from toril.web.json_body import TooManyValues, read_json
 from toril.web.middleware.body_limit import SMALL
 from toril.web.schemas import errors
 
@@ -104,13 +102,11 @@ async def read_body(request: Request, model: type[B], *, optional: bool = False,
     if not text:
         raise _bad("there is no body")
     try:
-        given = orjson.loads(text)
-    except ValueError:
-        try:
-            # For integers past 64 bits and halves of surrogate pairs; else as strict: UTF-8, no NaN.
-            given = json.loads(text.decode(), parse_constant=_finite, parse_float=_finite)
-        except (ValueError, RecursionError):
-            raise _bad("the body is not JSON", kind="json_invalid") from None
+        given = read_json(text)
+    except TooManyValues as error:
+        raise _bad(str(error)) from None
+    except (ValueError, RecursionError):
+        raise _bad("the body is not JSON", kind="json_invalid") from None
     try:
         return model.model_validate(given)
     except ValidationError as error:
@@ -149,13 +145,6 @@ async def _whole_body(request: Request, largest: int) -> bytes:
         if size > largest:
             raise TooLarge(f"the body is larger than the {largest} bytes allowed")
     return b"".join(parts)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} is no number of JSON")
-    return number
 
 
 def _inlined(schema: Any, known: Mapping[str, Any]) -> Any:

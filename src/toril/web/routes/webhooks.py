@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-import orjson
 from fastapi import APIRouter, Query, Request
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,6 +23,7 @@ from toril.service import QueueService
 from toril.web.answers import Json, ok
 from toril.web.deps import Records, Shared
 from toril.web.errors import Forbidden, HttpError, NotFound
+from toril.web.json_body import TooManyValues, read_json
 from toril.web.schemas import Answer, Model, errors
 from toril.web.signed import SvixVerifier, signed_by_meta
 
@@ -169,8 +169,10 @@ def _numbers(payload: dict[str, Any]) -> Iterator[str]:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        found = read_json(body)
+    except TooManyValues as error:
+        raise Unreadable(f"the body {error}") from None
+    except (ValueError, RecursionError):
         raise Unreadable("the body is not JSON") from None
     if not isinstance(found, dict):
         raise Unreadable("the body must be an object")

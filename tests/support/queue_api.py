@@ -138,11 +138,11 @@ def client_of(app: Any, token: str | None = None) -> httpx.AsyncClient:
 
 
 @asynccontextmanager
-async def served(app: Any) -> AsyncIterator[str]:
-    """The address of an application on a port of this machine; its lifespan is the caller's."""
+async def served(app: Any, **options: Any) -> AsyncIterator[str]:
+    """The address of an application on a port of this machine; its lifespan is the caller's, ``options`` uvicorn's."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
+        config = uvicorn.Config(app, lifespan="off", log_config=None, timeout_graceful_shutdown=1, **options)
         server = uvicorn.Server(config)
         server.install_signal_handlers = lambda: None  # type: ignore[method-assign]
         serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -134,14 +134,15 @@ def bodies(victim: MarkedFirm, operation: Operation, queue: str) -> Iterator[Any
     own = {"type": types[0], "data": sample(queue, types[0])}
     own["data"].pop("firmId", None)
     for type in types if "{name}" in operation.path else types[:1]:
-        yield _of_the_other(victim, good, queue, victim.job_data(queue, type))
-    yield _of_the_other(victim, good, queue, own)
+        theirs = {"type": type, "data": {**sample(queue, type), "firmId": victim.office.firm_id}}
+        yield _of_the_other(victim, good, queue, theirs, {})
+    yield _of_the_other(victim, good, queue, own, {"jobId": victim.jobs[queue][0]})
     yield good
 
 
-def _of_the_other(victim: MarkedFirm, value: Any, queue: str, data: Any) -> Any:
+def _of_the_other(victim: MarkedFirm, value: Any, queue: str, data: Any, options: dict[str, str]) -> Any:
     if isinstance(value, list):
-        return [_of_the_other(victim, each, queue, data) for each in value]
+        return [_of_the_other(victim, each, queue, data, options) for each in value]
     if not isinstance(value, dict):
         return value
     changed = {}
@@ -154,12 +155,13 @@ def _of_the_other(victim: MarkedFirm, value: Any, queue: str, data: Any) -> Any:
             changed[name] = [*victim.jobs[queue], *victim.rows.values()]
         elif name in ("queue", "confirm"):
             changed[name] = queue
-        elif name == "jobId" or (name.endswith("Id") and isinstance(inner, str)):
-            changed[name] = victim.jobs[queue][0] if name == "jobId" else victim.ids_for(name)[0]
+        elif name == "options":
+            repeats = {"repeat": inner["repeat"]} if "repeat" in inner else {}
+            changed[name] = {**repeats, **options}
+        elif name.endswith("Id") and isinstance(inner, str):
+            changed[name] = victim.ids_for(name)[0]
         else:
-            changed[name] = _of_the_other(victim, inner, queue, data)
-    if "data" in value and "options" in value:
-        changed["options"] = {**changed["options"], "jobId": victim.jobs[queue][0]}
+            changed[name] = _of_the_other(victim, inner, queue, data, options)
     return changed
 
 

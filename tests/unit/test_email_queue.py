@@ -52,7 +52,7 @@ def test_the_defaults_are_the_contract() -> None:
 async def test_a_job_leaves_a_mail_and_returns_the_contract(tmp_path: Path) -> None:
     outbox = OutboxProvider(tmp_path / "outbox")
     store = LocalFileStore(tmp_path / "files")
-    stored = await store.save(firm_id="f1", folder="pdf", name="invoice.pdf", content=b"%PDF")
+    stored = await store.save(firm_id="f" * 24, folder="pdf", name="invoice.pdf", content=b"%PDF")
     queue = email_queue(
         outbox, from_email="no-reply@mail.example.com", from_name="مكتب المحاماة", files=store
     )
@@ -61,6 +61,7 @@ async def test_a_job_leaves_a_mail_and_returns_the_contract(tmp_path: Path) -> N
             to="Sara <sara@example.com>",
             subject="فاتورة",
             attachments=[{"filename": "i.pdf", "path": stored.path}],
+            firmId="f" * 24,
         ),
         id="email-1732400000000-k3v9x0q2a",
     )
@@ -124,7 +125,7 @@ async def test_a_bad_payload_fails_at_once_and_nothing_is_sent(tmp_path: Path) -
     queue = email_queue(provider, from_email="o@example.com", files=LocalFileStore(tmp_path))
     with pytest.raises(UnrecoverableError, match="subject: has the control character"):
         await queue.process(PlainJob(transactional(subject="a\nb")))
-    missing = transactional(attachments=[{"filename": "a", "path": "f1/pdf/none.pdf"}])
+    missing = transactional(attachments=[{"filename": "a", "path": "f1/pdf/none.pdf"}], firmId="f" * 24)
     with pytest.raises(UnrecoverableError, match=r"attachments\.0\.path: there is no stored file"):
         await queue.process(PlainJob(missing))
     assert provider.keys == []

@@ -119,6 +119,7 @@ class DemoRun:
                 f"due on {invoice.due_date}.\n\n{firm.name_en}\n"
             ),
             "attachments": [{"filename": f"{invoice.number}.pdf", "path": pdf["filePath"]}],
+            "firmId": firm.id,
         }
 
 

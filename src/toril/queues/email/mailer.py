@@ -69,6 +69,11 @@ class Mailer:
         """Whether somebody reads what is written to the sender; its name tells when not."""
         return _NOBODY_READS.match(self.sender.address) is None
 
+    async def size_limit(self) -> int | None:
+        """The bytes of the largest mail that the provider takes, as it travels; None where it does not say."""
+        ask = getattr(self.provider, "size_limit", None)
+        return None if ask is None else await ask()
+
     def reply_to(self, firm: MailFirm | None) -> tuple[Mailbox, ...]:
         """Where replies to a firm's mail go, when that is not the sender."""
         if firm is None or firm.reply_to is None or firm.reply_to.address == self.sender.address:

@@ -69,6 +69,7 @@ class SingleMail(Payload):
     bcc: Addresses | None = None
     attachments: Annotated[list[Attachment], Field(max_length=MAX_FILES)] | None = None
     tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)] | None = None
+    firm_id: FirmId | None = None  #: whose mail it is, and whose stored files may go with it
 
     @model_validator(mode="after")
     def _carried(self) -> SingleMail:

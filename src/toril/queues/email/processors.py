@@ -10,6 +10,7 @@ from typing import Any
 from toril.errors import OptionError
 from toril.queues.base import RunningJob
 from toril.queues.email.addresses import Mailbox, parse_mailbox
+from toril.queues.email.attachments import read_attachments
 from toril.queues.email.bulk import send_bulk
 from toril.queues.email.campaign import send_campaign
 from toril.queues.email.compose import compose
@@ -40,7 +41,8 @@ class Processors:
         pacing = self.mailer.pacing(job)
         await pacing.begin()
         await job.update_progress(10)
-        mail = await compose(payload, job=job, sender=self.mailer.sender, files=self.mailer.files)
+        attachments = await read_attachments(self.mailer, payload.attachments or (), firm_id=payload.firm_id)
+        mail = compose(payload, job=job, sender=self.mailer.sender, attachments=attachments)
         sent = await self._send(mail, job, pacing)
         return {**sent, "to": payload.to, "subject": REDACTED if payload.sensitive else payload.subject}
 
@@ -55,7 +57,7 @@ class Processors:
         pacing = mailer.pacing(job)
         await pacing.begin()
         await job.update_progress(10)
-        reply_to = _firm_address(payload) or mailer.reply_to(await mailer.firm(None))
+        reply_to = _firm_address(payload) or mailer.reply_to(await mailer.firm(payload.firm_id))
         made = await asyncio.to_thread(
             render,
             payload.data,
@@ -71,10 +73,10 @@ class Processors:
             reply_to=payload.reply_to,
             cc=payload.cc,
             bcc=payload.bcc,
-            attachments=payload.attachments,
             tags=payload.tags,
         )
-        mail = await compose(filled, job=job, sender=mailer.sender, files=mailer.files)
+        attachments = await read_attachments(mailer, payload.attachments or (), firm_id=payload.firm_id)
+        mail = compose(filled, job=job, sender=mailer.sender, attachments=attachments)
         if not mail.reply_to:
             mail = replace(mail, reply_to=reply_to)
         sent = await self._send(mail, job, pacing)

@@ -30,7 +30,9 @@ class ProviderBusyError(PostponedError):
 class EmailProvider(Protocol):
     """Sends one mail at a time; may be called concurrently, from one event loop.
 
-    One whose account allows only so many calls a second says how many by an attribute ``per_second``.
+    One whose account allows only so many calls a second says how many by an attribute ``per_second``; one that takes
+    mails up to a size only says which by ``async def size_limit() -> int | None``, in bytes of the whole message, so
+    that files that are too large are not read.
     """
 
     async def send(self, mail: Mail, *, idempotency_key: str) -> SentMail:

@@ -58,6 +58,19 @@ class SmtpProvider:
         self._tls_context = tls_context
         self._slots = asyncio.Semaphore(connections)
         self._idle: list[SMTP] = []
+        self._greeted = False
+        self._size_limit: int | None = None
+
+    async def size_limit(self) -> int | None:
+        """The bytes of the largest mail that the server takes, as it says itself (RFC 1870).
+
+        Raises:
+            RetryableError, NotConfiguredError: as ``send``: no server has been reached yet, and none is now.
+        """
+        if not self._greeted:
+            async with self._slots:
+                self._keep(await self._connection())
+        return self._size_limit
 
     async def send(self, mail: Mail, *, idempotency_key: str) -> SentMail:
         """Hand ``mail`` to the server; see ``EmailProvider.send``. The key is not used.
@@ -123,6 +136,7 @@ class SmtpProvider:
         try:
             await client.connect()
             await _introduce(client)
+            self._greeted, self._size_limit = True, _told_limit(client)
         except (SMTPException, OSError) as error:
             client.close()
             raise explain(error, self.server, connecting=True) from error
@@ -164,6 +178,11 @@ class SmtpProvider:
 def _is_nonsense(error: SMTPException) -> bool:
     """Whether the server's answer was none of SMTP's."""
     return isinstance(error, SMTPResponseException) and error.code == SMTPStatus.invalid_response
+
+
+def _told_limit(client: SMTP) -> int | None:
+    told = client.esmtp_extensions.get("size", "").strip() if client.supports_extension("size") else ""
+    return int(told) or None if told.isascii() and told.isdigit() else None  # 0 is no limit
 
 
 async def _introduce(client: SMTP) -> None:

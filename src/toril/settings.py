@@ -308,7 +308,8 @@ class Settings:
             "SMTP_URL",
             "URL",
             kinds.mail_url,
-            "Send mail by SMTP: smtp://user:password@host:587, or smtps://… for TLS from the start.",
+            "Send mail by SMTP: smtp://user:password@host:587, or smtps://… for TLS from the start. With "
+            "RESEND_API_KEY too, what Resend certainly did not take.",
         ),
     )
     from_email: str | None = field(

@@ -64,6 +64,7 @@ async def test_mails_travel_a_hundred_at_a_time(server: ResendServer, queue: Que
         "subject": "News for Client 1",
         "html": "<p>Dear Client 1,</p>",
         "text": "Dear Client 1,",
+        "headers": {"Message-ID": "<email_email-7_1.1@mail.example.com>"},
     }
     assert reached(server) == everybody(250)
     assert result["success"] is True

@@ -21,7 +21,7 @@ from toril.errors import (
     UnrecoverableError,
 )
 from toril.queues.email import MailAttachment, email_queue, parse_mailbox
-from toril.queues.email.providers.base import ProviderBusyError
+from toril.queues.email.providers.base import ProviderBusyError, QuotaUsedUpError
 from toril.queues.email.providers.resend import ResendProvider
 
 KEY = "email:1"
@@ -66,6 +66,7 @@ async def test_a_mail_travels_as_resend_wants_it(server: ResendServer, provider:
         "cc": ["c@example.com"],
         "bcc": ["b@example.com"],
         "reply_to": ["r@example.com"],
+        "headers": {"Message-ID": "<email.1@mail.example.com>"},
         "tags": [{"name": "firm", "value": "65f0c1"}],
         "attachments": [
             {
@@ -86,7 +87,7 @@ async def test_a_mail_travels_as_resend_wants_it(server: ResendServer, provider:
 
 async def test_what_is_absent_is_left_out(server: ResendServer, provider: ResendProvider) -> None:
     await provider.send(a_mail(), idempotency_key=KEY)
-    assert set(server.requests[0].json) == {"from", "to", "subject", "text"}
+    assert set(server.requests[0].json) == {"from", "to", "subject", "text", "headers"}
 
 
 async def test_connections_are_kept(server: ResendServer, provider: ResendProvider) -> None:
@@ -165,7 +166,7 @@ async def test_the_same_mail_at_the_same_time_waits_a_little(
         pytest.param(failure(422, "invalid_from_address"), UnrecoverableError, id="422 from"),
         pytest.param(failure(422, "a_new_name"), UnrecoverableError, id="422 new"),
         pytest.param(failure(429, "rate_limit_exceeded"), ProviderBusyError, id="429"),
-        pytest.param(failure(429, "daily_quota_exceeded"), ProviderBusyError, id="429 day"),
+        pytest.param(failure(429, "daily_quota_exceeded"), QuotaUsedUpError, id="429 day"),
         pytest.param(failure(429, "monthly_quota_exceeded"), NotConfiguredError, id="429 month"),
         pytest.param(failure(451, "security_error"), UnrecoverableError, id="451"),
         pytest.param(failure(500, "application_error"), RetryableError, id="500"),

@@ -11,7 +11,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,6 +53,10 @@ def failure(status: int, name: str, message: str = "because", **headers: str) ->
     return Answer(status, body, {key.replace("_", "-"): value for key, value in headers.items()})
 
 
+async def _not_running() -> None:
+    raise RuntimeError("the server does not run")
+
+
 @dataclass
 class ResendServer:
     """The server and its script.
@@ -77,6 +81,8 @@ class ResendServer:
     hold: asyncio.Event | None = None  #: when set, requests wait for it while they are at work
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     _keys: dict[str, tuple[bytes, Answer | None]] = field(default_factory=dict)
+    go_away: Callable[[], Awaitable[None]] = _not_running  #: refuse connections, and cut those that stand
+    come_back: Callable[[], Awaitable[None]] = _not_running
 
     async def answer(self, request: Request) -> Answer:
         if request.method != "POST" or request.path not in ("/emails", "/emails/batch"):
@@ -178,16 +184,29 @@ async def resend_server() -> AsyncIterator[ResendServer]:
             writer.transport.abort()
             tasks.discard(task)
 
-    listening = await asyncio.start_server(connected, "127.0.0.1", 0, limit=2**20)
-    server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    try:
-        yield server
-    finally:
+    async def listen(port: int = 0) -> asyncio.Server:
+        return await asyncio.start_server(connected, "127.0.0.1", port, limit=2**20)
+
+    listening = await listen()
+    port = listening.sockets[0].getsockname()[1]
+    server.url = f"http://127.0.0.1:{port}"
+
+    async def stop() -> None:
         listening.close()
         for task in tuple(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await listening.wait_closed()
+
+    async def come_back() -> None:
+        nonlocal listening
+        listening = await listen(port)
+
+    server.go_away, server.come_back = stop, come_back
+    try:
+        yield server
+    finally:
+        await stop()
 
 
 async def _serve_one(

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from tests.support.email_jobs import PlainJob, template, transactional
 
+from toril.db.session import Database
 from toril.errors import ConfigurationError, RetryableError, UnrecoverableError
 from toril.queues.email import Mail, OutboxProvider, SentMail, choose_provider, email_queue
+from toril.queues.email.database_handovers import DatabaseHandovers
+from toril.queues.email.providers.fallback import FallbackProvider
 from toril.queues.email.providers.resend import ResendProvider
 from toril.queues.email.providers.smtp import SmtpProvider
 from toril.queues.storage import LocalFileStore
@@ -171,7 +174,15 @@ async def test_settings_choose_the_provider(tmp_path: Path) -> None:
     smtp = choose_provider(smtp_url="smtp://localhost:2525", outbox=tmp_path)
     assert isinstance(smtp, SmtpProvider)
     assert smtp.server.port == 2525
-    resend = choose_provider(resend_api_key="re_123", smtp_url="smtp://localhost", outbox=tmp_path)
+    both: dict[str, Any] = {
+        "resend_api_key": "re_123",
+        "smtp_url": "smtp://localhost",
+        "outbox": tmp_path,
+    }
+    fallback = choose_provider(**both, handovers=DatabaseHandovers(Database(home=tmp_path)))
+    assert isinstance(fallback, FallbackProvider)
+    await fallback.close()
+    resend = choose_provider(**both)
     assert isinstance(resend, ResendProvider)
     await resend.close()
 

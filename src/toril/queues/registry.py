@@ -20,6 +20,7 @@ from toril.queues.storage import FileStore
 if TYPE_CHECKING:
     from toril.db.session import Database
     from toril.queues.email.firms import FindFirm
+    from toril.queues.email.handovers import Handovers
     from toril.queues.email.ledger import SentLedger
     from toril.queues.notification.definition import Channels
     from toril.queues.pdf.engines import EngineOptions
@@ -87,7 +88,11 @@ def ready_made_queues(
         from toril.queues.email.mailer import GIVE_UP_AFTER
         from toril.queues.email.tracking import Tracker
     provider = choose_provider(
-        resend_api_key=resend_api_key, resend_url=resend_url, smtp_url=smtp_url, outbox=outbox
+        resend_api_key=resend_api_key,
+        resend_url=resend_url,
+        smtp_url=smtp_url,
+        outbox=outbox,
+        handovers=_handovers(database),
     )
     definitions = [
         email_queue(
@@ -117,6 +122,14 @@ def _ledger(database: Database | None) -> SentLedger | None:
     from toril.queues.email.database_ledger import DatabaseLedger  # needs the extra "db"
 
     return DatabaseLedger(database)
+
+
+def _handovers(database: Database | None) -> Handovers | None:
+    if database is None:
+        return None
+    from toril.queues.email.database_handovers import DatabaseHandovers  # needs the extra "db"
+
+    return DatabaseHandovers(database)
 
 
 def _mail_firms(database: Database | None) -> FindFirm | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import tzinfo
 from pathlib import Path
 
@@ -9,14 +10,18 @@ from toril.errors import ConfigurationError, OptionError
 from toril.queues.base import JobType, QueueDefinition
 from toril.queues.email.addresses import Mailbox, parse_mailbox
 from toril.queues.email.firms import FindFirm
+from toril.queues.email.handovers import Handovers
 from toril.queues.email.ledger import SentLedger
 from toril.queues.email.mailer import GIVE_UP_AFTER, RIYADH, Mailer
 from toril.queues.email.payloads import Bulk, Campaign, TemplateMail, Transactional
 from toril.queues.email.processors import Processors
 from toril.queues.email.providers.base import EmailProvider
+from toril.queues.email.providers.fallback import FallbackProvider
 from toril.queues.email.providers.outbox import OutboxProvider
 from toril.queues.email.tracking import Tracker
 from toril.queues.storage import FileStore
+
+log = logging.getLogger("toril.queues.email")
 
 #: as Bull stores them: delay in milliseconds, ages in seconds
 JOB_OPTIONS = {
@@ -113,8 +118,13 @@ def choose_provider(
     resend_url: str | None = None,
     smtp_url: str | None = None,
     outbox: Path | str,
+    handovers: Handovers | None = None,
 ) -> EmailProvider:
-    """The provider the settings ask for: Resend with a key, else SMTP with a URL, else the outbox folder.
+    """The provider the settings ask for: Resend with a key, else SMTP with a URL, else the outbox folder. With both,
+    SMTP takes what Resend certainly did not.
+
+    Args:
+        handovers: what both ways must know of one another; without it there is no fallback.
 
     Raises:
         ConfigurationError: the key or the URL cannot be right, or the extra ``email`` is not installed.
@@ -125,7 +135,15 @@ def choose_provider(
         if resend_api_key:
             from toril.queues.email.providers.resend import ResendProvider
 
-            return ResendProvider(resend_api_key, base_url=resend_url)
+            resend = ResendProvider(resend_api_key, base_url=resend_url)
+            if not smtp_url:
+                return resend
+            if handovers is None:
+                log.warning("email_has_no_fallback: SMTP as the fallback of Resend needs a database")
+                return resend
+            from toril.queues.email.providers.smtp import SmtpProvider
+
+            return FallbackProvider(resend, SmtpProvider(smtp_url), handovers=handovers)
         from toril.queues.email.providers.smtp import SmtpProvider
 
         return SmtpProvider(smtp_url or "")

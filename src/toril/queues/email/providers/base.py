@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from toril.errors import PostponedError, UnrecoverableError
+from toril.errors import PostponedError, RetryableError, UnrecoverableError
 from toril.queues.email.message import Mail
 
 
@@ -25,6 +25,14 @@ class SentMail:
 
 class ProviderBusyError(PostponedError):
     """The provider takes nothing from us for so many seconds, whatever mail it is."""
+
+
+class QuotaUsedUpError(ProviderBusyError):
+    """The account may send no more until its quota begins anew; nothing was sent."""
+
+
+class NotSentError(RetryableError):
+    """The provider could not be reached: it cannot have taken the mail."""
 
 
 class EmailProvider(Protocol):

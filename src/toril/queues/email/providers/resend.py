@@ -14,9 +14,12 @@ import orjson
 import toril
 from toril.errors import ConfigurationError, RetryableError, UnrecoverableError
 from toril.queues.email.message import Mail
-from toril.queues.email.providers.base import SentMail
+from toril.queues.email.providers.base import NotSentError, SentMail
 from toril.queues.email.providers.resend_batch import batch_outcomes
 from toril.queues.email.providers.resend_errors import Refusal, explain, explain_batch
+
+#: The request cannot have reached Resend.
+_BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
@@ -101,6 +104,8 @@ class ResendProvider:
         try:
             async with asyncio.timeout(self.total_timeout):
                 return await self._client.post(path, content=body, headers=headers)
+        except _BEFORE_SENDING as error:
+            raise NotSentError(f"Resend could not be reached ({_describe(error)})") from error
         except (httpx.RequestError, TimeoutError) as error:
             # Whether it was sent or not, the same key makes another attempt safe.
             raise RetryableError(f"Resend did not answer ({_describe(error)})") from error
@@ -120,8 +125,8 @@ def _message(mail: Mail) -> dict[str, Any]:
     for field, boxes in (("cc", mail.cc), ("bcc", mail.bcc), ("reply_to", mail.reply_to)):
         if boxes:
             message[field] = [str(box) for box in boxes]
-    if mail.headers:
-        message["headers"] = dict(mail.headers)
+    # Ours, so that a mail that came by another way too is shown once.
+    message["headers"] = {"Message-ID": mail.message_id, **dict(mail.headers)}
     if mail.tags:
         message["tags"] = [{"name": name, "value": value} for name, value in mail.tags]
     if mail.attachments:

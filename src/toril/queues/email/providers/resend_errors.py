@@ -11,7 +11,7 @@ import httpx
 import orjson
 
 from toril.errors import NotConfiguredError, PostponedError, RetryableError, TorilError, UnrecoverableError
-from toril.queues.email.providers.base import BatchRefusedError, ProviderBusyError
+from toril.queues.email.providers.base import BatchRefusedError, ProviderBusyError, QuotaUsedUpError
 from toril.queues.retry_after import retry_after_seconds
 
 _DAILY_QUOTA_WAIT = 3600.0  #: seconds between looks whether there is a new one
@@ -61,7 +61,7 @@ def explain(refusal: Refusal) -> TorilError:
     """The error a job fails with."""
     name, status = refusal.name, refusal.status
     if name == "daily_quota_exceeded":
-        return ProviderBusyError(
+        return QuotaUsedUpError(
             f"Resend's daily quota is used up ({refusal})", retry_after=_with_jitter(_DAILY_QUOTA_WAIT)
         )
     if name in _ACCOUNT_NAMES or status in (401, 403):

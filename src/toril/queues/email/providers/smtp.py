@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from dataclasses import replace
+from typing import Final
 
 from aiosmtplib import (
     SMTP,
@@ -25,6 +27,9 @@ from toril.queues.email.mime import to_bytes
 from toril.queues.email.providers.base import SentMail
 from toril.queues.email.providers.smtp_errors import answer, explain
 from toril.queues.email.providers.smtp_server import SmtpServer
+
+#: The one server that takes idempotency keys.
+_KNOWS_KEYS: Final = "smtp.resend.com"
 
 
 class SmtpProvider:
@@ -73,10 +78,12 @@ class SmtpProvider:
         return self._size_limit
 
     async def send(self, mail: Mail, *, idempotency_key: str) -> SentMail:
-        """Hand ``mail`` to the server; see ``EmailProvider.send``. The key is not used.
+        """Hand ``mail`` to the server; see ``EmailProvider.send``. The key is used by Resend's own server only.
 
         A recipient that is refused while others are taken is reported in the result and not tried again.
         """
+        if self.server.host == _KNOWS_KEYS:
+            mail = replace(mail, headers=(*mail.headers, ("Resend-Idempotency-Key", idempotency_key)))
         content = await asyncio.to_thread(to_bytes, mail)
         async with self._slots:
             client = await self._connection()

@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from toril.engine.embedded_data_watch import DataWatch, end_strayed
 from toril.engine.embedded_line import ServerLine, place_of
 from toril.engine.embedded_locks import FileLock
 from toril.engine.embedded_process import POLL_S, START_S, STOP_S, Answer, ServerProcess, socket_url
@@ -58,8 +59,8 @@ class EmbeddedServer:
 
         Args:
             home: the directory; without it ``$TORIL_HOME``, else ``./.toril``. Made if missing.
-            gone: called in a thread when the home was deleted or moved: connections lead to a server that no new
-                user finds. ``ensure_running`` leads to the one that takes its place.
+            gone: called in a thread when the home, or the data in it, was deleted or moved: connections lead to a
+                server that no new user finds, or none. ``ensure_running`` leads to the one that takes its place.
         Raises:
             ServerNotFoundError: there is no server program on this machine.
             ConfigurationError: the home cannot be used.
@@ -142,6 +143,7 @@ class _Member:
         self._uses = 0
         self._users_lock: FileLock | None = None
         self._line: ServerLine | None = None
+        self._data = DataWatch(home / "data")
         self._busy = threading.Lock()
         self._watcher: threading.Thread | None = None
         self.gone_listeners: set[Callable[[], None]] = set()
@@ -245,20 +247,48 @@ class _Member:
         return self._users_lock is not None and self._users_lock.is_current()
 
     def _watch(self) -> None:
-        """Look now and then whether the home is the one we know; ends when the process is no user any more."""
+        """Look now and then whether home and data are those we know; ends when the process is no user any more."""
         while True:
             time.sleep(WATCH_S)
             with self._busy:
                 if self._users_lock is None:
                     self._watcher = None
                     return
-                if self._users_lock.is_current():
-                    continue
-                self._leave_the_gone()
-                self._watcher = None
+                if is_here := self._users_lock.is_current():
+                    if not self._data_is_gone():
+                        continue
+                else:
+                    self._leave_the_gone()
+                    self._watcher = None
             for gone in tuple(self.gone_listeners):
                 gone()
-            return
+            if not is_here:
+                return
+
+    def _data_is_gone(self) -> bool:
+        """Whether the server had to be ended, as what it writes is nowhere, or elsewhere; its files are mended."""
+        line = self._line
+        if line is None:
+            return False
+        try:
+            if self._data.strayed(line):
+                with self._turn():
+                    # Once more: others may have ended it, and it has a successor.
+                    if (strayed := self._data.strayed(line)) is not None:
+                        end_strayed(self.home, line, strayed)
+                self._hang_up()
+                return True
+            missing = self._data.mend_files(line)
+        except (TorilError, OSError) as exc:
+            log.warning("embedded_data_not_checked", extra={"home": str(self.home), "error": str(exc)})
+            return False
+        if missing:
+            log.error(
+                "embedded_files_deleted: %s of the server's data was deleted while it runs; it writes everything again",
+                ", ".join(missing),
+                extra={"home": str(self.home), "pid": line.pid, "files": missing},
+            )
+        return False
 
     def _leave_the_gone(self) -> None:
         """Be no user any more of a server whose home was deleted or moved; the last one ends it."""

@@ -30,11 +30,11 @@ FIRM = "507f1f77bcf86cd799439011"
 def making(tmp_path: Path) -> Making:
     async def tell(percent: int) -> None: ...
 
+    now = datetime(2026, 3, 31, 21, 30, tzinfo=UTC)
     report = SavedReport(
         id=FIRM, firm_id=FIRM, file_id=FIRM, zone=ZoneInfo("Asia/Riyadh"), language="ar",
-        asked_on=date(2026, 4, 1), key="0",
+        asked_on=date(2026, 4, 1), key="0", started_at=now,
     )  # fmt: skip
-    now = datetime(2026, 3, 31, 21, 30, tzinfo=UTC)
     return Making(
         database=Database(home=tmp_path), report=report, folder=tmp_path, now=now, tell=tell, limit_s=1
     )

@@ -94,6 +94,8 @@ async def open_installation(settings: Settings, *, patience: float = PATIENCE) -
             temp_folders=[settings.home / "temp"],
             archive_folder=settings.home / "archive",
             purge_failed_jobs=FailedJobs(names, **server).purge,
+            files=files,
+            reports_days=settings.reports_days,
         )
         definitions["cleanup"] = cleanup_queue(cleaner)
         async with QueueService(

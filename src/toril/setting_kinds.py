@@ -157,6 +157,13 @@ def more_connections(value: str) -> int:
     return int(value)
 
 
+def days(value: str) -> int:
+    """A number of days, at least one."""
+    if not re.fullmatch(r"[0-9]{1,5}", value) or not int(value):
+        raise ValueError("it must be a whole number of days above 0")
+    return int(value)
+
+
 def amount(value: str) -> float:
     """A number above 0."""
     if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", value) or not float(value):

@@ -185,6 +185,15 @@ class Settings:
             "Where documents, reports and exports are kept.",
         ),
     )
+    reports_days: int = field(
+        default=365,
+        metadata=kinds.row(
+            "TORIL_REPORTS_DAYS",
+            "days",
+            kinds.days,
+            "For how long reports and exports are kept, with their files.",
+        ),
+    )
     s3_endpoint: str | None = field(
         default=None,
         metadata=kinds.row(

@@ -44,6 +44,8 @@ async def test_every_planned_job_is_one_its_queue_takes() -> None:
         "tokens": payloads.Tokens,
         "notifications": payloads.Notifications,
         "deliveries": payloads.Deliveries,
+        "reports": payloads.Reports,
+        "campaigns": payloads.Campaigns,
         "audit-logs": payloads.AuditLogs,
         "failed-jobs": payloads.FailedJobs,
     }

@@ -35,6 +35,8 @@ PLANNED = (
     PlannedJob(queue="cleanup", type="tokens", cron=_NIGHTLY),
     PlannedJob(queue="cleanup", type="notifications", cron=_NIGHTLY, data={"retentionDays": 90}),
     PlannedJob(queue="cleanup", type="deliveries", cron=_NIGHTLY, data={"retentionDays": 30}),
+    PlannedJob(queue="cleanup", type="reports", cron=_NIGHTLY),
+    PlannedJob(queue="cleanup", type="campaigns", cron=_NIGHTLY, data={"retentionDays": 730}),
     PlannedJob(queue="cleanup", type="audit-logs", cron=_NIGHTLY, data={"archiveAfterDays": 180}),
     PlannedJob(queue="cleanup", type="failed-jobs", cron=_NIGHTLY, data={"olderThanDays": 7}),
     PlannedJob(queue="sync", type="currency-rates", cron=_HOURLY, data={"baseCurrency": "SAR"}),

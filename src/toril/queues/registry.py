@@ -152,7 +152,13 @@ def _documents(
     zatca = None if vendors is None else vendors.zatca
     environment = {} if zatca is None else {"zatca_environment": zatca.environment}
     records = FirmRecords(database, files, **environment)
-    return pdf_queue(store=files, engines=engines, find_seller=records.find_seller, complete=records.complete)
+    return pdf_queue(
+        store=files,
+        engines=engines,
+        find_seller=records.find_seller,
+        complete=records.complete,
+        note_file=records.note_file,
+    )
 
 
 def _notifications(database: Database, channels: Channels | None, outbox: Path) -> QueueDefinition:

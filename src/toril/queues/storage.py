@@ -63,6 +63,10 @@ class FileStore(Protocol):
         """The path of the file at a place within the store."""
         ...
 
+    async def delete(self, path: str) -> None:
+        """Delete a stored file; one that is not there is gone already."""
+        ...
+
     async def read(self, path: str) -> bytes:
         """The content of a stored file."""
         ...
@@ -183,6 +187,15 @@ class LocalFileStore:
         """
         with self._found(place) as wanted:
             return str(wanted)
+
+    async def delete(self, path: str) -> None:
+        """Delete a stored file; one that is not there is gone already.
+
+        Raises:
+            OptionError: ``path`` is outside of the store, or no file's.
+        """
+        with self._found(path) as wanted:
+            await asyncio.to_thread(wanted.unlink, missing_ok=True)
 
     async def read(self, path: str) -> bytes:
         """The content of a stored file.

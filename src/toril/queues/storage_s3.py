@@ -6,7 +6,7 @@ import mimetypes
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -92,6 +92,11 @@ class S3FileStore:
                 if not await self._is_taken(path) and await self._create(path, content):
                     return StoredFile(name=str(file), path=path, size=len(content))
             file = plain.with_stem(f"{plain.stem}-{secrets.token_hex(3)}")
+
+    async def delete(self, path: str) -> None:
+        """Delete a stored file; one that is not there is gone already. Raises as ``read`` does."""
+        with _our_errors(path), suppress(FileNotFoundError, exceptions.NotFoundError):
+            await obstore.delete_async(self._store, self._key(path))
 
     async def read(self, path: str) -> bytes:
         """The content of a stored file.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from toril.db.repositories.reports import Files
+from toril.db.session import Database
 from toril.queues.storage import FileStore
 from toril.queues.texts import storable
 from toril.service import QueueService
@@ -25,13 +27,14 @@ class NoFile(NotFound):
 async def find_job_file(
     service: QueueService,
     files: FileStore,
+    database: Database,
     queue: str,
     job_id: str,
     *,
     firm_id: str | None = None,
     owned: bool = False,
 ) -> LinkedFile:
-    """What a job's result says it has stored.
+    """What a job's result says it has stored; of a job that is gone, what was noted when it was stored.
 
     Args:
         firm_id: only a file that was stored for this firm. That is judged by its place, where the worker put it: the
@@ -44,7 +47,13 @@ async def find_job_file(
     """
     status = await service.get_job_status(queue, job_id)
     missing = NotFound(f"queue {queue!r} has no job {job_id!r}: never added, removed, or trimmed")
-    if status is None or (not owned and firm_id not in (None, firm_of(status["data"]))):
+    if status is None:
+        async with database.reading() as session:
+            noted = await Files(session).list_of_job(queue, job_id, firm_id=firm_id)
+        if not noted:
+            raise missing
+        return LinkedFile(path=noted[0].path, name=noted[0].name)
+    if not owned and firm_id not in (None, firm_of(status["data"])):
         raise missing
     if status["state"] != "completed":
         raise NotReady(f"job {job_id!r} of queue {queue!r} is {status['state']}: its file is not there")

@@ -6,28 +6,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import ColumnElement, Table, delete, func, or_, select
+from sqlalchemy import ColumnElement, Table, and_, delete, func, inspect, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from toril.db.base import Identified
 from toril.db.models.access import OneTimeToken, Session
 from toril.db.models.deliveries import Delivery
 from toril.db.models.job_owners import JobOwner
-from toril.db.models.mail import BulkSend
+from toril.db.models.mail import BulkSend, CampaignSend
+from toril.db.models.mail_events import MailEvent
 from toril.db.models.notifications import Notification
+from toril.db.models.reports import Report
+from toril.db.models.whatsapp import WhatsAppNotification
 
 
 @dataclass(frozen=True, slots=True)
 class Purge:
     """Rows of one table that may go. Delete them in short transactions, one ``delete_batch`` in each."""
 
-    model: (
-        type[Session]
-        | type[OneTimeToken]
-        | type[Notification]
-        | type[BulkSend]
-        | type[Delivery]
-        | type[JobOwner]
-    )
+    model: type[Identified]
     which: ColumnElement[bool]
 
     async def count(self, session: AsyncSession) -> int:
@@ -36,7 +33,7 @@ class Purge:
 
     async def delete_batch(self, session: AsyncSession, *, limit: int = 500) -> int:
         """Delete up to ``limit`` of them; returns how many. Fewer than ``limit`` were the last."""
-        table = cast(Table, self.model.__table__)  # of the rows nobody has records
+        table = cast(Table, inspect(self.model).local_table)  # of the rows nobody has records
         some = select(table.c.id).where(self.which).limit(limit)
         deleted = await session.execute(delete(table).where(table.c.id.in_(some)).returning(table.c.id))
         return len(deleted.all())
@@ -53,8 +50,13 @@ def spent_tokens(now: datetime) -> Purge:
 
 
 def read_notifications(before: datetime) -> Purge:
-    """Notifications that were read before a moment; unread ones stay."""
+    """Notifications that were read before a moment."""
     return Purge(Notification, Notification.read_at < before)
+
+
+def unread_notifications(before: datetime) -> Purge:
+    """Notifications from before a moment that nobody has read."""
+    return Purge(Notification, and_(Notification.read_at.is_(None), Notification.created_at < before))
 
 
 def old_bulk_sends(before: datetime) -> Purge:
@@ -70,3 +72,23 @@ def old_deliveries(before: datetime) -> Purge:
 def old_job_owners(before: datetime) -> Purge:
     """Who asked for jobs from before a moment; the jobs are long gone from their queues by then."""
     return Purge(JobOwner, JobOwner.created_at < before)
+
+
+def old_mail_events(before: datetime) -> Purge:
+    """What a provider told about mails before a moment; it is applied to their records when it comes."""
+    return Purge(MailEvent, MailEvent.created_at < before)
+
+
+def worked_deliveries(before: datetime) -> Purge:
+    """Deliveries of WhatsApp's webhook that were worked before a moment; their messages stay."""
+    return Purge(WhatsAppNotification, WhatsAppNotification.processed_at < before)
+
+
+def old_campaign_sends(before: datetime) -> Purge:
+    """What campaigns sent before a moment; what was opened and followed goes with it."""
+    return Purge(CampaignSend, CampaignSend.created_at < before)
+
+
+def old_reports(before: datetime) -> Purge:
+    """Reports from before a moment; their files are deleted first."""
+    return Purge(Report, Report.created_at < before)

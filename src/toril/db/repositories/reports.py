@@ -103,9 +103,13 @@ class Files(Repository):
         ordered = statement.order_by(GeneratedFile.created_at.desc(), GeneratedFile.id.desc())
         return await self._page(ordered, limit=limit, offset=offset)
 
-    async def list_of_job(self, queue: str, job_id: str, *, firm_id: str) -> Sequence[GeneratedFile]:
-        """What one job made, the newest first: a job that ran twice may have made two."""
-        statement = select(GeneratedFile).where(
-            GeneratedFile.queue == queue, GeneratedFile.job_id == job_id, GeneratedFile.firm_id == firm_id
-        )
+    async def list_of_job(self, queue: str, job_id: str, *, firm_id: str | None) -> Sequence[GeneratedFile]:
+        """What one job made, the newest first: a job that ran twice may have made two.
+
+        Args:
+            firm_id: None for whoever runs the installation.
+        """
+        statement = select(GeneratedFile).where(GeneratedFile.queue == queue, GeneratedFile.job_id == job_id)
+        if firm_id is not None:
+            statement = statement.where(GeneratedFile.firm_id == firm_id)
         return (await self.session.scalars(statement.order_by(GeneratedFile.created_at.desc()))).all()

@@ -27,6 +27,8 @@ def cleanup_queue(cleaner: Cleaner) -> QueueDefinition:
         ("tokens", payloads.Tokens, cleaner.tokens, "One-time codes and tokens that are spent"),
         ("notifications", payloads.Notifications, cleaner.notifications, "Old notifications that were read"),
         ("deliveries", payloads.Deliveries, cleaner.deliveries, "Old notes of what jobs have sent"),
+        ("reports", payloads.Reports, cleaner.reports, "Old reports and exports, with their files"),
+        ("campaigns", payloads.Campaigns, cleaner.campaigns, "What campaigns sent long ago"),
         ("audit-logs", payloads.AuditLogs, cleaner.audit_logs, "Old audit entries, into an archive"),
         ("failed-jobs", payloads.FailedJobs, cleaner.failed_jobs, "Old failed jobs of all queues"),
     )

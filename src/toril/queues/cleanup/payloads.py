@@ -38,9 +38,11 @@ class Tokens(CleanupPayload):
 
 
 class Notifications(CleanupPayload):
-    """Notifications that were read before ``retention_days`` ago; unread ones stay."""
+    """Notifications that were read before ``retention_days`` ago, and those of before ``unread_retention_days`` ago
+    that nobody has read."""
 
     retention_days: _Days = 90
+    unread_retention_days: _Days = 365
 
 
 class Deliveries(CleanupPayload):
@@ -50,6 +52,21 @@ class Deliveries(CleanupPayload):
     """
 
     retention_days: Annotated[StrictInt, Field(ge=7, le=3650)] = 30
+
+
+class Reports(CleanupPayload):
+    """Reports and exports from before ``retention_days`` ago, with their files; else ``TORIL_REPORTS_DAYS``."""
+
+    retention_days: _Days | None = None
+
+
+class Campaigns(CleanupPayload):
+    """What campaigns sent before ``retention_days`` ago, with what was opened and followed.
+
+    A campaign that is sent again after that goes to everybody anew.
+    """
+
+    retention_days: Annotated[StrictInt, Field(ge=30, le=3650)] = 730
 
 
 class AuditLogs(CleanupPayload):

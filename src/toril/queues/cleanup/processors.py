@@ -12,10 +12,15 @@ from toril.db.repositories.purge import (
     Purge,
     expired_sessions,
     old_bulk_sends,
+    old_campaign_sends,
     old_deliveries,
     old_job_owners,
+    old_mail_events,
+    old_reports,
     read_notifications,
     spent_tokens,
+    unread_notifications,
+    worked_deliveries,
 )
 from toril.db.session import Database
 from toril.queues.base import RunningJob
@@ -23,15 +28,28 @@ from toril.queues.cleanup.archive import BATCH, PAUSE, AuditArchive
 from toril.queues.cleanup.files import Swept, is_rotated_log, sweep
 from toril.queues.cleanup.payloads import (
     AuditLogs,
+    Campaigns,
     Deliveries,
     FailedJobs,
     Notifications,
     OldLogs,
+    Reports,
     Sessions,
     TempFiles,
     Tokens,
 )
-from toril.queues.cleanup.results import ArchiveResult, CleanupResult, FailedJobsResult, FilesResult
+from toril.queues.cleanup.report_files import ReportFiles
+from toril.queues.cleanup.results import (
+    ArchiveResult,
+    CleanupResult,
+    FailedJobsResult,
+    FilesResult,
+    ReportsResult,
+)
+from toril.queues.storage import FileStore
+
+#: Days for which reports and exports are kept, unless told otherwise.
+REPORTS_DAYS = 365
 
 #: Removes failed jobs older than so many seconds from all queues, or only counts them: queue → how many.
 PurgeFailedJobs = Callable[[float, bool], Awaitable[dict[str, int]]]
@@ -44,6 +62,8 @@ class Cleaner:
         database: the application's records.
         log_folders, temp_folders: where logs and temporary files lie.
         archive_folder: where archives of the audit log go.
+        files: where the files of reports are; without it only their rows go.
+        reports_days: for how many days reports and exports are kept.
         purge_failed_jobs: acts on all queues.
     """
 
@@ -55,11 +75,15 @@ class Cleaner:
         temp_folders: Sequence[Path],
         archive_folder: Path,
         purge_failed_jobs: PurgeFailedJobs,
+        files: FileStore | None = None,
+        reports_days: int = REPORTS_DAYS,
     ) -> None:
         self._database = database
         self._log_folders, self._temp_folders = log_folders, temp_folders
         self._archive = AuditArchive(database, archive_folder)
         self._purge_failed_jobs = purge_failed_jobs
+        self._report_files = ReportFiles(database, files)
+        self._reports_days = reports_days
 
     async def old_logs(self, payload: OldLogs, job: RunningJob) -> FilesResult:
         """Delete rotated logs; a log that is being written is never one of them."""
@@ -80,15 +104,49 @@ class Cleaner:
         return await self._purge([spent_tokens(datetime.now(UTC))], payload.dry_run, job)
 
     async def notifications(self, payload: Notifications, job: RunningJob) -> CleanupResult:
-        """Delete old notifications that were read."""
-        before = datetime.now(UTC) - timedelta(days=payload.retention_days)
-        return await self._purge([read_notifications(before)], payload.dry_run, job)
+        """Delete old notifications that were read, and very old ones that were not."""
+        now = datetime.now(UTC)
+        purges = [
+            read_notifications(now - timedelta(days=payload.retention_days)),
+            unread_notifications(now - timedelta(days=payload.unread_retention_days)),
+        ]
+        return await self._purge(purges, payload.dry_run, job)
 
     async def deliveries(self, payload: Deliveries, job: RunningJob) -> CleanupResult:
-        """Delete old notes of what jobs have sent (SMS, pushes, mails of bulk jobs), and of who asked for jobs."""
+        """Delete old notes: of what jobs have sent (SMS, pushes, mails of bulk jobs), of what providers of mail and
+        WhatsApp told us, and of who asked for jobs."""
         before = datetime.now(UTC) - timedelta(days=payload.retention_days)
-        notes = [old_deliveries(before), old_bulk_sends(before), old_job_owners(before)]
+        notes = [
+            old_deliveries(before),
+            old_bulk_sends(before),
+            old_job_owners(before),
+            old_mail_events(before),
+            worked_deliveries(before),
+        ]
         return await self._purge(notes, payload.dry_run, job)
+
+    async def reports(self, payload: Reports, job: RunningJob) -> ReportsResult:
+        """Delete old reports and exports: first their files, then the rows by which they are found."""
+        days = self._reports_days if payload.retention_days is None else payload.retention_days
+        before = datetime.now(UTC) - timedelta(days=days)
+        found = await self._report_files.count(before)
+        rows = files = 0
+        while not payload.dry_run and (
+            batch := await self._report_files.delete_batch(before, job, limit=BATCH)
+        ):
+            rows, files = rows + batch.rows, files + batch.files
+            await job.update_progress(min(90, round(90 * rows / max(found, 1))))
+            await asyncio.sleep(PAUSE)
+            if batch.is_last:
+                break
+        result = await self._purge([old_reports(before)], payload.dry_run, job)
+        found, rows = found + result["foundCount"], rows + result["deletedCount"]
+        return {**_result(payload.dry_run, max(found, rows), rows), "filesDeleted": files}
+
+    async def campaigns(self, payload: Campaigns, job: RunningJob) -> CleanupResult:
+        """Delete what campaigns sent long ago."""
+        before = datetime.now(UTC) - timedelta(days=payload.retention_days)
+        return await self._purge([old_campaign_sends(before)], payload.dry_run, job)
 
     async def audit_logs(self, payload: AuditLogs, job: RunningJob) -> ArchiveResult:
         """Archive old entries of the audit log, verify the archive, and delete them."""

@@ -31,3 +31,9 @@ class FailedJobsResult(CleanupResult):
     """Of failed jobs: how many of each queue."""
 
     queues: dict[str, int]
+
+
+class ReportsResult(CleanupResult):
+    """Of reports: how many files were deleted; those that could not be are found again by the next job."""
+
+    filesDeleted: int

@@ -14,7 +14,7 @@ from toril.queues.pdf.payloads.custom import CustomPayload
 from toril.queues.pdf.payloads.invoice import InvoicePayload
 from toril.queues.pdf.payloads.report import ReportPayload
 from toril.queues.pdf.payloads.statement import StatementPayload
-from toril.queues.pdf.processors import Complete, DocumentProcessor, FindSeller
+from toril.queues.pdf.processors import Complete, DocumentProcessor, FindSeller, NoteFile
 from toril.queues.pdf.renderers.base import PdfRenderer
 from toril.queues.storage import FileStore
 
@@ -63,6 +63,7 @@ def pdf_queue(
     renderer: PdfRenderer | None = None,
     find_seller: FindSeller | None = None,
     complete: Complete | None = None,
+    note_file: NoteFile | None = None,
     concurrency: int = 2,
 ) -> QueueDefinition:
     """The queue ``pdf``.
@@ -73,6 +74,7 @@ def pdf_queue(
         renderer: one of the application's own in place of the default one.
         find_seller: the firm behind a ``firmId``, for documents sent without their firm.
         complete: adds to a document's data what records say, and refuses those of another firm's records.
+        note_file: notes each file that is stored.
         concurrency: jobs one worker process runs at once, unless configured otherwise. The renderer in this
             process makes one file at a time; with two jobs it need not wait for look-ups and writing.
     Raises:
@@ -84,12 +86,14 @@ def pdf_queue(
             name=name,
             payload=payload,
             process=DocumentProcessor(
+                type=name,
                 store=store,
                 engines=made,
                 lay_out=lay_out,
                 # HTML of the sender's own has no letterhead.
                 find_seller=None if name == "custom" else find_seller,
                 complete=complete,
+                note_file=note_file,
             ),
             summary=summary,
         )

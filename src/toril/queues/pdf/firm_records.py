@@ -11,10 +11,11 @@ from sqlalchemy import select
 
 from toril.db.errors import RecordNotFoundError
 from toril.db.ids import is_id
-from toril.db.models import Contract, Firm, Invoice, Report, ZatcaEnvironment
+from toril.db.models import Contract, Firm, GeneratedFile, Invoice, Report, ZatcaEnvironment
 from toril.db.repositories.zatca import ZatcaDocuments
 from toril.db.session import Database
 from toril.errors import OptionError, PayloadError, UnrecoverableError
+from toril.queues.base import RunningJob
 from toril.queues.pdf.documents.base import DocumentPayload
 from toril.queues.pdf.fields import Logo
 from toril.queues.pdf.page import direction
@@ -23,7 +24,7 @@ from toril.queues.pdf.payloads.firm import Seller
 from toril.queues.pdf.payloads.invoice import InvoicePayload
 from toril.queues.pdf.payloads.report import ReportPayload
 from toril.queues.pdf.zatca_qr import check_qr
-from toril.queues.storage import FileStore
+from toril.queues.storage import FileStore, StoredFile
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +105,27 @@ class FirmRecords:
             case ContractPayload():
                 await self._check_owner(Contract, payload.contract_id, payload.firm_id)
         return payload
+
+    async def note_file(self, file: StoredFile, firm_id: str, type: str, job: RunningJob) -> None:
+        """Keep a row of a file that a job has stored: the firm finds it when the job is long gone.
+
+        Firms that are none of ours, as a Node application may have, have no rows.
+        """
+        if not is_id(firm_id):
+            return
+        async with self.database.session() as session:
+            session.add(
+                GeneratedFile(
+                    firm_id=firm_id,
+                    kind=type,
+                    name=file.name,
+                    path=file.path,
+                    size=file.size,
+                    media_type="application/pdf",
+                    queue="pdf",
+                    job_id=job.id[:256],
+                )
+            )
 
     async def _check_owner(
         self, model: type[Invoice | Report | Contract], record_id: str, firm_id: str

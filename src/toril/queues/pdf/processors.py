@@ -11,13 +11,17 @@ from toril.queues.base import RunningJob
 from toril.queues.pdf.documents.base import DocumentPayload, LayOut
 from toril.queues.pdf.engines import Engines
 from toril.queues.pdf.payloads.firm import Seller
-from toril.queues.storage import FileStore
+from toril.queues.storage import FileStore, StoredFile
 
 FindSeller = Callable[[str], Awaitable[Seller | None]]
 """Looks up the firm with an id, as it stands at the head of documents; ``None`` if there is no such firm."""
 
 Complete = Callable[[DocumentPayload], Awaitable[DocumentPayload]]
 """The payload with what records say of it; raises ``UnrecoverableError`` if they are of another firm than the job's."""
+
+
+NoteFile = Callable[[StoredFile, str, str, RunningJob], Awaitable[None]]
+"""Notes a file that a job has stored, its firm and the job's type: it is found when the job is long gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +31,13 @@ class DocumentProcessor:
     A job that runs a second time stores a second file: a file that may have been sent is never replaced.
     """
 
+    type: str
     store: FileStore
     engines: Engines
     lay_out: LayOut
     find_seller: FindSeller | None = None
     complete: Complete | None = None
+    note_file: NoteFile | None = None
 
     async def __call__(self, payload: DocumentPayload, job: RunningJob) -> dict[str, Any]:
         """Run one job; progress is 10 when the data is checked, 40 laid out, 80 rendered, 100 stored.
@@ -58,6 +64,8 @@ class DocumentProcessor:
         file = await self.store.save(
             firm_id=payload.firm_id, folder="pdf", name=f"{document.file_name}.pdf", content=content
         )
+        if self.note_file is not None:
+            await self.note_file(file, payload.firm_id, self.type, job)
         await job.update_progress(100)
         return {
             "success": True,

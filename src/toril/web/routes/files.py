@@ -120,7 +120,9 @@ async def link_to_job_file(
     if queue not in service.queues:
         raise NotFound(f"there is no queue {queue!r}")
     owned = await owns_job(database, user, queue, job_id)
-    file = await find_job_file(service, installation.files, queue, job_id, firm_id=user.firm_id, owned=owned)
+    file = await find_job_file(
+        service, installation.files, database, queue, job_id, firm_id=user.firm_id, owned=owned
+    )
     link = await _link(web.links, installation.files, replace(file, asked_by=user.user_id), lasts)
     await audit("file.link", f"{queue}/{job_id}", name=file.name, expiresIn=lasts)
     return ok(link)

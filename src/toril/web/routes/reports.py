@@ -158,7 +158,7 @@ async def download_report(
         if job_id is None:
             raise NoFile(f"report {report_id} was asked for without a PDF: ask for it with format pdf")
         file = await find_job_file(
-            installation.service, installation.files, "pdf", str(job_id), firm_id=firm_id
+            installation.service, installation.files, database, "pdf", str(job_id), firm_id=firm_id
         )
     elif stored is None:
         raise NoFile(f"report {report_id} has no file")

@@ -30,7 +30,7 @@ class Session(Identified, Base):
     """
 
     __tablename__ = "sessions"
-    __table_args__ = (Index(None, "user_id"), Index(None, "expires_at"))
+    __table_args__ = (Index(None, "user_id"), Index(None, "expires_at"), Index(None, "revoked_at"))
 
     user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
     token_hash: Mapped[str] = mapped_column(String(128))
@@ -50,6 +50,7 @@ class OneTimeToken(Identified, Base):
         UniqueConstraint("purpose", "token_hash"),
         Index(None, "user_id", "purpose"),
         Index(None, "expires_at"),
+        Index(None, "used_at"),
     )
 
     user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))

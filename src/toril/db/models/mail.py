@@ -54,7 +54,12 @@ class CampaignSend(Identified, Base):
     """A campaign's mail to one recipient. The campaign may be one of a Node application, so its id is any text."""
 
     __tablename__ = "campaign_sends"
-    __table_args__ = (UniqueConstraint("campaign_id", "email"), UniqueConstraint("tracking_id"))
+    __table_args__ = (
+        UniqueConstraint("campaign_id", "email"),
+        UniqueConstraint("tracking_id"),
+        Index(None, "message_id"),
+        Index(None, "created_at"),
+    )
 
     campaign_id: Mapped[str] = mapped_column(String(64))
     email: Mapped[str] = mapped_column(String(320))
@@ -86,7 +91,11 @@ class BulkSend(Identified, Base):
     """
 
     __tablename__ = "bulk_sends"
-    __table_args__ = (UniqueConstraint("job", "email"), Index(None, "created_at"))
+    __table_args__ = (
+        UniqueConstraint("job", "email"),
+        Index(None, "message_id"),
+        Index(None, "created_at"),
+    )
 
     job: Mapped[str] = mapped_column(String(320))
     email: Mapped[str] = mapped_column(String(320))

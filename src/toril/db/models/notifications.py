@@ -19,7 +19,7 @@ class Notification(Identified, Base):
     __table_args__ = (
         Index(None, "user_id", "read_at", "created_at"),
         Index(None, "firm_id"),
-        Index(None, "read_at"),
+        Index(None, "read_at", "created_at"),
     )
 
     firm_id: Mapped[str | None] = mapped_column(Id)

@@ -25,7 +25,11 @@ class GeneratedFile(Identified, Base):
     no foreign keys here; a file is still read by its firm only."""
 
     __tablename__ = "generated_files"
-    __table_args__ = (Index(None, "firm_id", "kind", "created_at"), Index(None, "queue", "job_id"))
+    __table_args__ = (
+        Index(None, "firm_id", "kind", "created_at"),
+        Index(None, "queue", "job_id"),
+        Index(None, "kind", "created_at"),
+    )
 
     firm_id: Mapped[str] = mapped_column(Id)
     kind: Mapped[str] = mapped_column(String(32))  #: such as invoice, report, export
@@ -42,7 +46,12 @@ class Report(Identified, OfFirm, Base):
     """A report somebody asked for: what it is of, how far it is, and what it says in short."""
 
     __tablename__ = "reports"
-    __table_args__ = (Index(None, "firm_id", "created_at"), Index(None, "file_id"))
+    __table_args__ = (
+        Index(None, "firm_id", "created_at"),
+        Index(None, "file_id"),
+        Index(None, "job_id"),
+        Index(None, "created_at"),
+    )
 
     type: Mapped[str] = mapped_column(String(32))
     name: Mapped[str] = mapped_column(default="")

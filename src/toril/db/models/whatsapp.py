@@ -51,6 +51,7 @@ class WhatsAppNotification(Identified, Base):
     __table_args__ = (
         UniqueConstraint("phone_number_id", "digest"),
         Index(None, "phone_number_id", "processed_at", "received_at"),
+        Index(None, "processed_at"),
     )
 
     phone_number_id: Mapped[str] = mapped_column(String(64))

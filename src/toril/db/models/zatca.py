@@ -59,6 +59,7 @@ class ZatcaDocument(Identified, OfFirm, Stamped, Base):
         UniqueConstraint("uuid"),
         CheckConstraint("icv > 0", name="icv"),
         Index(None, "firm_id", "status"),
+        Index(None, "status", "environment"),
         Index(None, "invoice_id", "icv"),
     )
 

@@ -41,12 +41,12 @@ class Purge:
 
 def expired_sessions(now: datetime) -> Purge:
     """Sessions that have ended; revoked ones too, as their refresh tokens can do nothing any more."""
-    return Purge(Session, or_(Session.expires_at <= now, Session.revoked_at.is_not(None)))
+    return Purge(Session, or_(Session.expires_at <= now, Session.revoked_at <= now))
 
 
 def spent_tokens(now: datetime) -> Purge:
     """One-time codes and links that have expired or were used."""
-    return Purge(OneTimeToken, or_(OneTimeToken.expires_at <= now, OneTimeToken.used_at.is_not(None)))
+    return Purge(OneTimeToken, or_(OneTimeToken.expires_at <= now, OneTimeToken.used_at <= now))
 
 
 def read_notifications(before: datetime) -> Purge:

@@ -40,7 +40,7 @@ class Books:
     twice: list[str] = field(default_factory=list)  #: ids that were given out twice
     failed: int = 0
     runs: int = 0
-    extra: dict[str, int] = field(default_factory=dict)  #: runs beyond the first, by the fault before them
+    extra: dict[str, int] = field(default_factory=dict)  #: runs beyond the first, by what came after that one
     unexplained: list[str] = field(default_factory=list)  #: run more than once, and nobody said why
     at_once: int = 0  #: runs of a job that this process was running
     reasons: Counter[str] = field(default_factory=Counter)  #: jobs of which the log says so
@@ -57,7 +57,7 @@ async def everything_at_once(
         interval: seconds between checks for stalled jobs.
         freeze: seconds for which the server is frozen.
         block: seconds for which a worker's event loop is blocked.
-        quiet: seconds after each fault in which its consequences show.
+        quiet: seconds after each fault in which what ran meanwhile can end; a lock and a half, and more.
     """
     books, ids, stop = Books(), list[str](), asyncio.Event()
     options = {"concurrency": _SLOTS, "lock_duration": lock, "stalled_interval": interval}
@@ -89,29 +89,34 @@ async def everything_at_once(
             before = len(fleet.notes(pid))
             await until(lambda: _is(len(fleet.notes(pid)) >= before + 2 * count), within_s=_SOON)
 
-        async def book(fault: str) -> None:
-            """Let what follows from a fault come, and count it."""
-            await asyncio.sleep(quiet)
-            books.extra[fault] = sum(count - 1 for count in fleet.runs().values()) - sum(books.extra.values())
+        first_begun: dict[str, set[str]] = {}  # by the fault that came next
+
+        def book(fault: str) -> None:
+            """Whatever has begun by now, and is run again, is so because of this."""
+            known = set().union(*first_begun.values())
+            first_begun[fault] = set(fleet.runs()) - known
 
         await goes_on()
+        spanning = await queue.add_bulk([("n", {"seconds": freeze + lock})] * _SLOTS)
+        ids += [job.id for job in spanning]
+        await until(lambda: _is({job.id for job in spanning} <= set(fleet.runs())), within_s=_SOON)
         server.freeze()
         await asyncio.sleep(freeze)
+        book("frozen server")
         server.thaw()
         await goes_on()
-        await book("frozen server")
+        await asyncio.sleep(quiet)
 
         os.kill(blocked.pid, signal.SIGUSR1)
         await until(
             lambda: _is(any(note.what == "unblocked" for note in fleet.notes(blocked.pid))),
             within_s=block + _SOON,
         )
-        await book("blocked loop")
+        book("blocked loop")
+        await asyncio.sleep(quiet)
 
         proxy.swallow()
         await goes_on(far.pid, 20)
-        await book("swallowed packets")
-
         stop.set()
         await asyncio.gather(*producing)
 
@@ -128,7 +133,9 @@ async def everything_at_once(
             job_id.decode() for job_id in await queue.scripts.ask("ZRANGE", queue.keys.of("completed"), 0, -1)
         }
         books.failed = (await queue.counts("failed"))["failed"]
+        book("swallowed packets")
     runs, reasons = fleet.runs(), fleet.reasons()
+    books.extra = {fault: sum(runs[job_id] - 1 for job_id in begun) for fault, begun in first_begun.items()}
     books.acknowledged, books.runs = len(ids), sum(runs.values())
     books.lost = sorted(set(ids) - completed)
     books.twice = [job_id for job_id, count in Counter(ids).items() if count > 1]

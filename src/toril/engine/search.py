@@ -151,6 +151,13 @@ async def ids_of(
     return ids, complete
 
 
+async def portion_of(queue: Queue, ids: Sequence[str], most: int) -> int:
+    """How many of these jobs, from the first on, have together not much more than ``most`` bytes of names and data; at
+    least one. For who reads jobs in pages: a job's data may have megabytes.
+    """
+    return int((await queue.scripts.run("match_jobs", b"", b"", b"{", most, *ids))[0])
+
+
 async def find_jobs(
     queue: Queue,
     text: str,

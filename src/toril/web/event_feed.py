@@ -29,6 +29,9 @@ GAP: Final = "gap"
 #: Events kept for each queue.
 KEPT: Final = 1000
 
+#: Bytes of events that a reader is given at a time.
+AT_ONCE_BYTES: Final = 64 * 1024
+
 #: Bytes of a result or a progress in an event; larger ones are left out.
 _LARGEST_VALUE: Final = 16 * 1024
 
@@ -114,9 +117,21 @@ class EventFeed:
         known = epoch == self.epoch and number.isdecimal() and len(number) < 16
         return int(number) if known and int(number) <= self.newest else None
 
-    def after(self, number: int) -> tuple[list[FeedEvent], bool]:
-        """The events that are kept behind ``number``, and whether all there were are among them."""
-        events = [event for event in self._events if event.number > number]
+    def after(self, number: int, most: int = AT_ONCE_BYTES) -> tuple[list[FeedEvent], bool]:
+        """The next events that are kept behind ``number``, and whether none between was given up.
+
+        Args:
+            most: bytes of them together. A reader who does not read holds what it was given, also when it is kept no
+                more here; so it is given little at a time, and must come back for the rest.
+        """
+        events: list[FeedEvent] = []
+        for event in self._events:
+            if event.number <= number:
+                continue
+            most -= len(event.data)
+            if events and most < 0:
+                break
+            events.append(event)
         oldest = events[0].number if events else self.newest + 1
         return events, oldest == number + 1
 

@@ -7,6 +7,7 @@ import re
 import time
 from typing import Final
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from toril.db.ids import new_id
@@ -48,6 +49,8 @@ class RequestLog:
 
         try:
             await self._app(scope, receive, answer)
+        except ClientDisconnect:
+            pass  # whoever asked has hung up in the middle of a body, or sent one that cannot be read
         except Exception:
             log.exception("request_broke", extra=_fields(scope, about))
             if status == 0:

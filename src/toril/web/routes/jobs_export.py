@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import StreamingResponse
 
 from toril.engine.queue import Queue
-from toril.engine.search import Only, ids_of
+from toril.engine.search import Only, ids_of, portion_of
 from toril.engine.states import ALL, COMPLETED, FAILED, check_state
 from toril.queues.spreadsheet import csv_writer, harmless
 from toril.service_queues import job_status
@@ -27,7 +27,8 @@ COLUMNS: Final = (
     "failedReason", "data", "options", "returnValue",
 )  # fmt: skip
 
-_PAGE: Final = 200
+#: Jobs, and bytes of their data, that are held at a time.
+_PAGE, _PAGE_BYTES = 200, 1024 * 1024
 MOST: Final = 100_000
 
 _ANSWERS: Final = described(
@@ -83,10 +84,15 @@ async def export_jobs(
 async def read_pages(
     queue: Queue, state: str, ids: Sequence[str], only: Only | None = None
 ) -> AsyncIterator[list[dict[str, Any]]]:
-    """These jobs, in pages; at least one, which may be empty."""
-    for start in range(0, max(1, len(ids)), _PAGE):
-        some = ids[start : start + _PAGE]
+    """These jobs, in pages; at least one, which may be empty. A page is held until its reader has taken it, and many
+    may read at once, so it is not large, whatever the jobs are.
+    """
+    at = 0
+    while at < max(1, len(ids)):
+        some = ids[at : at + _PAGE]
+        some = some[: await portion_of(queue, some, _PAGE_BYTES)] if some else some
         jobs = await queue.read_jobs(some) if some else []
+        at += max(1, len(some))
         yield [
             job_status(queue.name, job, state)
             for job in jobs

@@ -78,6 +78,7 @@ async def open_installation(settings: Settings, *, patience: float = PATIENCE) -
             resend_url=settings.resend_url,
             smtp_url=settings.smtp_url,
             email_per_second=settings.email_per_second,
+            email_in_order=settings.email_in_order,
             email_give_up_after=settings.email_give_up_hours * 3600,
             database=database,
             public_url=settings.reached_at(),

@@ -282,6 +282,16 @@ class Settings:
             unset="https://api.resend.com",
         ),
     )
+    email_in_order: bool = field(
+        default=True,
+        metadata=kinds.row(
+            "EMAIL_IN_ORDER",
+            "on, off",
+            kinds.switch,
+            "Whether single mails are handed over in the order of the queue, one by one, where there is a rate.",
+            unset="on",
+        ),
+    )
     email_per_second: float | None = field(
         default=None,
         metadata=kinds.row(

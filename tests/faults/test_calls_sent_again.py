@@ -108,10 +108,10 @@ def queue_url(queue: Queue) -> str:
 
 
 async def take_turn(queue: Queue) -> Any:
-    first, second = (queue.actions.turn("carrier", per_second=0.01, longest=1000) for _ in range(2))
-    await first.reserve()
-    await second.reserve()
-    return float(second._turn) - float(first._turn)
+    for _ in range(2):
+        turn = queue.actions.turn("5", "carrier", per_second=0.01, longest=1000)
+        last = await turn._ask("come")
+    return round(last, -5), turn._place
 
 
 @dataclass(frozen=True, slots=True)

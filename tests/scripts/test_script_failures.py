@@ -136,7 +136,12 @@ CALLS: dict[str, list[Call]] = {
         Call(lambda ids: ["1:work:1", ids["failed-1"], "failed-1", "{}", "{}", "", 0, 0], dead=True),
         Call(lambda _: ["1:work:1", "gone", "gone", "{}", "{}", "", 2, 0], dead=True),
     ],
-    "take_turn": [Call(plain("mail", 500, 60_000, "", 0)), Call(plain("mail", 500, 60_000, "", 1000))],
+    "take_turn": [
+        Call(lambda ids: ["mail", 500, 60_000, "reserve", 0, f"o1:{ids['held-0']}", ""]),
+        Call(lambda ids: ["mail", 500, 60_000, "come", 0, f"o1:{ids['held-0']}", ""]),
+        Call(lambda ids: ["mail", 500, 60_000, "hold", 1000, f"o1:{ids['held-0']}", "1"]),
+        Call(lambda ids: ["mail", 500, 60_000, "end", 0, f"o1:{ids['held-0']}", "1"]),
+    ],
     "update_data": [Call(one("plain-0", '{"other":1}', ""))],
     "update_progress": [Call(one("held-0", "50", ""))],
 }

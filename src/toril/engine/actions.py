@@ -78,9 +78,18 @@ class JobActions:
         self._check(rows, job_id, "addLog")
         return rows
 
-    def turn(self, service: str, *, per_second: float, longest: float) -> Turn:
+    def turn(
+        self, job_id: str, service: str, *, per_second: float, longest: float, in_order: bool = False
+    ) -> Turn:
         """A place in the line of those who call ``service``; see ``Turn``."""
-        return Turn(self._core.scripts, service, per_second=per_second, longest=longest)
+        return Turn(
+            self._core.scripts,
+            service,
+            job_id=job_id,
+            per_second=per_second,
+            longest=longest,
+            in_order=in_order,
+        )
 
     async def get_logs(
         self, job_id: str, start: int = 0, end: int = -1, asc: bool = True

@@ -208,16 +208,18 @@ class Job(Generic[R]):
         """Add a row to the job's log; returns how many it has."""
         return await self._actions.add_log(self.id, row, fence=self.fence)
 
-    def turn(self, service: str, *, per_second: float, longest: float = 30.0) -> Turn:
+    def turn(self, service: str, *, per_second: float, longest: float = 30.0, in_order: bool = False) -> Turn:
         """A place in the line of those who call an outside service that takes ``per_second`` calls a second.
 
         The line is shared by all workers of the queue: ``await turn.come()`` right before the call, and
-        ``await turn.reserve()`` before that where the order of the queue counts.
+        ``await turn.end()`` after it.
 
         Args:
             longest: seconds a job may wait in line; a longer line postpones it.
+            in_order: calls are made in the order of the queue, one after the other; see ``Turn``. For jobs that make
+                one call each, and say ``await turn.reserve()`` at their beginning.
         """
-        return self._actions.turn(service, per_second=per_second, longest=longest)
+        return self._actions.turn(self.id, service, per_second=per_second, longest=longest, in_order=in_order)
 
     async def update(self, data: Any) -> None:
         """Replace the job's data, in whatever state it is."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import secrets
+from typing import Literal
 
 from toril.engine.backoff import seconds
 from toril.engine.codec import to_text
@@ -10,79 +13,106 @@ from toril.engine.encoding import number
 from toril.engine.scripts.runner import ScriptRunner
 from toril.errors import OptionError, PostponedError, QueueUnavailableError
 
+Verb = Literal["reserve", "come", "end", "leave", "hold"]
+
 
 class Turn:
     """One caller's place in the line; ``Job.turn`` makes it.
 
-    ``reserve`` at the beginning of a job keeps the order of the queue; ``come`` waits for the turn, right before the
-    call; ``hold`` when the service says "later". A worker that is killed loses the turns it had reserved.
+    ``reserve`` gets a place early; ``come`` waits for the turn, right before the call; then ``end``, or ``hold`` when
+    the service says "later", which keeps the place for another call.
+
+    In order means: in the order in which jobs were taken from the queue. Nobody calls before a job that was taken
+    earlier and runs, and no two calls are under way at once. Of a worker that was killed this is true until its jobs'
+    locks run out; what it had under way comes again when it is found to have stalled. It is for jobs that make one call
+    each. A job that has not asked within ``longest`` seconds of its start, or is not ready so long after its turn, is
+    passed; so is a call that takes longer.
     """
 
-    def __init__(self, scripts: ScriptRunner, service: str, *, per_second: float, longest: float) -> None:
+    def __init__(
+        self,
+        scripts: ScriptRunner,
+        service: str,
+        *,
+        job_id: str,
+        per_second: float,
+        longest: float,
+        in_order: bool = False,
+    ) -> None:
         if isinstance(per_second, bool) or not isinstance(per_second, int | float) or not per_second > 0:
             raise OptionError(f"per_second must be a number above 0, got {per_second!r}")
         self.service = service
+        self.in_order = in_order
         self._scripts = scripts
         self._interval = 1000 / per_second
         self._longest = seconds(longest, "longest") * 1000
-        self._turn = ""
+        self._member = f"{'o' if in_order else 'm'}{secrets.token_hex(6)}:{job_id}"
+        self._place = ""
 
-    async def reserve(self) -> None:
-        """Get in line, unless in it.
+    async def reserve(self) -> float:
+        """Get in line, unless in it; returns in how many seconds the turn will be about.
 
         Raises:
             PostponedError: the line, or the time that the service is to be left alone, is longer than ``longest``.
         """
-        if not self._turn:
-            await self._ask()
+        return await self._ask("reserve") / 1000
 
     async def come(self) -> None:
-        """Return when it is this caller's turn; the next call needs another.
+        """Return when it is this caller's turn.
 
-        The server is asked again when the turn has come: calls stay apart when somebody was late, and who had a turn
-        when the service was to be left alone gets in line again. Without a server nobody can be asked: then it is now.
+        The server is asked again when the turn should have come: calls stay apart when somebody was late. Without a
+        server nobody can be asked: then it is now.
 
         Raises:
             PostponedError: as ``reserve``.
         """
-        await self.reserve()
-        while self._turn:
-            before = self._turn
-            wait = await self._ask()
-            if wait <= 0 and before == self._turn:
-                self._turn = ""
-            elif wait > 0:
+        try:
+            while (wait := await self._ask("come")) > 0:  # noqa: ASYNC110 - the line is on the server
                 await asyncio.sleep(wait / 1000)
+        except PostponedError:
+            raise
+        except BaseException:
+            with contextlib.suppress(Exception):
+                await asyncio.shield(self._tell("leave"))  # or others would wait until it is late
+            raise
+
+    async def end(self) -> None:
+        """The call is over, however it went: the next one in order may be made. A further call needs another turn."""
+        if self.in_order:
+            await self._tell("end")
+        self._place = ""
 
     async def hold(self, wait: float) -> None:
-        """Let nobody have a turn for ``wait`` seconds, a day at most; turns that were given before are void."""
-        self._turn = ""
-        try:
-            await self._run("", min(wait, 86_400.0) * 1000)
-        except QueueUnavailableError:
-            pass
+        """Let nobody have a turn for ``wait`` seconds, a day at most, and keep the place for the call then."""
+        await self._tell("hold", min(wait, 86_400.0) * 1000)
 
-    async def _ask(self) -> float:
+    async def _tell(self, verb: Verb, hold: float = 0.0) -> None:
+        with contextlib.suppress(QueueUnavailableError):
+            await self._run(verb, hold)
+
+    async def _ask(self, verb: Verb) -> float:
         try:
-            wait, turn = await self._run(self._turn, 0.0)
+            wait, place = await self._run(verb)
         except QueueUnavailableError:
-            self._turn = ""
+            self._place = ""
             return 0.0
-        self._turn = to_text(turn)
-        if not self._turn:
+        self._place = to_text(place)
+        if not self._place:
             raise PostponedError(
                 f"the line of those who want to call {self.service} is long; this one is to come back later",
                 retry_after=wait / 1000,
             )
         return wait
 
-    async def _run(self, turn: str, hold: float) -> tuple[int, bytes]:
-        wait, taken = await self._scripts.run(
+    async def _run(self, verb: Verb, hold: float = 0.0) -> tuple[int, bytes]:
+        wait, place = await self._scripts.run(
             "take_turn",
             self.service,
             number(round(self._interval, 3)),
             number(round(self._longest)),
-            turn,
+            verb,
             number(round(hold)),
+            self._member,
+            self._place,
         )
-        return int(wait), taken
+        return int(wait), place

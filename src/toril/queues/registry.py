@@ -52,6 +52,7 @@ def ready_made_queues(
     resend_url: str | None = None,
     smtp_url: str | None = None,
     email_per_second: float | None = None,
+    email_in_order: bool = True,
     email_give_up_after: float | None = None,
     database: Database | None = None,
     public_url: str | None = None,
@@ -68,7 +69,7 @@ def ready_made_queues(
         engines: which renderer makes PDF files, and with what.
         outbox: folder for mail when neither a Resend key nor an SMTP URL is given.
         from_email, from_name: sender of mail.
-        email_per_second, email_give_up_after: see ``email_queue``.
+        email_per_second, email_in_order, email_give_up_after: see ``email_queue``.
         database: the application's records. Bulk and campaign mail need it, to send nothing twice, and all
             notifications, reports and syncs: without it there are no queues for them. Documents take the firm at
             their head from it.
@@ -105,6 +106,7 @@ def ready_made_queues(
             find_firm=_mail_firms(database),
             zone=zone,
             per_second=email_per_second,
+            in_order=email_in_order,
             give_up_after=email_give_up_after or GIVE_UP_AFTER,
         ),
         _documents(database, files, engines, vendors),

@@ -45,6 +45,7 @@ def email_queue(
     key_prefix: str = "email",
     per_second: float | None = None,
     give_up_after: float = GIVE_UP_AFTER,
+    in_order: bool = True,
     concurrency: int = 5,
 ) -> QueueDefinition:
     """The queue ``email``.
@@ -58,6 +59,8 @@ def email_queue(
         per_second: calls of the provider in a second, by all workers together; unless given what the provider says of
             itself (Resend: 2), and any number where it says nothing.
         give_up_after: seconds a mail may be put off in all by a provider that says "later"; then its job fails.
+        in_order: where there is a rate, single mails are handed over in the order of the queue, one after the other: in
+            a second as many as the provider answers. Without it calls overlap, and mails may overtake one another.
         concurrency: jobs one worker process runs at once, unless configured otherwise.
     Raises:
         ConfigurationError: the sender or the prefix is not acceptable.
@@ -75,6 +78,7 @@ def email_queue(
         key_prefix=key_prefix,
         per_second=per_second or getattr(provider, "per_second", None),
         give_up_after=give_up_after,
+        in_order=in_order,
     )
     work = Processors(mailer)
     types = (

@@ -37,6 +37,7 @@ class Mailer:
         key_prefix: begins every idempotency key. Queues that share a provider's account, such as those of a
             test and a production system, need different ones where their job ids can meet.
         per_second: calls of the provider that all workers together make in a second; None is any number.
+        in_order: single mails are handed over in the order of the queue, one after the other, where there is a rate.
         give_up_after: seconds a mail may be put off in all by a provider that says "later", before its job fails.
         bulk_concurrency: mails of one bulk job that are under way at once, where the provider takes no batches.
     """
@@ -51,6 +52,7 @@ class Mailer:
     key_prefix: str = "email"
     per_second: float | None = None
     give_up_after: float = GIVE_UP_AFTER
+    in_order: bool = True
     bulk_concurrency: int = 8
 
     @property
@@ -80,9 +82,18 @@ class Mailer:
             return ()
         return (firm.reply_to,)
 
-    def pacing(self, job: RunningJob) -> Pacing:
-        """How the calls that ``job`` makes are spread."""
-        return Pacing(job, per_second=self.per_second, give_up_after=self.give_up_after)
+    def pacing(self, job: RunningJob, *, single: bool = False) -> Pacing:
+        """How the calls that ``job`` makes are spread.
+
+        Args:
+            single: it sends one mail, which leaves in its order if that is wanted.
+        """
+        return Pacing(
+            job,
+            per_second=self.per_second,
+            give_up_after=self.give_up_after,
+            in_order=single and self.in_order,
+        )
 
     def key(self, job: RunningJob, part: str = "") -> str:
         """The idempotency key of a job's mail, or of ``part`` of a job: the same for every attempt.

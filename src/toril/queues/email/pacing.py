@@ -23,12 +23,19 @@ class Pacing:
 
     Args:
         per_second: calls the provider takes from all workers together; None is any number.
+        in_order: calls are made in the order of the queue, one after the other.
         give_up_after: seconds a job may be put off in all.
     """
 
-    def __init__(self, job: RunningJob, *, per_second: float | None, give_up_after: float) -> None:
+    def __init__(
+        self, job: RunningJob, *, per_second: float | None, give_up_after: float, in_order: bool = False
+    ) -> None:
         make: Any = getattr(job, "turn", None)  # a job that no queue knows has no line to stand in
-        self._turn = None if make is None or not per_second else make("mail", per_second=per_second / _MARGIN)
+        self._turn = (
+            None
+            if make is None or not per_second
+            else make("mail", per_second=per_second / _MARGIN, in_order=in_order)
+        )
         self.give_up_after = give_up_after
 
     async def begin(self) -> None:
@@ -51,7 +58,7 @@ class Pacing:
             if self._turn is not None:
                 await self._bounded(self._turn.come())
             try:
-                return await self._bounded(call())
+                result = await self._bounded(call())
             except ProviderBusyError as error:
                 wait = error.retry_after or 1.0
                 waited += wait
@@ -61,6 +68,16 @@ class Pacing:
                     raise
                 if self._turn is None:
                     await asyncio.sleep(wait)
+            except BaseException:
+                await self._end()
+                raise
+            else:
+                await self._end()
+                return result
+
+    async def _end(self) -> None:
+        if self._turn is not None:
+            await asyncio.shield(self._turn.end())
 
     async def _bounded(self, work: Awaitable[_R]) -> _R:
         try:

@@ -38,7 +38,7 @@ class Processors:
             ``{"success", "messageId", "to", "subject"}`` with ``to`` as the payload gave it; with ``suppressed`` when
             addresses were left out, and without success when none of ``to`` remained.
         """
-        pacing = self.mailer.pacing(job)
+        pacing = self.mailer.pacing(job, single=True)
         await pacing.begin()
         await job.update_progress(10)
         attachments = await read_attachments(self.mailer, payload.attachments or (), firm_id=payload.firm_id)
@@ -54,7 +54,7 @@ class Processors:
             ``transactional``.
         """
         mailer = self.mailer
-        pacing = mailer.pacing(job)
+        pacing = mailer.pacing(job, single=True)
         await pacing.begin()
         await job.update_progress(10)
         reply_to = _firm_address(payload) or mailer.reply_to(await mailer.firm(payload.firm_id))

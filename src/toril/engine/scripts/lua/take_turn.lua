@@ -1,40 +1,143 @@
 --[[ take_turn
-  A turn to call an outside service, in a line that all workers of the queue share. Turns lie one interval apart, and so
-  do the calls, whoever is late for a turn; nobody calls while the service is left alone.
+  Turns to call an outside service, in a line that all workers of the queue share. Calls lie one interval apart, whoever is
+  late, and nobody calls while the service is left alone.
+
+  A caller in order stands before those whose jobs were taken from the queue later, and comes neither before a job that was
+  taken earlier and has not asked yet, nor while another call in order is under way. It is waited for nobody whose job has
+  no lock any more, nor for longer than ARGV[5].
 
   ARGV[3] name         str  of the service
   ARGV[4] interval ms       between two calls
-  ARGV[5] longest  ms       a turn that is farther away is not taken
-  ARGV[6] turn     ms|''    the one that was taken before: may the call be made now?
-  ARGV[7] hold     ms       > 0: instead, leave the service alone for so long
-  Returns {ms to wait, the turn's time}
-    for a turn that was given: 0 means now
-    otherwise it was taken; '' as its time: it was not, and may be in so many ms
-  Cost O(1)
+  ARGV[5] longest  ms       who would have to wait longer is turned away; who is late for longer loses the place
+  ARGV[6] verb         str  'reserve' a place, 'come' to call, 'end' of the call, 'leave' the line, or 'hold': leave the
+                            service alone, and keep the place
+  ARGV[7] hold     ms
+  ARGV[8] member       str  who asks: o (in order) or m, a name of its own, a colon, and the id of the job
+  ARGV[9] place    num|''   the place that was given before
+  Returns {ms to wait, the place}
+    0 after 'come': now. '' as the place: none was given, and may be in so many ms
+
+  <base>:toril:turns:<name>          hash  held until when; called when; calling: the member, until when; places given
+  <base>:toril:turns:<name>:line     zset  members by their places
+  <base>:toril:turns:<name>:waits    zset  members by the time at which they lose their places
+  <base>:toril:turns:<name>:asked    zset  ids of jobs by the time at which they asked
+  Cost O(jobs in active + members)
 ]]
--- @include keys clock
+-- @include keys clock requeued
 local key = base .. 'toril:turns:' .. ARGV[3]
-local interval, longest, hold = number(ARGV[4]), number(ARGV[5]), number(ARGV[7])
-local kept = call('HMGET', key, 'next', 'held', 'called')
+local line, waits, asked = key .. ':line', key .. ':waits', key .. ':asked'
+local interval, longest, verb, hold = number(ARGV[4]), number(ARGV[5]), ARGV[6], number(ARGV[7])
+local member, place = ARGV[8], number(ARGV[9])
+local in_order, id = string.match(member, '^(o?)[^:]*:(.*)$')
+in_order = in_order == 'o'
+local kept = call('HMGET', key, 'held', 'called', 'calling', 'until')
 -- A clock that was set back must not shut the service off for long.
-local held = math.min(number(kept[2] or 0), now + 86400000)
-local called = math.min(number(kept[3] or 0), now)
-local function keep(field, ms)
-  call('HSET', key, field, text_of(ms))
-  call('PEXPIRE', key, 90000000)
+local held = math.min(number(kept[1] or '') or 0, now + 86400000)
+local called = math.min(number(kept[2] or '') or 0, now)
+local calling = (number(kept[4] or '') or 0) > now and kept[3]
+local function keep(...)
+  if ... then call('HSET', key, ...) end
+  for _, each in ipairs({key, line, waits, asked}) do call('PEXPIRE', each, 90000000) end
 end
-if hold > 0 then
-  keep('held', math.max(held, now + hold))
-  return {0, ''}
+local function leave(who)
+  call('ZREM', line, who)
+  call('ZREM', waits, who)
 end
-local turn = number(ARGV[6])
-if turn and turn >= held and turn <= now + longest then
-  local wait = math.ceil(math.max(turn, called + interval) - now)
-  if wait <= 0 then keep('called', now) end
-  return {math.max(wait, 0), ARGV[6]}
+local function has_lock(job) return call('EXISTS', base .. job .. ':lock') == 1 end
+local function job_of(who) return string.match(who, ':(.*)$') end
+
+if verb == 'end' or verb == 'leave' or verb == 'hold' then
+  if calling == member then call('HDEL', key, 'calling', 'until') end
+  if verb == 'leave' then leave(member) end
+  if verb == 'hold' then
+    keep('held', text_of(math.max(held, now + hold)))
+    if place and hold <= longest then
+      call('ZADD', line, ARGV[9], member)
+      call('ZADD', waits, text_of(now + hold + longest), member)
+    end
+  end
+  return {0, ARGV[9]}
 end
-local first = math.max(now, held, called + interval)
-local due = math.min(math.max(number(kept[1] or 0), first), first + longest + interval)
-if due - now > longest then return {math.ceil(due - now), ''} end
-keep('next', due + interval)
-return {math.ceil(due - now), text_of(due)}
+
+-- Jobs that were taken before this one, and how many of them are still to ask.
+local earlier, expected = {}, 0
+local at = in_order and call('LPOS', k_active, id)
+if at then
+  for _, other in ipairs(call('LRANGE', k_active, at + 1, -1)) do
+    earlier[other] = true
+    local begun = number(call('HGET', base .. other, 'processedOn') or '')
+    if has_lock(other) then
+      local last = number(call('ZSCORE', asked, other) or '')
+      if begun and begun > now - longest and not (last and last >= begun) then expected = expected + 1 end
+    elseif not was_started(other) then
+      -- On its way to a worker, which locks it in a moment; or that worker died just then.
+      local since = number(call('HGET', key, 'unlocked:' .. other) or '')
+      if not since then
+        since = now
+        keep('unlocked:' .. other, now_text)
+      end
+      if since > now - 1000 then expected = expected + 1 end
+    end
+  end
+end
+
+-- Who waits, but for those whose attempt has ended.
+local others = {}
+local rows = call('ZRANGE', line, 0, -1, 'WITHSCORES')
+for i = 1, #rows, 2 do
+  local who, job = rows[i], job_of(rows[i])
+  local ordered = string.sub(who, 1, 1) == 'o'
+  if who == member then
+    place = number(rows[i + 1])
+  elseif ordered and ((in_order and job == id) or not has_lock(job)) then
+    leave(who)
+  else
+    others[#others + 1] = {who, number(rows[i + 1]), ordered and not earlier[job]}
+  end
+end
+if not place and at then
+  local before
+  for _, other in ipairs(others) do
+    if other[3] then
+      place = before and (before + other[2]) / 2 or other[2] - 1
+      break
+    end
+    before = other[2]
+  end
+end
+place = place or call('HINCRBY', key, 'places', 1)
+call('ZADD', line, text_of(place), member)
+call('ZADD', asked, now, id)
+call('ZREMRANGEBYSCORE', asked, '-inf', now - longest - 60000)
+
+local ahead = expected
+for _, other in ipairs(others) do
+  if other[2] < place or (other[2] == place and other[1] < member) then
+    local late = (number(call('ZSCORE', waits, other[1]) or '') or 0) < now
+    if late then leave(other[1]) else ahead = ahead + 1 end
+  end
+end
+local busy = in_order and calling and calling ~= member and has_lock(job_of(calling))
+local until_then = math.max(held, called + interval) - now
+local wait
+if until_then > 0 then
+  wait = until_then + ahead * interval
+elseif ahead > 0 or busy then
+  -- Somebody is late: look again soon.
+  wait = math.min(interval, 25) + math.max(ahead - 1, 0) * interval
+else
+  wait = 0
+end
+if wait > longest then
+  leave(member)
+  return {math.ceil(wait), ''}
+end
+if wait > 0 or verb == 'reserve' then
+  call('ZADD', waits, text_of(math.ceil(now + wait + longest)), member)
+  keep()
+  return {math.ceil(wait), text_of(place)}
+end
+leave(member)
+keep('called', now_text)
+if in_order then keep('calling', member, 'until', text_of(now + longest)) end
+return {0, text_of(place)}

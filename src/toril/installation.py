@@ -160,12 +160,23 @@ def _vendors(settings: Settings, database: Database) -> Vendors:
     return choose_vendors(**given, zatca=zatca, secrets=[settings.require_secret()])
 
 
+def _twilio_callback(settings: Settings) -> str | None:
+    """Where Twilio can reach us; it calls no address that has no TLS."""
+    url = settings.public_url
+    if url is None or not url.startswith("https://"):
+        return None
+    return f"{url.rstrip('/')}/api/webhooks/sms/twilio"
+
+
 def _channels(settings: Settings) -> Channels:
     return Channels(
         sms=choose_sms_provider(
             settings.sms_provider,
             outbox=settings.outbox_path / "sms",
             sender=settings.sms_sender,
+            fallback=settings.sms_fallback,
+            fallback_sender=settings.sms_fallback_sender,
+            status_callback=_twilio_callback(settings),
             unifonic_app_sid=settings.unifonic_app_sid,
             taqnyat_token=settings.taqnyat_token,
             twilio_account_sid=settings.twilio_account_sid,

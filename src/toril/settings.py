@@ -371,6 +371,42 @@ class Settings:
             "Sender of SMS whose job names none: a registered name, or a number or service of Twilio.",
         ),
     )
+    sms_fallback: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "SMS_FALLBACK",
+            ", ".join(SMS_PROVIDERS[1:]),
+            kinds.one_of(*SMS_PROVIDERS[1:]),
+            "Who sends what the provider of SMS_PROVIDER certainly did not.",
+        ),
+    )
+    sms_fallback_sender: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "SMS_FALLBACK_SENDER", "text", kinds.text, "As SMS_SENDER, for SMS that go by SMS_FALLBACK."
+        ),
+    )
+    sms_webhook_token: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "SMS_WEBHOOK_TOKEN",
+            "text",
+            kinds.secret,
+            "Takes reports of Unifonic and Taqnyat, whose webhooks are unsigned: the last part of their address; at "
+            "least 32 characters.",
+            secret=True,
+        ),
+    )
+    sms_webhook_answer: str | None = field(
+        default=None,
+        metadata=kinds.row(
+            "SMS_WEBHOOK_ANSWER",
+            "text",
+            kinds.text,
+            "What these reports are answered with, as agreed on in Taqnyat's portal.",
+            unset="OK",
+        ),
+    )
     unifonic_app_sid: str | None = field(
         default=None, metadata=kinds.row("UNIFONIC_APP_SID", "text", kinds.text, "For Unifonic.", secret=True)
     )

@@ -28,6 +28,7 @@ from toril.db.models import (
     Report,
     ReportStatus,
     Session,
+    SmsReport,
     TokenPurpose,
     TrackingEvent,
     TrackingKind,
@@ -57,6 +58,7 @@ async def add_old_rows(database: Database) -> set[str]:
             sent,
             JobOwner(queue="pdf", job_id="j", user_id=user.id, **made),
             MailEvent(event_id="e", type="email.delivered", at=LONG_AGO, **made),
+            SmsReport(provider="twilio", message_id="m", status="sent", **made),
             WhatsAppNotification(
                 phone_number_id="1", digest="d", payload={}, received_at=LONG_AGO, processed_at=LONG_AGO
             ),

@@ -23,6 +23,7 @@ from toril.errors import (
 )
 from toril.queues.base import QueueDefinition
 from toril.queues.notification import Channels, SmsProvider, notification_queue
+from toril.queues.notification.providers.base import NoRouteError, OptedOutError
 from toril.queues.notification.providers.taqnyat import TaqnyatProvider
 from toril.queues.notification.providers.twilio import TwilioProvider
 from toril.queues.notification.providers.unifonic import UnifonicProvider
@@ -134,7 +135,7 @@ REFUSALS: dict[str, list[tuple[Reply, type[TorilError]]]] = {
     "unifonic": [
         (fakes.Unifonic.refusal("ER-01"), NotConfiguredError),
         (fakes.Unifonic.refusal("ER-04", "Dest num is too short"), UnrecoverableError),
-        (fakes.Unifonic.refusal("ER-05"), UnrecoverableError),
+        (fakes.Unifonic.refusal("ER-05"), NoRouteError),
         (fakes.Unifonic.refusal("ER-07"), UnrecoverableError),
         (fakes.Unifonic.refusal("ER-08"), NotConfiguredError),
         (fakes.Unifonic.refusal("ER-09"), UnrecoverableError),
@@ -159,7 +160,7 @@ REFUSALS: dict[str, list[tuple[Reply, type[TorilError]]]] = {
     ],
     "twilio": [
         (fakes.Twilio.error(400, 21211), UnrecoverableError),
-        (fakes.Twilio.error(400, 21610), UnrecoverableError),
+        (fakes.Twilio.error(400, 21610), OptedOutError),
         (fakes.Twilio.error(400, 21408), NotConfiguredError),
         (fakes.Twilio.error(400, 21606), NotConfiguredError),
         (fakes.Twilio.error(400, 20429), RetryableError),

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from tests.support.queue_api import DATA, end_job
 from tests.support.web_people import Office
@@ -33,6 +33,7 @@ from toril.db.models import (
     User,
 )
 from toril.db.repositories.credentials import FirmCredentials
+from toril.db.repositories.sms import SmsOptOuts
 from toril.db.repositories.suppressions import Suppressions
 from toril.queues.email.tracking import TrackedMail
 from toril.queues.notification import new_keys
@@ -42,11 +43,14 @@ from toril.web.files import LinkedFile
 
 RESEND_SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
 META_SECRET, META_TOKEN = "meta-app-secret", "agreed-token"
+TWILIO_TOKEN, SMS_TOKEN = "twilio-auth-token-1", "unguessable-" * 3
 PUBLIC_KEY, PRIVATE_KEY = new_keys()
 
 #: With these, all endpoints have what they need.
 SETTINGS = {
     "resend_webhook_secret": RESEND_SECRET,
+    "twilio_auth_token": TWILIO_TOKEN,
+    "sms_webhook_token": SMS_TOKEN,
     "whatsapp_app_secret": META_SECRET,
     "whatsapp_verify_token": META_TOKEN,
     "vapid_public_key": PUBLIC_KEY,
@@ -207,6 +211,12 @@ async def a_new_suppression(office: Office) -> Call:
     return Call(sent={"json": {"email": "client@example.com"}})
 
 
+async def an_opt_out(office: Office) -> Call:
+    async with office.api.web.installation.database.session() as session:
+        await SmsOptOuts(session).add("+966512345678", source="twilio")
+    return Call(values={"number": "+966512345678"})
+
+
 async def a_suppression(office: Office) -> Call:
     async with office.api.web.installation.database.session() as session:
         await Suppressions(session).add("client@example.com", reason="unsubscribed")
@@ -288,6 +298,25 @@ async def a_subscription(office: Office) -> Call:
     row = PushSubscription(user_id=office.lawyer_id, endpoint=endpoint, p256dh="p", auth="a")
     await _store(office, row)
     return Call(query={"endpoint": endpoint})
+
+
+async def a_callback(office: Office) -> Call:
+    fields = {"MessageSid": f"SM{new_id()}", "MessageStatus": "delivered"}
+    url = f"{office.api.web.settings.reached_at()}/api/webhooks/sms/twilio"
+    text = url + "".join(name + fields[name] for name in sorted(fields))
+    digest = hmac.digest(TWILIO_TOKEN.encode(), text.encode(), hashlib.sha1)
+    headers = {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "X-Twilio-Signature": base64.b64encode(digest).decode(),
+    }
+    return Call(sent={"content": urlencode(fields), "headers": headers})
+
+
+async def an_sms_report(office: Office) -> Call:
+    return Call(
+        values={"provider": "unifonic", "token": SMS_TOKEN},
+        sent={"content": f"MessageID={new_id()}&DLR=Delivered"},
+    )
 
 
 async def a_mail_event(office: Office) -> Call:
@@ -430,6 +459,14 @@ ENDPOINTS = (
         method="DELETE", path="/api/suppressions/{email}", who="admin", scope="admin", prepare=a_suppression,
     ),
     Endpoint(
+        method="GET", path="/api/sms/reports", who="admin", scope="admin",
+        bad_query=("limit=0", f"messageId={'m' * 257}"),
+    ),
+    Endpoint(method="GET", path="/api/sms/opt-outs", who="admin", scope="admin", bad_query=("limit=0", "offset=-1")),
+    Endpoint(
+        method="DELETE", path="/api/sms/opt-outs/{number}", who="admin", scope="admin", prepare=an_opt_out,
+    ),
+    Endpoint(
         method="POST", path="/api/reports/generate", scope="records:write", prepare=new_report,
         bad=("", "{", "[]", {}, {"type": 5}, {"type": "unheard-of"}, {"type": "client-aging", "colour": "red"}),
     ),
@@ -472,6 +509,13 @@ ENDPOINTS = (
         stranger=404, bad_query=("", f"endpoint={'x' * 2049}"),
     ),
     Endpoint(method="POST", path="/api/webhooks/resend", who="anybody", prepare=a_mail_event),
+    Endpoint(
+        method="POST", path="/api/webhooks/sms/twilio", who="anybody", prepare=a_callback, status=204,
+    ),
+    Endpoint(
+        method="POST", path="/api/webhooks/sms/{provider}/{token}", who="anybody", prepare=an_sms_report,
+        kind="text/plain",
+    ),
     Endpoint(
         method="GET", path="/api/webhooks/whatsapp", who="anybody", prepare=a_challenge, kind="text/plain",
         bad_query=(f"hub.verify_token={'x' * 513}",),

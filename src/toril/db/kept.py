@@ -25,6 +25,7 @@ KEPT: Final = {
     "mail_suppressions": "whoever wants no more mail does not want any later either",
     "payments": _BOOKS,
     "push_subscriptions": "one for each browser; it goes when the browser's push service says that it is gone",
+    "sms_opt_outs": "whoever wants no more messages does not want any later either",
     "time_entries": _BOOKS,
     "users": _PEOPLE,
     "whatsapp_messages": _PAPERS,

@@ -40,6 +40,7 @@ from toril.db.models.mail import (
 from toril.db.models.mail_events import MailEvent
 from toril.db.models.notifications import Notification, PushSubscription
 from toril.db.models.reports import GeneratedFile, Report, ReportStatus
+from toril.db.models.sms import SmsOptOut, SmsReport
 from toril.db.models.whatsapp import (
     MessageDirection,
     MessageStatus,
@@ -94,6 +95,8 @@ __all__ = [
     "Role",
     "SendStatus",
     "Session",
+    "SmsOptOut",
+    "SmsReport",
     "SuppressionReason",
     "TimeEntry",
     "TokenPurpose",

@@ -26,5 +26,6 @@ class Delivery(Identified, Base):
     recipient: Mapped[str] = mapped_column(String(64))
     status: Mapped[SendStatus] = mapped_column(default=SendStatus.SENDING)
     message_id: Mapped[str | None] = mapped_column(String(256))
+    provider: Mapped[str | None] = mapped_column(String(32))
     error: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

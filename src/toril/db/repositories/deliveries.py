@@ -15,11 +15,13 @@ from toril.db.upsert import insert_new, upsert
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryNote:
-    """What is known of one delivery. ``message_id`` is the service's name for it; ``error`` says why it failed."""
+    """What is known of one delivery. ``message_id`` is the service's name for it, ``provider`` which
+    service, where there are several; ``error`` says why it failed."""
 
     status: SendStatus
     message_id: str | None = None
     error: str | None = None
+    provider: str | None = None
 
 
 class Deliveries(Repository):
@@ -57,12 +59,18 @@ class Deliveries(Repository):
                 "status": note.status,
                 "message_id": note.message_id,
                 "error": note.error,
+                "provider": note.provider,
             }
             for recipient, note in notes.items()
         ]
-        change = ["status", "message_id", "error"]
+        change = ["status", "message_id", "error", "provider"]
         await upsert(self.session, Delivery, rows, key=["job", "recipient"], change=change)
 
 
 def _note(delivery: Delivery) -> DeliveryNote:
-    return DeliveryNote(status=delivery.status, message_id=delivery.message_id, error=delivery.error)
+    return DeliveryNote(
+        status=delivery.status,
+        message_id=delivery.message_id,
+        error=delivery.error,
+        provider=delivery.provider,
+    )

@@ -17,6 +17,7 @@ from toril.db.models.mail import BulkSend, CampaignSend
 from toril.db.models.mail_events import MailEvent
 from toril.db.models.notifications import Notification
 from toril.db.models.reports import Report
+from toril.db.models.sms import SmsReport
 from toril.db.models.whatsapp import WhatsAppNotification
 
 
@@ -67,6 +68,11 @@ def old_bulk_sends(before: datetime) -> Purge:
 def old_deliveries(before: datetime) -> Purge:
     """Records of SMS and pushes from before a moment; choose one as for ``old_bulk_sends``."""
     return Purge(Delivery, Delivery.created_at < before)
+
+
+def old_sms_reports(before: datetime) -> Purge:
+    """What providers told of SMS before a moment."""
+    return Purge(SmsReport, SmsReport.created_at < before)
 
 
 def old_job_owners(before: datetime) -> Purge:

@@ -17,6 +17,7 @@ from toril.db.repositories.purge import (
     old_job_owners,
     old_mail_events,
     old_reports,
+    old_sms_reports,
     read_notifications,
     spent_tokens,
     unread_notifications,
@@ -122,6 +123,7 @@ class Cleaner:
             old_job_owners(before),
             old_mail_events(before),
             worked_deliveries(before),
+            old_sms_reports(before),
         ]
         return await self._purge(notes, payload.dry_run, job)
 

@@ -16,6 +16,7 @@ from toril.queues.notification.in_app import InAppNotifier
 from toril.queues.notification.live import LiveEvents
 from toril.queues.notification.payloads import BulkPush, InApp, Push, Sms, Webhook
 from toril.queues.notification.providers.base import SmsProvider
+from toril.queues.notification.providers.failover import FailoverProvider
 from toril.queues.notification.providers.log import LogProvider
 from toril.queues.notification.push import PushNotifier
 from toril.queues.notification.signature import WebhookSigner
@@ -126,16 +127,38 @@ def choose_sms_provider(
     taqnyat_token: str | None = None,
     twilio_account_sid: str | None = None,
     twilio_auth_token: str | None = None,
+    fallback: str | None = None,
+    fallback_sender: str | None = None,
+    status_callback: str | None = None,
 ) -> SmsProvider:
     """The provider the settings ask for.
 
     Args:
         provider: ``unifonic``, ``taqnyat``, ``twilio``, or ``log``, which writes messages to the folder ``outbox``.
         sender: of messages that name none.
+        fallback: another provider, for what the first certainly did not take.
+        fallback_sender: as ``sender``, for messages that go by the other one.
+        status_callback: where Twilio tells what becomes of messages, by https.
 
     Raises:
-        ConfigurationError: there is no such provider, or its credentials are missing or cannot be right.
+        ConfigurationError: there is no such provider, it is its own fallback, or its credentials are missing or
+            cannot be right.
     """
+    if fallback is not None:
+        if provider in (None, "log", fallback) or fallback == "log":
+            raise ConfigurationError(
+                "SMS_FALLBACK must be another provider than SMS_PROVIDER, and neither log"
+            )
+        credentials = {
+            "unifonic_app_sid": unifonic_app_sid,
+            "taqnyat_token": taqnyat_token,
+            "twilio_account_sid": twilio_account_sid,
+            "twilio_auth_token": twilio_auth_token,
+            "status_callback": status_callback,
+        }
+        first = choose_sms_provider(provider, outbox=outbox, sender=sender, **credentials)
+        second = choose_sms_provider(fallback, outbox=outbox, sender=fallback_sender, **credentials)
+        return FailoverProvider(first, second)
     if provider in (None, "log"):
         return LogProvider(outbox)
     if provider == "unifonic":
@@ -149,7 +172,9 @@ def choose_sms_provider(
     if provider == "twilio":
         from toril.queues.notification.providers.twilio import TwilioProvider
 
-        return TwilioProvider(twilio_account_sid or "", twilio_auth_token or "", sender=sender)
+        return TwilioProvider(
+            twilio_account_sid or "", twilio_auth_token or "", sender=sender, status_callback=status_callback
+        )
     raise ConfigurationError(
         f"SMS_PROVIDER {provider!r} is unknown; there are unifonic, taqnyat, twilio and log"
     )

@@ -25,11 +25,12 @@ class InAppResult(TypedDict):
 
 
 class SmsResult(TypedDict):
-    """Of ``sms``; the number in E.164, the status ``queued``, ``sent``, ``delivered``, or ``stored`` by ``log``."""
+    """Of ``sms``; the number in E.164, the status ``queued``, ``sent``, ``delivered``, or ``stored`` by ``log``;
+    without success ``opted-out``: whoever has the number wants no messages."""
 
     success: bool
     phoneNumber: str
-    messageId: str
+    messageId: str | None
     provider: str
     status: str
     segments: int

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from toril.db.models.mail import SendStatus
 from toril.db.repositories.deliveries import Deliveries, DeliveryNote
+from toril.db.repositories.sms import SmsOptOuts
 from toril.db.session import Database
 from toril.errors import PayloadError, TorilError, UnknownOutcomeError
 from toril.queues.base import RunningJob
 from toril.queues.job_key import job_key
 from toril.queues.notification.payloads import Sms
 from toril.queues.notification.phones import masked
-from toril.queues.notification.providers.base import SentSms, SmsMessage, SmsProvider
+from toril.queues.notification.providers.base import OptedOutError, SentSms, SmsMessage, SmsProvider
 from toril.queues.notification.results import SmsResult
 from toril.queues.notification.segments import count_segments
 
@@ -40,7 +41,7 @@ class SmsSender:
 
         Returns:
             ``{"success": True, "phoneNumber": …, "messageId": …, "provider": …, "status": …, "segments": …}``, the
-            number in E.164.
+            number in E.164; without success and with the status ``opted-out`` for who wants no messages.
 
         Raises:
             PayloadError: the text has too many segments.
@@ -56,6 +57,17 @@ class SmsSender:
             )
         await job.update_progress(10)
         key = job_key("notification", job)
+        if await self._has_opted_out(payload.phone_number):
+            await job.log("this number has opted out of our messages; nothing was sent")
+            await job.update_progress(100)
+            return {
+                "success": False,
+                "phoneNumber": payload.phone_number,
+                "messageId": None,
+                "provider": self.provider.name,
+                "status": "opted-out",
+                "segments": segments.count,
+            }
         sent = await self._earlier(key, payload.phone_number)
         if sent is None:
             await job.update_progress(30)
@@ -65,7 +77,7 @@ class SmsSender:
             "success": True,
             "phoneNumber": payload.phone_number,
             "messageId": sent.message_id,
-            "provider": self.provider.name,
+            "provider": sent.provider or self.provider.name,
             "status": sent.status,
             "segments": segments.count,
         }
@@ -78,7 +90,9 @@ class SmsSender:
             if known is None or known.status is SendStatus.FAILED:
                 return None
             if known.status is SendStatus.SENT:
-                return SentSms(message_id=known.message_id or "", status="queued")
+                return SentSms(
+                    message_id=known.message_id or "", status="queued", provider=known.provider or ""
+                )
             await deliveries.save(
                 key, {number: DeliveryNote(status=SendStatus.FAILED, error="unknown outcome")}
             )
@@ -92,11 +106,16 @@ class SmsSender:
         message = SmsMessage(to=number, text=payload.message, sender=payload.sender_id, reference=key)
         try:
             sent = await self.provider.send(message)
+        except OptedOutError as error:
+            async with self.database.session() as session:
+                await SmsOptOuts(session).add(number, source=self.provider.name)
+            await self._note(key, number, DeliveryNote(status=SendStatus.FAILED, error=str(error)[:500]))
+            raise
         except Exception as error:
             await self._note(key, number, DeliveryNote(status=SendStatus.FAILED, error=str(error)[:500]))
             raise
         try:
-            await self._note(key, number, DeliveryNote(status=SendStatus.SENT, message_id=sent.message_id))
+            await self._note(key, number, _note_of(sent))
         except TorilError as error:
             # It is sent. Failing now would only make a person think that it was not.
             log.warning(
@@ -104,6 +123,16 @@ class SmsSender:
             )
         return sent
 
+    async def _has_opted_out(self, number: str) -> bool:
+        async with self.database.reading() as session:
+            return await SmsOptOuts(session).has(number)
+
     async def _note(self, key: str, number: str, note: DeliveryNote) -> None:
         async with self.database.session() as session:
             await Deliveries(session).save(key, {number: note})
+
+
+def _note_of(sent: SentSms) -> DeliveryNote:
+    return DeliveryNote(
+        status=SendStatus.SENT, message_id=sent.message_id, provider=sent.provider[:32] or None
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from toril.errors import UnrecoverableError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmsMessage:
@@ -24,10 +26,24 @@ class SmsMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentSms:
-    """A message that the provider took. ``status`` is ``queued``, ``sent``, ``delivered``, or ``stored`` (here)."""
+    """A message that the provider took. ``status`` is ``queued``, ``sent``, ``delivered``, or ``stored`` (here);
+    ``provider`` says which, where several could have."""
 
     message_id: str
     status: str
+    provider: str = ""
+
+
+class NoRouteError(UnrecoverableError):
+    """This provider does not reach the number; nothing was sent, and another provider may."""
+
+    code = "no_route"
+
+
+class OptedOutError(UnrecoverableError):
+    """Whoever has this number wants no messages of ours, by any way; nothing was sent."""
+
+    code = "opted_out"
 
 
 class SmsProvider(Protocol):

@@ -12,7 +12,7 @@ from toril.errors import (
     UnknownOutcomeError,
     UnrecoverableError,
 )
-from toril.queues.notification.providers.base import SentSms, SmsMessage
+from toril.queues.notification.providers.base import NoRouteError, OptedOutError, SentSms, SmsMessage
 from toril.queues.sync.http import VendorClient
 from toril.queues.sync.vendor_answer import VendorAnswer
 from toril.queues.sync.vendor_errors import explain, passing
@@ -24,6 +24,7 @@ _SERVICE_SID = re.compile(r"MG[0-9a-fA-F]{32}")
 
 #: Authentication, a region that is not enabled, and senders that cannot be used. Source: Twilio's list of errors.
 _ACCOUNT: Final = (20003, 20404, 21212, 21408, 21603, 21606, 21659, 21660, 21701, 21703)
+_NO_ROUTE: Final = (21612,)
 _TOO_MANY: Final = (20429, 14107)
 _STATUSES: Final = {"sent": "sent", "delivered": "delivered", "read": "delivered"}
 _FAILED: Final = ("failed", "undelivered", "canceled")
@@ -35,6 +36,7 @@ class TwilioProvider:
     Args:
         account_sid, auth_token: of the account.
         sender: a number or a name of the account, or a messaging service (``MG…``), for messages that have none.
+        status_callback: where Twilio tells what becomes of messages, by https.
     """
 
     name = "twilio"
@@ -45,6 +47,7 @@ class TwilioProvider:
         auth_token: str,
         *,
         sender: str | None = None,
+        status_callback: str | None = None,
         base_url: str = "https://api.twilio.com",
     ) -> None:
         if not _ACCOUNT_SID.fullmatch(account_sid):
@@ -52,6 +55,7 @@ class TwilioProvider:
         if not auth_token:
             raise ConfigurationError("TWILIO_AUTH_TOKEN is empty")
         self._credentials, self._sender = (account_sid, auth_token), sender
+        self._callback = {} if status_callback is None else {"StatusCallback": status_callback}
         self._client = VendorClient("Twilio", base_url, read_timeout=15.0, total_timeout=20.0)
 
     async def send(self, message: SmsMessage) -> SentSms:
@@ -66,7 +70,7 @@ class TwilioProvider:
             operation="sending an SMS",
             repeatable=False,
             auth=self._credentials,
-            form={"To": message.to, "Body": message.text, field: sender},
+            form={"To": message.to, "Body": message.text, field: sender, **self._callback},
         )
         if not answer.is_success:
             raise _explain(answer)
@@ -92,5 +96,7 @@ def _explain(answer: VendorAnswer) -> TorilError:
     if code in _TOO_MANY:
         return passing(answer)
     if code == 21610:
-        return UnrecoverableError(f"{answer}: this person has opted out of our messages")
+        return OptedOutError(f"{answer}: this person has opted out of our messages")
+    if code in _NO_ROUTE:
+        return NoRouteError(f"{answer}: Twilio does not reach this number")
     return explain(answer, settings=_SETTINGS)

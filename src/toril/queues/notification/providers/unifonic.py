@@ -11,7 +11,7 @@ from toril.errors import (
     UnknownOutcomeError,
     UnrecoverableError,
 )
-from toril.queues.notification.providers.base import SentSms, SmsMessage
+from toril.queues.notification.providers.base import NoRouteError, SentSms, SmsMessage
 from toril.queues.sync.http import VendorClient
 from toril.queues.sync.vendor_answer import VendorAnswer
 from toril.queues.sync.vendor_errors import explain
@@ -92,7 +92,7 @@ def _refusal(answer: VendorAnswer, code: str) -> TorilError:
     text = f"Unifonic refused the SMS ({answer.show(code) or 'no code'}): {reason}"
     if code in _ACCOUNT:
         return NotConfiguredError(f"{text}. Check {_SETTINGS}, and the account")
-    return UnrecoverableError(text)
+    return NoRouteError(text) if code == "ER-05" else UnrecoverableError(text)
 
 
 def _sent(answer: VendorAnswer, data: Any) -> SentSms:

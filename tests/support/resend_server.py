@@ -85,7 +85,8 @@ class ResendServer:
     come_back: Callable[[], Awaitable[None]] = _not_running
 
     async def answer(self, request: Request) -> Answer:
-        if request.method != "POST" or request.path not in ("/emails", "/emails/batch"):
+        is_list = request.method == "GET" and request.path.startswith("/emails?")
+        if not is_list and (request.method != "POST" or request.path not in ("/emails", "/emails/batch")):
             return failure(404, "not_found")
         if not request.headers.get("user-agent"):
             return failure(403, "validation_error", "a User-Agent is required")
@@ -94,6 +95,8 @@ class ResendServer:
             return failure(401, "missing_api_key", "Missing API key in the authorization header.")
         if authorization != f"Bearer {API_KEY}":
             return failure(403, "invalid_api_key", "API key is invalid")
+        if is_list:
+            return Answer(200, {"object": "list", "has_more": False, "data": []})
         if self._is_too_much():
             return failure(429, "rate_limit_exceeded", "Too many requests.", retry_after="1")
         key = request.headers.get("idempotency-key")

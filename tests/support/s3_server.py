@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -76,6 +77,12 @@ class S3Server:
             self.objects[path] = body
             self.types[path] = headers.get("content-type", "")
             return 200, b""
+        if method == "POST" and urlsplit(target).query.startswith("delete"):  # several at once
+            deleted = b""
+            for key in re.findall(rb"<Key>([^<]*)</Key>", body):
+                self.objects.pop(f"{path.rstrip('/')}/{key.decode()}", None)
+                deleted += b"<Deleted><Key>" + key + b"</Key></Deleted>"
+            return 200, b"<DeleteResult>" + deleted + b"</DeleteResult>"
         if path not in self.objects:
             return 404, b"<Error><Code>NoSuchKey</Code></Error>"
         return 200, self.objects[path]

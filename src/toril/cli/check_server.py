@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from toril.cli.command import Call
 
 _PINGS = 20
+#: Seconds to connect; longer than other commands wait, as a slow server is not one that is away.
+_CONNECT_WITHIN = 6.0
 #: Milliseconds of a round trip from which on latency is worth a word.
 _SLOW_MS = 20.0
 #: Seconds of difference between two clocks that are worth a word; less is the network's.
@@ -33,12 +35,12 @@ async def check_server(call: Call) -> AsyncIterator[Finding]:
     try:
         connection = call.connection()
     except OptionError as error:
-        yield Finding(level="wrong", about="server", text=str(error))
+        yield Finding(level="wrong", about="server", text=str(error), hint="check REDIS_URL and --url")
         return
     name = _name(call)
     try:
         try:
-            await connection.ready(time.monotonic() + PATIENCE)
+            await connection.ready(time.monotonic() + _CONNECT_WITHIN)
         except (QueueUnavailableError, ConfigurationError) as error:
             yield Finding(level="wrong", about="server", text=f"{name}: {error}", hint=_hint(call, error))
             return
@@ -77,17 +79,26 @@ async def _clocks(connection: Connection) -> Finding:
     seconds, micros = await connection.execute("TIME", repeat=True, patience=PATIENCE)
     after = time.time()
     ahead = int(seconds) + int(micros) / 1e6 - (before + after) / 2
-    # Half of the round trip is how far off the comparison itself can be.
-    if abs(ahead) - (after - before) / 2 < _CLOCKS_S:
+    return judge_clock("the server's", ahead, off_by=(after - before) / 2)
+
+
+def judge_clock(whose: str, ahead: float, *, off_by: float) -> Finding:
+    """What to say of a clock.
+
+    Args:
+        ahead: seconds that it is ahead of this machine's.
+        off_by: seconds that the comparison itself can be wrong by: half of the round trip.
+    """
+    if abs(ahead) - off_by < _CLOCKS_S:
         return Finding(
-            level="ok", about="clocks", text=f"server and this machine differ by {abs(ahead):.3f} s"
+            level="ok", about="clocks", text=f"{whose} clock and this machine's differ by {abs(ahead):.3f} s"
         )
     where = "ahead of" if ahead > 0 else "behind"
     return Finding(
         level="warning",
         about="clocks",
-        text=f"the server's clock is {abs(ahead):.1f} s {where} this machine's",
-        hint="jobs become due by the server's clock; run a time service (NTP) on both",
+        text=f"{whose} clock is {abs(ahead):.1f} s {where} this machine's",
+        hint="jobs become due by the server's clock; run a time service (NTP) on all machines",
     )
 
 
@@ -105,6 +116,7 @@ def _judge(info: Mapping[str, str], prefix: str) -> Iterator[Finding]:
             level="note",
             about="server",
             text="this user may not see INFO, so the server's settings are unknown",
+            hint="let the user run INFO",
         )
         return
     if info.get("role") in ("slave", "replica"):
@@ -173,7 +185,12 @@ async def _rights(call: Call) -> Finding:
         try:
             await asyncio.gather(queue.counts(), queue.subscriber.ready())
         except TorilError as error:
-            return Finding(level="wrong", about="rights", text=f"a queue cannot be read: {error}")
+            return Finding(
+                level="wrong",
+                about="rights",
+                text=f"a queue cannot be read: {error}",
+                hint="let the user run scripts and subscribe (+@scripting +@pubsub), on all keys of the prefix",
+            )
     return Finding(level="ok", about="rights", text="scripts run, and messages can be heard")
 
 

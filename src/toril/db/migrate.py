@@ -41,6 +41,11 @@ class SchemaVersion:
         """Whether the tables are the needed ones."""
         return self.current == self.head
 
+    @property
+    def is_newer(self) -> bool:
+        """Whether the tables are those of a version that this one does not know."""
+        return self.current is not None and self.current not in _revisions(_config())
+
 
 async def upgrade(url: URL, database: str) -> SchemaVersion:
     """Make all tables, or change them to what this version needs; nothing happens when they are so already.

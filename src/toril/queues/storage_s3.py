@@ -153,6 +153,19 @@ class S3FileStore:
                 await obstore.get_range_async(self._store, self._key(path), start=start, length=length)
             )
 
+    async def check(self) -> None:
+        """Write a small object, read it and delete it; raises as ``save`` does."""
+        path = f"{self._root}.toril-check-{secrets.token_hex(8)}"
+        key, content = path[self._at :], secrets.token_bytes(64)
+        with _our_errors(path):
+            await obstore.put_async(self._store, key, content, use_multipart=False)
+            try:
+                found = await obstore.get_async(self._store, key)
+                if bytes(await found.bytes_async()) != content:
+                    raise RetryableError(f"{path!r}: what comes back is not what was written")
+            finally:
+                await obstore.delete_async(self._store, key)
+
     def _key(self, path: str) -> str:
         if not path.startswith(self._root) or ".." in path.split("/"):
             raise OptionError(f"file {path!r} is outside of the file store")

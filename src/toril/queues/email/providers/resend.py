@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -96,14 +96,29 @@ class ResendProvider:
             raise explain_batch(Refusal.read(response))
         return batch_outcomes(response, len(mails))
 
+    async def check(self) -> None:
+        """Ask Resend for a mail's name, which tells whether it takes our key; nothing is sent.
+
+        Raises:
+            TorilError: as ``send`` for what concerns Resend and us.
+        """
+        response = await self._ask(self._client.get("/emails", params={"limit": 1}))
+        if not response.is_success:
+            refusal = Refusal.read(response)
+            if refusal.name != "restricted_api_key":  # one that may send, and nothing else
+                raise explain(refusal)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
     async def _post(self, path: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
+        return await self._ask(self._client.post(path, content=body, headers=headers))
+
+    async def _ask(self, asking: Awaitable[httpx.Response]) -> httpx.Response:
         try:
             async with asyncio.timeout(self.total_timeout):
-                return await self._client.post(path, content=body, headers=headers)
+                return await asking
         except _BEFORE_SENDING as error:
             raise NotSentError(f"Resend could not be reached ({_describe(error)})") from error
         except (httpx.RequestError, TimeoutError) as error:

@@ -107,6 +107,24 @@ class SmtpProvider:
             refused={one.recipient: answer(one.code, one.message) for one in refused},
         )
 
+    async def check(self) -> None:
+        """Connect, sign in and say NOOP; nothing is sent.
+
+        Raises:
+            TorilError: as ``send`` for what concerns the server and us.
+        """
+        async with self._slots:
+            client = await self._connection()
+            try:
+                await client.noop()
+            except (SMTPException, OSError) as error:
+                client.close()
+                raise explain(error, self.server, connecting=True) from error
+            except BaseException:
+                client.close()
+                raise
+            self._keep(client)
+
     async def close(self) -> None:
         """Say goodbye on the connections that are not in use."""
         while self._idle:

@@ -76,3 +76,27 @@ async def test_jobs_that_stalled_together_keep_their_order(queue: Queue) -> None
         await queue.scripts.run("move_stalled", 1, 1)
     waiting = await queue.get_jobs("waiting", asc=True, end=-1)
     assert [job.id for job in waiting] == [job.id for job in jobs]
+
+
+async def test_jobs_that_take_long_to_let_go_one_after_the_other_keep_their_order(queue: Queue) -> None:
+    turns = [asyncio.Event() for _ in range(4)]
+
+    async def work(job: Job[Any]) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:  # together longer than one waits for the next
+            with contextlib.suppress(asyncio.CancelledError):
+                await turns[job.data].wait()
+                await asyncio.sleep(0.8)
+                turns[(job.data + 1) % 4].set()
+
+    jobs = await queue.add_bulk([("n", number) for number in range(4)])
+
+    async def all_run() -> bool:
+        return worker.running == 4
+
+    async with Worker(queue, work, concurrency=4, stalled_interval=0, grace=0) as worker:
+        await until(all_run, within_s=60)
+        turns[0].set()
+    waiting = await queue.get_jobs("waiting", asc=True, end=-1)
+    assert [job.id for job in waiting] == [job.id for job in jobs]

@@ -19,7 +19,6 @@ from tests.support.pdf_jobs import fonts_of, invoice_job, many_lines, pages_of, 
 
 from toril.queues.pdf import InvoicePayload, RenderError, RenderOptions
 from toril.queues.pdf.documents.invoice import invoice_page, qr_code
-from toril.queues.pdf.renderers.finish_cairo import finish
 from toril.queues.pdf.renderers.plutoprint import PlutoPrintRenderer
 
 RENDERER = PlutoPrintRenderer()
@@ -168,13 +167,6 @@ async def test_other_work_goes_on_while_a_file_is_made() -> None:
 async def test_text_that_ends_early_is_an_error() -> None:
     with pytest.raises(RenderError, match=r"'broken' could not be rendered: .*null"):
         await RENDERER.render("a\x00b", title="broken", lang="en", options=RenderOptions(trusted=True))
-
-
-def test_a_file_of_another_make_is_not_touched() -> None:
-    with pytest.raises(ValueError, match="no cross-reference stream"):
-        finish(b"%PDF-1.4\nstartxref\n9\n%%EOF\n", lang="ar")
-    with pytest.raises(ValueError, match="not a language tag"):
-        finish(b"", lang="ar) /Evil (")
 
 
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="needs pdftotext (poppler-utils)")

@@ -1,10 +1,7 @@
-"""Names of glyphs in finished files, and files that are not of the engines' making."""
+"""Names of glyphs in finished files."""
 
 from __future__ import annotations
 
-import pytest
-
-from toril.queues.pdf.renderers import finish_cairo, finish_skia
 from toril.queues.pdf.renderers.naming import is_naming, with_plain_letters
 
 
@@ -48,19 +45,3 @@ def test_a_way_of_writing_that_is_not_known_is_left_alone() -> None:
 def test_names_are_told_from_other_streams() -> None:
     assert is_naming(b"/CIDInit /ProcSet findresource begin")
     assert not is_naming(b"q 1 0 0 1 0 0 cm")
-
-
-@pytest.mark.parametrize("file", [b"", b"%PDF-1.4\nstartxref\n9\n%%EOF\n"])
-def test_a_file_of_another_make_is_not_touched(file: bytes) -> None:
-    with pytest.raises(ValueError, match="no cross-reference stream"):
-        finish_cairo.finish(file, lang="ar")
-    with pytest.raises(ValueError, match="no cross-reference table"):
-        finish_skia.finish(file, title="x", author="", lang="ar")
-
-
-@pytest.mark.parametrize("lang", ["", "ar) /Evil (", "عربي", "x"])
-def test_what_is_no_language_is_refused(lang: str) -> None:
-    with pytest.raises(ValueError, match="not a language tag"):
-        finish_cairo.finish(b"", lang=lang)
-    with pytest.raises(ValueError, match="not a language tag"):
-        finish_skia.finish(b"", title="x", author="", lang=lang)

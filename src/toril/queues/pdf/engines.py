@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,13 +11,16 @@ from toril.errors import ConfigurationError, NotConfiguredError
 from toril.queues.pdf.options import RendererName
 from toril.queues.pdf.renderers.base import PdfRenderer
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
     """What renderers may take, and where they find what they need.
 
     Attributes:
-        default: what makes files of jobs that do not say.
+        default: what makes files of jobs that do not say; Chromium where it is to be PlutoPrint and that is not
+            installed, as on Linux on ARM.
         chromium: path of the browser; one found on PATH unless given.
         chromium_sandbox: whether it puts its own sandbox around pages; not for root, unless given.
         allow: origins that documents which are not trusted may take pictures, style sheets and fonts from,
@@ -40,13 +45,13 @@ class Engines:
     Args:
         default: a renderer of the application's own, for jobs that name none.
     Raises:
-        ConfigurationError: what the default renderer needs is not installed.
+        ConfigurationError: what the default renderer needs is not installed, nor what stands in for it.
     """
 
     def __init__(self, options: EngineOptions, *, default: PdfRenderer | None = None) -> None:
         self._options = options
         self._made: dict[RendererName, PdfRenderer] = {}
-        self._default = default or self._make(options.default)
+        self._default = default or self._make_default()
 
     def get(self, name: RendererName | None = None) -> PdfRenderer:
         """The renderer with a name, or the default one.
@@ -65,6 +70,20 @@ class Engines:
         """End the processes of all renderers."""
         for renderer in {id(each): each for each in (self._default, *self._made.values())}.values():
             await renderer.close()
+
+    def _make_default(self) -> PdfRenderer:
+        name = self._options.default
+        try:
+            return self._make(name)
+        except ConfigurationError as error:
+            if name != "plutoprint" or importlib.util.find_spec("plutoprint") is not None:
+                raise
+            try:
+                made = self._make("chromium")
+            except ConfigurationError as other:
+                raise ConfigurationError(f"{error}; and instead of it: {other}") from error
+        log.warning("pdf_renderer_replaced", extra={"wanted": name, "renderer": "chromium"})
+        return made
 
     def _make(self, name: RendererName) -> PdfRenderer:
         if name not in self._made:

@@ -20,7 +20,7 @@ from toril.queues.pdf.renderers.addresses import AddressError, AllowedAddresses
 from toril.queues.pdf.renderers.base import RenderError, RenderOptions
 from toril.queues.pdf.renderers.browser import Browser, PlaywrightError
 from toril.queues.pdf.renderers.browsers import BrowserPool
-from toril.queues.pdf.renderers.finish_skia import finish
+from toril.queues.pdf.renderers.finish import Properties, finish
 from toril.queues.pdf.renderers.page_rules import with_page_rules
 
 if TYPE_CHECKING:
@@ -87,7 +87,8 @@ class ChromiumRenderer:
         except PlaywrightError as error:
             raise RenderError(f"document {title!r} could not be rendered: {error.message[:500]}") from error
         try:
-            return finish(pdf, title=title, author=options.author, lang=lang)
+            said = Properties(title=title, author=options.author, producer="Chromium, Skia/PDF")
+            return await asyncio.to_thread(finish, pdf, lang=lang, properties=said)
         except ValueError as error:
             raise RenderError(f"document {title!r} could not be rendered: {error}") from error
 

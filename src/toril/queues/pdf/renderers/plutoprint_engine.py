@@ -12,15 +12,15 @@ import io
 from toril.errors import ConfigurationError
 from toril.queues.pdf.renderers.addresses import AddressError, AllowedAddresses
 from toril.queues.pdf.renderers.base import RenderError
-from toril.queues.pdf.renderers.finish_cairo import finish
+from toril.queues.pdf.renderers.finish import finish
 from toril.queues.pdf.renderers.fonts import FIGURE_FONT, TEXT_FONT, known_fonts
 
 try:
     import plutoprint
 except ImportError as error:
     raise ConfigurationError(
-        "PDF files need the package plutoprint: pip install 'toril[pdf]'. It has wheels for Linux on x86-64, "
-        f"macOS on Apple silicon and Windows; elsewhere it is built from source ({error})"
+        "the PlutoPrint renderer needs the package plutoprint: pip install 'toril[pdf]'. It has wheels for Linux on "
+        f"x86-64, macOS on Apple silicon and Windows; elsewhere use Chromium, or build it from source ({error})"
     ) from error
 
 # Relative addresses lead here, and so to the fetcher, never to a folder of this machine.

@@ -47,14 +47,9 @@ _NOT_STORED = {
     -6: "another worker holds it",
 }
 
-#: Code of ``advance``: cancelled while it ended in a way that would have run it again.
-_CANCELLED = 2
-
-#: Code of ``advance``: failed, but the dead letter could not be written.
-_NO_LETTER = 3
-
-#: Code of ``advance``: could not be recorded; the job is as it was.
-_UNRECORDED = -9
+#: Codes of ``advance``: cancelled while it ended in a way that would have run it again; failed, but the dead letter
+#: could not be written; could not be recorded, and the job is as it was.
+_CANCELLED, _NO_LETTER, _UNRECORDED = 2, 3, -9
 
 Taken = list[bytes | None]
 

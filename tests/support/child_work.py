@@ -147,3 +147,21 @@ def start_a_program(job: Any) -> None:
     with open(job.data["note"], "w", encoding="ascii") as note:
         note.write(f"{program.pid}\n")
     program.wait()
+
+
+def fork_and_return(job: Any) -> str:
+    """Forks, and returns on both sides."""
+    pid = os.fork()
+    if pid == 0:
+        return "the fork's"
+    os.waitpid(pid, 0)  # it has done all that it will do
+    return "the job's"
+
+
+def fork_and_exit(job: Any) -> str:
+    """Forks, and lets the fork end as Python's programs do: by an exception."""
+    pid = os.fork()
+    if pid == 0:
+        raise SystemExit(1)
+    os.waitpid(pid, 0)
+    return "the job's"

@@ -53,15 +53,21 @@ def main(descriptor: int, parent: int) -> None:
         signal.signal(number, lambda *_: None)
     connection = socket.socket(fileno=descriptor)
     connection.set_inheritable(False)
+    # A function may fork; what it leaves there must neither answer for the job nor hide our end from the worker.
+    os.register_at_fork(after_in_child=connection.close)
+    own = os.getpid()
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(connection, calls), name="toril-child", daemon=True).start()
     connection.sendall(frame(UP))
     functions: dict[bytes, Callable[..., Any]] = {}
     while True:
-        connection.sendall(_answer(calls.get(), functions, connection))
+        answer = _answer(calls.get(), functions, connection)
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()  # we may be killed at any time
+        if os.getpid() != own:
+            os._exit(0)  # a fork in which the function returned as well, or raised: SystemExit perhaps
+        connection.sendall(answer)
 
 
 def _answer(request: bytes, functions: dict[bytes, Callable[..., Any]], connection: socket.socket) -> bytes:

@@ -32,8 +32,10 @@ class Housekeeping(Service):
         super().__init__("housekeeping", PERIOD)
         self._queue, self._scripts = queue, scripts
         self._beats = 0
+        self._beaten = False
 
     async def run_once(self) -> float | None:
+        self._beaten = True
         leads = bool(await self._scripts.run("register_worker", int(LIFE * 1000), 1))
         # The first beat as a leader counts: the one before may have been gone for long.
         self._beats = self._beats + 1 if leads else 0
@@ -43,6 +45,8 @@ class Housekeeping(Service):
 
     async def leave(self) -> None:
         """Take the worker off the list; the last one puts the overflow back where Node sees it."""
+        if not self._beaten:
+            return
         try:
             while int(await self._scripts.run("register_worker", 0, patience=_LEAVE_WITHIN)) > 0:
                 pass

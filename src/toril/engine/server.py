@@ -85,9 +85,12 @@ class Server:
             self._address = parse_address(self._embedded.url)
             link = await Link.open(self._address, on_message=on_message)
         if not self._checked and on_message is None:
-            if not await comes_within(self._check(link), address.connect_timeout):
+            try:
+                if not await comes_within(self._check(link), address.connect_timeout):
+                    raise QueueUnavailableError(f"no answer from {self} within {address.connect_timeout:g} s")
+            except BaseException:
                 link.close()
-                raise QueueUnavailableError(f"no answer from {self} within {address.connect_timeout:g} s")
+                raise
             self._checked = True
         if self._embedded is not None:
             self._links.add(link)

@@ -88,6 +88,10 @@ class StopDeadline:
             if not (self._armed and goes_on()):
                 self._call_off()
 
+    def allow(self, grace: float) -> None:
+        """Let the grace period be no shorter than this, for jobs of others; before the first signal."""
+        self._grace = max(self._grace, grace)
+
     def begin(self) -> None:
         """Begin to count, as after a signal. May be called twice."""
         self._arm(self._grace + MARGIN_S)

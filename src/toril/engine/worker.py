@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -31,7 +29,7 @@ from toril.engine.runners import check_child_processes
 from toril.engine.scripts.runner import ScriptRunner
 from toril.engine.service import Service
 from toril.engine.stalled import StalledCheck
-from toril.engine.stop_deadline import StopDeadline
+from toril.engine.stop_signals import Stoppable, telling
 from toril.engine.thread_keeper import ThreadKeeper
 from toril.engine.window import WindowRefill
 from toril.errors import OptionError, QueueStateError
@@ -187,6 +185,7 @@ class Worker:
             )
         )
         self._stop_listening: list[Callable[[], None]] = []
+        self._starting: asyncio.Task[None] | None = None
         self._committing: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._owner = OneLoop(f"the worker of queue {self.queue.name!r}")
@@ -226,13 +225,30 @@ class Worker:
         """
         if self._closing is not None:
             raise QueueStateError(f"this worker of queue {self.queue.name!r} was closed; make a new one")
-        if self._owner.enter() and self._committing is not None:
+        if self._owner.enter() and self._starting is not None:
             raise QueueStateError(
                 f"this worker of queue {self.queue.name!r} was started in an event loop that has ended; close it "
                 "there, and make a new one for the next"
             )
-        if self._committing is not None:
-            return
+        starting = self._starting
+        if starting is None:
+            starting = self._starting = asyncio.create_task(self._start(), name="toril-start")
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            if not starting.cancelled():  # but who waits for it: nobody is left in the middle of it
+                starting.cancel()
+                await asyncio.wait([starting])
+                raise
+            raise QueueStateError(
+                f"this worker of queue {self.queue.name!r} was closed while it started, or its start was "
+                "cancelled; make a new one"
+            ) from None
+        except BaseException:
+            self._starting = None  # it may be tried again
+            raise
+
+    async def _start(self) -> None:
         if in_process := self.processors.in_process:
             check_child_processes(in_process)  # now: each job would use up its attempts
         if self._pid != os.getpid():  # we were made before a fork: our siblings must not hold the same locks
@@ -268,41 +284,26 @@ class Worker:
 
         The first signal lets running jobs end within the grace period; a second one stops them at once. Either
         way what was not finished is handed back to the queue. Ten seconds after the grace period the process ends
-        with exit code 1, whatever runs: a job may hold the event loop or swallow its cancelling.
+        with exit code 1, whatever runs: a job may hold the event loop or swallow its cancelling. Of several workers
+        in one event loop each hears the signals, and the longest grace period counts.
         """
         stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        signals = 0
-
-        def on_signal(number: signal.Signals) -> None:
-            nonlocal signals
-            if number is signal.SIGHUP and signals:
-                return  # a terminal that is closed may say so twice, itself and through its shell
-            signals += 1
-            stop.set()
-            if signals > 1:
-                self.hurry()
-
-        caught = []
-        deadline = StopDeadline(self.grace, lambda: self.running)
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-                if signal.getsignal(number) is not signal.SIG_IGN or number is not signal.SIGHUP:
-                    loop.add_signal_handler(number, on_signal, number)
-                    caught.append(number)
-        try:
-            with deadline.watching(goes_on=lambda: self._executor.goes_on() or self._keeper.goes_on):
-                try:
-                    await self.start()
-                    assert self._committing is not None
-                    waiting = asyncio.ensure_future(stop.wait())
-                    await asyncio.wait({waiting, self._committing}, return_when=asyncio.FIRST_COMPLETED)
-                    waiting.cancel()
-                finally:
-                    await self.close()
-        finally:
-            for number in caught:
-                loop.remove_signal_handler(number)
+        told = Stoppable(
+            grace=self.grace,
+            stop=stop.set,
+            hurry=self.hurry,
+            running=lambda: self.running,
+            goes_on=lambda: self._executor.goes_on() or self._keeper.goes_on,
+        )
+        with telling(told):
+            try:
+                await self.start()
+                assert self._committing is not None
+                waiting = asyncio.ensure_future(stop.wait())
+                await asyncio.wait({waiting, self._committing}, return_when=asyncio.FIRST_COMPLETED)
+                waiting.cancel()
+            finally:
+                await self.close()
 
     async def pause(self, *, wait: bool = True) -> None:
         """Take no more jobs here (other workers go on); after it nothing starts until ``resume``.
@@ -352,6 +353,9 @@ class Worker:
 
     async def _close(self, grace: float) -> None:
         self._executor.quiet = True
+        if self._starting is not None and not self._starting.done():
+            self._starting.cancel()
+            await asyncio.wait([self._starting])
         self._committer.finish()
         await self._idle.stop()
         if self._committing is not None:
@@ -371,8 +375,7 @@ class Worker:
                 log.error("committer_failed", exc_info=error, extra={"queue": self.queue.name})
         for service in self._services:
             await service.stop()
-        if self._committing is not None:
-            await self._housekeeping.leave()  # after its last beat, which would put it on the list again
+        await self._housekeeping.leave()  # after its last beat, which would put it on the list again
         for stop_listening in self._stop_listening:
             stop_listening()
         await self._executor.close()

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import sys
 from collections.abc import Callable
 
 from toril.engine.child_process import ChildLost, ChildProcess
@@ -152,3 +154,8 @@ class ChildPool:
         task = asyncio.create_task(child.end(), name="toril-child-end")
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
+
+
+def cpus() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

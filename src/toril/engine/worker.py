@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from toril.engine.backoff import BackoffStrategy, seconds, to_ms
+from toril.engine.child_pool import cpus
 from toril.engine.committer import Committer
 from toril.engine.deafness import DeafnessCheck
 from toril.engine.executor import Executor
@@ -88,7 +88,7 @@ class Worker:
         self.concurrency = self.processors.concurrency if concurrency is None else concurrency
         if child_processes is None:
             asked = sum(processor.concurrency for processor in self.processors.in_process)
-            child_processes = max(_cpus(), asked)
+            child_processes = max(cpus(), asked)
         for name, value, least in (
             ("concurrency", self.concurrency, 1),
             ("child_processes", child_processes, 1),
@@ -395,8 +395,3 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-
-def _cpus() -> int:
-    """CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1

@@ -113,7 +113,7 @@ async def test_children_are_started_on_demand_and_no_more_than_allowed(queue: Qu
 async def test_the_cap_follows_cpus_and_what_the_functions_ask_for(
     queue: Queue, monkeypatch: pytest.MonkeyPatch, options: Any, cpus: int, most: int
 ) -> None:
-    monkeypatch.setattr("toril.engine.worker._cpus", lambda: cpus)
+    monkeypatch.setattr("toril.engine.worker.cpus", lambda: cpus)
     queue.process("pid", process=True, concurrency=5)(child_work.pid)
     assert Worker(queue, **options)._executor.processes._pool._slots._value == most
 

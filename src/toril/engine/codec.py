@@ -18,6 +18,9 @@ from toril.errors import DataError
 MAX_DATA_BYTES = 10 * 1024 * 1024
 
 
+#: Digits that a float surely holds.
+_FLOAT_DIGITS = 300
+
 #: A null that is a value of its own rather than part of a text, as far as a look can tell.
 _NULL = re.compile(rb"(?:^|[\[:,])null(?:$|[\],}])")
 
@@ -57,9 +60,14 @@ def decode(text: bytes | str) -> Any:
     except orjson.JSONDecodeError:
         # Halves of surrogate pairs and NaN, which other clients may have written.
         try:
-            return json.loads(text)
+            return json.loads(text, parse_int=_as_in_node)
         except RecursionError:
             raise ValueError("it is nested too deep") from None
+
+
+def _as_in_node(digits: str) -> int | float:
+    """A whole number that no float holds is infinite there; an int of that size breaks all that reckons with it."""
+    return int(digits) if len(digits) <= _FLOAT_DIGITS else float(digits)
 
 
 def check_text(text: str, what: str) -> None:

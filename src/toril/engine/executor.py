@@ -27,7 +27,7 @@ from toril.engine.processors import Processor, ProcessorTable
 from toril.engine.queue import Queue
 from toril.engine.runners import ProcessRunner, ThreadRun, ThreadRunner
 from toril.engine.waiting import comes_within
-from toril.errors import DataError, JobTimeoutError, PostponedError, TorilError, UnrecoverableError
+from toril.errors import JobTimeoutError, PostponedError, TorilError, UnrecoverableError
 
 log = logging.getLogger("toril.worker")
 
@@ -137,7 +137,7 @@ class Executor:
             # Only its id can be meant: no call could name it. The stalled check lets it fail.
             log.error("job_id_unreadable: %s", error, extra={"queue": self._queue.name})
             return
-        except DataError as error:
+        except Exception as error:  # whatever somebody wrote there: the others of its batch are to be started
             job = _unreadable(self._queue, taken)
             job.fence = fence
             self._record(failed_for_good(job, error))

@@ -203,6 +203,21 @@ async def test_one_that_ended_in_line_moves_nobody_before_another(queue: Queue) 
     assert line.calls == [0, 2, 3, 4]
 
 
+async def test_one_on_its_way_to_a_worker_is_waited_for_a_moment(
+    queue: Queue, redis: redis_asyncio.Redis
+) -> None:
+    # A blocking call moves a job to active, and only the next call locks it.
+    on_its_way, job = await fill(queue, 2)
+    base = queue.keys.base
+    for _ in range(2):
+        await redis.lmove(f"{base}:wait", f"{base}:active", "RIGHT", "LEFT")
+    await redis.set(f"{base}:{job.id}:lock", "somebody:1")
+    turn = job.turn("carrier", per_second=200, in_order=True)
+    assert await turn._ask("come") > 0
+    await redis.zadd(f"{base}:toril:turns:carrier:unlocked", {on_its_way.id: 1})
+    assert await turn._ask("come") == 0
+
+
 async def test_one_that_never_asks_is_passed_after_the_longest_wait(
     queue: Queue, redis: redis_asyncio.Redis
 ) -> None:

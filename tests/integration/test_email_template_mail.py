@@ -45,6 +45,7 @@ async def test_a_template_mail_takes_attachments_copies_and_an_address_for_repli
         {"files": files},
         cc="c@b.example",
         replyTo=["r@b.example"],
+        firmId="f" * 24,
         attachments=[
             {"filename": "a.txt", "content": base64.b64encode(b"a").decode()},
             {"filename": "204.pdf", "path": stored.path},

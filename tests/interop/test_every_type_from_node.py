@@ -43,7 +43,7 @@ FIELDS: dict[str, dict[str, set[str]]] = {
         "in-app": {"success", "userId", "notificationId"},
         "sms": {"success", "phoneNumber", "messageId"},
         "webhook": {"success", "webhookUrl", "statusCode", "response"},
-        "bulk-push": {"success", "total", "successCount", "failedCount", "suppressedCount", "results"},
+        "bulk-push": {"success", "total", "successCount", "failedCount", "results"},
     },
     "report": {
         "financial": {"success", "reportId", "summary"},

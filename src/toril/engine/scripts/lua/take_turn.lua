@@ -21,11 +21,12 @@
   <base>:toril:turns:<name>:line     zset  members by their places
   <base>:toril:turns:<name>:waits    zset  members by the time at which they lose their places
   <base>:toril:turns:<name>:asked    zset  ids of jobs by the time at which they asked
+  <base>:toril:turns:<name>:unlocked zset  ids of jobs by the time at which they were first seen in active without a lock
   Cost O(jobs in active + members)
 ]]
 -- @include keys clock requeued
 local key = base .. 'toril:turns:' .. ARGV[3]
-local line, waits, asked = key .. ':line', key .. ':waits', key .. ':asked'
+local line, waits, asked, unlocked = key .. ':line', key .. ':waits', key .. ':asked', key .. ':unlocked'
 local interval, longest, verb, hold = number(ARGV[4]), number(ARGV[5]), ARGV[6], number(ARGV[7])
 local member, place = ARGV[8], number(ARGV[9])
 local in_order, id = string.match(member, '^(o?)[^:]*:(.*)$')
@@ -37,7 +38,7 @@ local called = math.min(number(kept[2] or '') or 0, now)
 local calling = (number(kept[4] or '') or 0) > now and kept[3]
 local function keep(...)
   if ... then call('HSET', key, ...) end
-  for _, each in ipairs({key, line, waits, asked}) do call('PEXPIRE', each, 90000000) end
+  for _, each in ipairs({key, line, waits, asked, unlocked}) do call('PEXPIRE', each, 90000000) end
 end
 local function leave(who)
   call('ZREM', line, who)
@@ -71,12 +72,11 @@ if at then
       if begun and begun > now - longest and not (last and last >= begun) then expected = expected + 1 end
     elseif not was_started(other) then
       -- On its way to a worker, which locks it in a moment; or that worker died just then.
-      local since = number(call('HGET', key, 'unlocked:' .. other) or '')
-      if not since then
-        since = now
-        keep('unlocked:' .. other, now_text)
+      if not call('ZSCORE', unlocked, other) then
+        call('ZREMRANGEBYSCORE', unlocked, '-inf', now - 60000)
+        call('ZADD', unlocked, now, other)
       end
-      if since > now - 1000 then expected = expected + 1 end
+      if number(call('ZSCORE', unlocked, other)) > now - 1000 then expected = expected + 1 end
     end
   end
 end

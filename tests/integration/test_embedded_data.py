@@ -13,6 +13,7 @@ import pytest
 from toril import Queue
 from toril.engine import embedded_binary
 from toril.engine.embedded import EmbeddedServer
+from toril.engine.embedded_data import repair_advice
 from toril.engine.embedded_process import ServerProcess
 from toril.errors import ConfigurationError, QueueUnavailableError
 
@@ -156,3 +157,12 @@ def test_absolute_home_does_not_need_the_working_directory(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert in_a_deleted_directory(lambda: asyncio.run(add(home, 1)), tmp_path / "gone", monkeypatch) == ["1"]
+
+
+async def test_data_that_was_read_well_is_not_called_damaged(home: Path) -> None:
+    for _ in range(2):
+        await add(home, 5)
+    log = (home / "server.log").read_text()
+    assert "base.rdb" in log  # the second server told what it has read
+    # So would say a server that was killed right after it, as by a machine without memory.
+    assert repair_advice(home / "data", log) == ""

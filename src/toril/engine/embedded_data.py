@@ -52,6 +52,8 @@ def refuse_hidden_data(data: Path, program: Path) -> None:
 def repair_advice(data: Path, log_tail: str) -> str:
     """How to get the server to start again, where its log tells of damaged, missing or unknown files."""
     folder = data / "appendonlydir"
+    # What was read well is no damage: the server ended of something else, and its data are as good as they were.
+    log_tail = re.sub(r"^.*DB loaded from .*$", "", log_tail, flags=re.MULTILINE)
     if missing := re.search(r"the AOF file (\S+) length.*No such file", log_tail):
         advice = f"\n{folder / missing[1]} is missing: bring it back from a copy, or move {data} away to start empty."
         if missing[1].endswith(".incr.aof"):

@@ -255,7 +255,7 @@ class _Member:
                     self._watcher = None
                     return
                 if is_here := self._users_lock.is_current():
-                    if not self._data_is_gone():
+                    if not (self._data_is_gone() or self._socket_is_gone()):
                         continue
                 else:
                     self._leave_the_gone()
@@ -264,6 +264,20 @@ class _Member:
                 gone()
             if not is_here:
                 return
+
+    def _socket_is_gone(self) -> bool:
+        """Whether the server had to be ended, as no new user could have found it; it keeps all its data."""
+        line = self._line
+        # It was there when the line was made, and goes before its server only if somebody deletes it.
+        if line is None or self._process.find_socket().exists() or line.ask("PING") is None:
+            return False
+        log.error(
+            "embedded_socket_deleted: the server is ended and started again, so that others find it",
+            extra={"home": str(self.home), "pid": line.pid},
+        )
+        line.end_server()
+        self._hang_up()
+        return True
 
     def _data_is_gone(self) -> bool:
         """Whether the server had to be ended, as what it writes is nowhere, or elsewhere; its files are mended."""

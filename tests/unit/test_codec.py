@@ -62,3 +62,12 @@ def test_what_node_may_write_is_read() -> None:
 
 def test_bytes_that_are_not_utf8_are_shown() -> None:
     assert to_text(b"a\xff") == "a\\xff"
+
+
+def test_the_word_null_in_a_text_costs_no_second_look_at_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    monkeypatch.setattr("toril.engine.codec._has_bad_number", lambda value: looked.append(value) or False)
+    encode([{"note": "this is not null at all"}] * 100)
+    assert looked == []
+    encode([None])
+    assert len(looked) == 1

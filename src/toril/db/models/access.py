@@ -26,7 +26,9 @@ class TokenPurpose(StrEnum):
 class Session(Identified, Base):
     """One sign-in: a family of refresh tokens of which only the newest is good.
 
-    ``token_hash`` is the newest one's; whoever shows an older one has stolen it, or was stolen from.
+    ``token_hash`` is the newest one's; whoever shows an older one has stolen it, or was stolen from. Only the one it
+    replaced is still known for a moment, as two tabs of a browser may show it at once: ``successor`` is the newest
+    token, sealed by the one it replaced, so that nobody reads it who does not have that.
     """
 
     __tablename__ = "sessions"
@@ -35,6 +37,9 @@ class Session(Identified, Base):
     user_id: Mapped[str] = mapped_column(Id, ForeignKey("users.id", ondelete="CASCADE"))
     token_hash: Mapped[str] = mapped_column(String(128))
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    replaced_hash: Mapped[str | None] = mapped_column(String(128))
+    successor: Mapped[str | None]
+    replaced_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]

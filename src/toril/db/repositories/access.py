@@ -39,13 +39,22 @@ class Sessions(Repository):
         return {row[0]: row[1] for row in rows}
 
     async def rotate(
-        self, session_id: str, *, old_hash: str, new_hash: str, expires_at: datetime, now: datetime
+        self,
+        session_id: str,
+        *,
+        old_hash: str,
+        new_hash: str,
+        successor: str | None = None,
+        expires_at: datetime,
+        now: datetime,
     ) -> bool:
         """Replace the refresh token of a good session.
 
+        Args:
+            successor: the new token, sealed by the old one; see ``successor_of``.
+
         Returns:
-            False when ``old_hash`` is not the newest one's any more, also if somebody was quicker by a moment:
-            then the session is one to revoke.
+            False when ``old_hash`` is not the newest one's any more, also if somebody was quicker by a moment.
         """
         changed = await self.session.execute(
             update(Session)
@@ -55,10 +64,28 @@ class Sessions(Repository):
                 Session.expires_at > now,
                 Session.revoked_at.is_(None),
             )
-            .values(token_hash=new_hash, expires_at=expires_at, last_used_at=now)
+            .values(
+                token_hash=new_hash,
+                replaced_hash=old_hash,
+                successor=successor,
+                replaced_at=now,
+                expires_at=expires_at,
+                last_used_at=now,
+            )
             .returning(Session.id)
         )
         return changed.first() is not None
+
+    async def successor_of(self, session_id: str, *, old_hash: str, since: datetime) -> str | None:
+        """The sealed token that replaced this one since a moment, if no other has replaced it again."""
+        return await self.session.scalar(
+            select(Session.successor).where(
+                Session.id == session_id,
+                Session.replaced_hash == old_hash,
+                Session.replaced_at >= since,
+                Session.revoked_at.is_(None),
+            )
+        )
 
     async def revoke(self, session_id: str, *, now: datetime) -> None:
         """End a session; one that has ended stays as it is."""

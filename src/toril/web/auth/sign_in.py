@@ -12,6 +12,7 @@ from toril.db.models import AuditEntry, Session, User
 from toril.db.repositories.access import Sessions
 from toril.db.repositories.users import Users
 from toril.db.types import utc_now
+from toril.queues.sync.access.sealing import Sealer
 from toril.web.auth.access import Access
 from toril.web.auth.access_tokens import LIFETIME
 from toril.web.auth.passwords import check_strength
@@ -26,6 +27,10 @@ log = logging.getLogger("toril.web")
 #: How long a sign-in lasts that nobody uses, and one that somebody does.
 IDLE_FOR: Final = timedelta(days=14)
 AT_MOST: Final = timedelta(days=90)
+
+#: How long a refresh token that was replaced is answered with the one that replaced it: for two tabs that refresh at
+#: once, and for an answer that got lost.
+FORGIVEN_FOR: Final = timedelta(seconds=30)
 
 _LONGEST_AGENT: Final = 300
 
@@ -86,6 +91,9 @@ class SignIn:
     async def refresh(self, refresh_token: str, client: Client) -> SignedIn:
         """Exchange a refresh token for new tokens. A token that was used before ends the session it belongs to.
 
+        One that was replaced a moment ago, by the newest, is answered with that: two tabs have the same token then. A
+        thief who is that quick has it as well, and is found out when the first of them has used it and the other does.
+
         Raises:
             NotAuthenticated: it is not good (any more), or was used before (code ``refresh_token_reused``).
         """
@@ -103,12 +111,20 @@ class SignIn:
                 session_id,
                 old_hash=hash_of(refresh_token),
                 new_hash=hash_of(token),
+                successor=_sealer(refresh_token).seal(token, place=session_id),
                 expires_at=min(now + IDLE_FOR, found.created_at + AT_MOST),
                 now=now,
             )
             if not rotated:
-                await sessions.revoke(session_id, now=now)
-                session.add(_entry(user, "auth.refresh_token_reused", session_id, client))
+                sealed = await sessions.successor_of(
+                    session_id, old_hash=hash_of(refresh_token), since=now - FORGIVEN_FOR
+                )
+                if sealed is not None:
+                    token = _sealer(refresh_token).open(sealed, place=session_id)
+                    rotated = True
+                else:
+                    await sessions.revoke(session_id, now=now)
+                    session.add(_entry(user, "auth.refresh_token_reused", session_id, client))
         if not rotated:
             self._access.forget(user_id=user.id)
             log.warning("refresh_token_reused: its session was ended", extra={"user": user.id})
@@ -188,6 +204,11 @@ class SignIn:
     def _signed_in(self, user: User, session_id: str, refresh_token: str) -> SignedIn:
         access_token = self._access.tokens.issue(user.id, session_id)
         return SignedIn(access_token, refresh_token, Principal.of_session(user, session_id))
+
+
+def _sealer(refresh_token: str) -> Sealer:
+    """Seals by a refresh token what only who has it may read."""
+    return Sealer([refresh_token], purpose="the refresh token after this one")
 
 
 def _session_of(user: Principal) -> str:

@@ -95,7 +95,8 @@ async def login(request: Request, web: Shared, client: FromClient) -> Json:
 async def refresh(request: Request, web: Shared, client: FromClient) -> Json:
     """Exchange the refresh token for new tokens.
 
-    Each refresh token is good once. Whoever sends one again has a copy, so the whole sign-in is ended then.
+    Each refresh token is good once. Whoever sends one again has a copy, so the whole sign-in is ended then. Only within
+    30 seconds, before its successor was used, it brings that same successor, as for two tabs of one browser.
     """
     body = await read_body(request, RefreshBody)
     return ok(_tokens(await web.sign_in.refresh(body.refresh_token, client)))

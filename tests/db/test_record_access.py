@@ -6,6 +6,8 @@ import asyncio
 from contextlib import suppress
 from datetime import timedelta
 
+from typing import Any
+
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.support.records import NOW, add_firm, add_user
@@ -140,13 +142,15 @@ async def test_the_audit_log_is_listed_archived_and_emptied_in_order(database: D
         assert (await audit.list()).total == 10
         edge = NOW + timedelta(minutes=4)
         assert await audit.count_before(edge) == 8
-        seen: list[AuditEntry] = []
-        while batch := await audit.take_before(edge, limit=3):
+        seen: list[dict[str, Any]] = []
+        while batch := await audit.oldest_before(edge, limit=3):
             seen += batch
-            assert await audit.delete([each.id for each in batch]) == len(batch)
-        assert [(each.at, each.id) for each in seen] == sorted((each.at, each.id) for each in seen)
-        assert {each.action for each in seen} == {f"queue.{n}" for n in range(8)}
-        assert await audit.delete([each.id for each in seen]) == 0
+            assert await audit.delete([each["id"] for each in batch]) == len(batch)
+        assert [(each["at"], each["id"]) for each in seen] == sorted(
+            (each["at"], each["id"]) for each in seen
+        )
+        assert {each["action"] for each in seen} == {f"queue.{n}" for n in range(8)}
+        assert await audit.delete([each["id"] for each in seen]) == 0
         assert (await audit.list()).total == 2
 
 

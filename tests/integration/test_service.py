@@ -137,7 +137,10 @@ CONVENIENT = [
     pytest.param(
         "send_notification",
         (notification("sms")["data"], "sms"),
-        ("notification", notification("sms")),
+        (
+            "notification",
+            {"type": "sms", "data": {**notification("sms")["data"], "message": "رمز الدخول [redacted]"}},
+        ),
         id="send_notification-type",
     ),
     pytest.param(

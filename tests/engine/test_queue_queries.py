@@ -262,7 +262,7 @@ async def test_there_are_no_metrics_of_other_states(queue: Queue) -> None:
 
 async def test_workers_are_listed_by_the_exact_name_of_the_queue(queue: Queue, redis: Redis) -> None:
     assert await queue.workers() == []
-    idle = IdleWait(queue.server, queue.keys, queue.connection, given_up=lambda: None)
+    idle = IdleWait(queue.server, queue.keys, queue.connection, given_up=lambda _: None)
     await idle.connect()
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(idle.stop)

@@ -14,6 +14,7 @@ from toril.engine.job import Job
 from toril.engine.link import ConnectionLostError, Link
 from toril.engine.lost_moves import LostMoveSearch
 from toril.engine.queue import Queue
+from toril.engine.scripts.loader import load
 from toril.engine.worker import Worker
 
 
@@ -135,6 +136,54 @@ async def test_a_search_leaves_the_jobs_of_a_worker_that_cannot_reach_the_server
             go.set()
             assert await job.result(60) == "kept"
     assert ran == [job.id]
+
+
+async def test_a_job_given_out_in_an_answer_that_got_lost_is_run_after_an_outage_longer_than_its_lock() -> (
+    None
+):
+    """Its lock is gone, by which its worker would know it. It has not been run, and counts no stall."""
+    lock, ran, go = 1.0, [], asyncio.Event()
+
+    async def work(job: Job[Any]) -> str:
+        ran.append(job.name)
+        if job.name == "held":
+            await go.wait()
+        return "done"
+
+    with RedisServer(tcp=True) as server, Proxy(server.port) as proxy:
+        async with (
+            Queue("q", url=proxy.url) as far,
+            Queue("q", url=server.url) as near,
+            Worker(far, work, concurrency=2, lock_duration=lock, stalled_interval=0) as worker,
+        ):
+            held = await near.add("held", {})
+            await until(lambda: _is(ran == ["held"]), within_s=20)
+            await until(lambda: _is(worker._idle.waiting), within_s=20)
+            await worker.pause(wait=False)
+            job = await near.add("n", {})
+            # The next call that takes it is carried out, and its answer is the last thing that is lost.
+            proxy.lose_answer_to(load("advance").sha.encode())
+            worker.resume()
+
+            async def is_started() -> bool:
+                found = await near.get_job(job.id)
+                return found is not None and found.processed_on is not None
+
+            await until(is_started, within_s=20)
+            proxy.swallow(new=True)
+
+            async def has_run_out() -> bool:
+                return not await near.scripts.ask("EXISTS", near.keys.lock(job.id))
+
+            await until(has_run_out, within_s=20)
+            proxy.heal()
+            assert await job.result(30) == "done"
+            go.set()
+            assert await held.result(30) == "done"
+            again = await near.get_job(job.id)
+    assert ran == ["held", "n"]
+    assert again is not None
+    assert again.stalled_counter == 0
 
 
 async def _is(value: bool) -> bool:

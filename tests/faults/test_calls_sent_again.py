@@ -134,7 +134,7 @@ CALLS = {
     "postpone": Call(lambda queue: queue.scripts.run("postpone", "5", "1", 3_600_000, 0)),
     "promote_jobs": Call(lambda queue: queue.promote_jobs(count=1)),
     "promote_jobs of one": Call(lambda queue: queue.actions.promote("8")),
-    "put_back_lost": Call(lambda queue: queue.scripts.run("put_back_lost", "6"), lost_one),
+    "put_back_lost": Call(lambda queue: queue.scripts.run("put_back_lost", "", "6"), lost_one),
     "remove_jobs": Call(remove_jobs),
     "remove_schedule": Call(remove_schedule, scheduled),
     "retry_job": Call(lambda queue: queue.actions.retry("1")),

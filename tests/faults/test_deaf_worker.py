@@ -47,6 +47,20 @@ async def test_a_worker_that_listens_at_a_former_server_notices_and_connects_aga
     assert [row for row in caplog.records if row.message.startswith("worker_deaf")]
 
 
+async def test_a_worker_that_takes_others_before_the_one_that_is_next_is_not_deaf(
+    server_url: str, prefix: str
+) -> None:
+    async with (
+        Queue("q", url=server_url, prefix=prefix) as queue,
+        Worker(queue, work, stalled_interval=0) as worker,
+    ):
+        check = check_of(worker)
+        before = check._taken()
+        jobs = await queue.add_bulk([("n", number) for number in range(5)])
+        await asyncio.gather(*(job.result(SOON) for job in jobs))
+        assert check._taken() == before + 5
+
+
 def check_of(worker: Worker) -> DeafnessCheck:
     return next(service for service in worker._services if isinstance(service, DeafnessCheck))
 

@@ -115,7 +115,10 @@ CALLS: dict[str, list[Call]] = {
     "postpone": [Call(one("held-0", 1, 60_000, 1000))],
     "promote_delayed": [Call(plain())],
     "promote_jobs": [Call(plain(100)), Call(lambda ids: [1, ids["due-1"]])],
-    "put_back_lost": [Call(lambda ids: [ids["lost-1"], ids["lost-urgent"]])],
+    "put_back_lost": [
+        Call(lambda ids: ["", ids["lost-1"], ids["lost-urgent"]]),
+        Call(lambda ids: [1, ids["lost-1"], ids["lost-urgent"], ids["stalled-often"]]),
+    ],
     "reclaim": [Call(plain())],
     "refill_window": [Call(plain())],
     "register_worker": [Call(plain(60_000)), Call(plain(0), until_zero=True)],

@@ -10,8 +10,8 @@ from tests.support.until import past
 from toril.engine.queue import Queue
 
 
-async def look(queue: Queue, *seen: str) -> tuple[list[str], list[str]]:
-    suspects, put_back = await queue.scripts.run("put_back_lost", *seen)
+async def look(queue: Queue, *seen: str, since: int | str = "") -> tuple[list[str], list[str]]:
+    suspects, put_back = await queue.scripts.run("put_back_lost", since, *seen)
     return [job_id.decode() for job_id in suspects], [job_id.decode() for job_id in put_back]
 
 
@@ -69,6 +69,26 @@ async def test_a_job_that_was_started_is_left_alone_when_its_lock_has_run_out(
     await redis.sadd(queue.keys.of("stalled"), job.id)
     assert await look(queue, job.id) == ([], [])
     assert await job.state() == "active"
+
+
+async def test_a_job_started_in_an_answer_that_got_lost_is_put_back_without_a_stall(
+    queue: Queue, redis: redis_asyncio.Redis
+) -> None:
+    jobs = await queue.add_bulk([("n", {}), ("n", {}), ("n", {})])
+    await take(queue)  # by somebody, before
+    started = int(await redis.hget(queue.keys.job(jobs[0].id), "processedOn") or 0)
+    await past(started)
+    assert await take(queue, 2) == [jobs[1].id, jobs[2].id]
+    await redis.delete(queue.keys.lock(jobs[0].id), queue.keys.lock(jobs[1].id))
+    await redis.sadd(queue.keys.of("stalled"), jobs[1].id)
+    assert await look(queue, jobs[1].id) == ([], [])
+    assert await look(queue, since=started + 1) == ([jobs[1].id], [])
+    assert await look(queue, jobs[1].id, since=started + 1) == ([], [jobs[1].id])
+    assert await moved(queue, redis) == jobs[1].id, "it counts as not started"
+    assert await look(queue, jobs[1].id) == ([], [jobs[1].id])
+    found = await queue.get_job(jobs[1].id)
+    assert found is not None
+    assert found.stalled_counter == 0
 
 
 async def again(queue: Queue, redis: redis_asyncio.Redis, job_id: str, how: str) -> None:

@@ -48,7 +48,7 @@ _NOT_STORED = {
 }
 
 #: Codes of ``advance``: cancelled while it ended in a way that would have run it again; failed, but the dead letter
-#: could not be written; could not be recorded, and the job is as it was.
+#: could not be written; not recorded, and the job is as it was.
 _CANCELLED, _NO_LETTER, _UNRECORDED = 2, 3, -9
 
 Taken = list[bytes | None]
@@ -97,6 +97,7 @@ class Committer:
         self._gathering: asyncio.TimerHandle | None = None
         self._gathered_until, self._gathered_count = 0.0, 0
         self._settled = asyncio.Event()  # not taking, and nothing that was asked for can still arrive
+        self._told = b""  # the server's time (ms) of the last answer
         self.taken = 0  #: jobs so far
         self.limit_s = math.inf  #: seconds an outcome may take to be recorded; shortened at the end
 
@@ -239,6 +240,8 @@ class Committer:
                 # What has ended since the call was made is known too: it must not be run again.
                 ended = [(outcome.job.id, outcome.job.fence) for outcome in outcomes + self._outcomes]
                 await self._reclaim([*ended, *((job_id, "") for job_id in claims)])
+                if want > 0 and self._told:  # what it started, if the locks have run out since
+                    self._idle.abandon(int(self._told))
                 want = min(want, max(0, self._free()))
             except QueueUnavailableError as error:
                 self._report(error)
@@ -260,7 +263,7 @@ class Committer:
                 await asyncio.sleep(_ERROR_PAUSE)
                 return None
         codes, taken, ghosts, _, _, _, now, fence, troubles, limited = reply
-        attempt = fence.decode()
+        self._told, attempt = now, fence.decode()
         for job in taken:
             self._start(job, attempt)
         reasons = dict(zip(map(to_text, troubles[::2]), map(to_text, troubles[1::2]), strict=True))
@@ -277,6 +280,7 @@ class Committer:
             self._wait_for_limiter(limited)
         if taken:
             self._busy = True
+            self.taken += len(taken)
         elif want > 0 and self._busy and not reasons:
             self._busy = False
             self._hooks.emit("drained")

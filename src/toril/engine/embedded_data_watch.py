@@ -104,7 +104,9 @@ def end_strayed(home: Path, line: ServerLine, strayed: Strayed) -> None:
         )
     else:
         log.error(
-            "embedded_data_deleted: the jobs are lost, as the server had nowhere to write them; it begins empty",
+            "embedded_data_deleted: the server had nowhere to write, so the jobs are lost, unless a copy of them is "
+            "in %s by now; a new one begins with what is there",
+            home / "data",
             extra=facts,
         )
     line.end_server()

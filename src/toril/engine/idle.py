@@ -35,11 +35,12 @@ class IdleWait:
     nothing else can be asked on it meanwhile.
 
     Args:
-        given_up: called when a call was given up that the server may have carried out all the same.
+        given_up: called when a call was given up that the server may have carried out all the same; with the server's
+            time (ms) from which on, if that may have started jobs.
     """
 
     def __init__(
-        self, server: Server, keys: QueueKeys, shared: Connection, *, given_up: Callable[[], None]
+        self, server: Server, keys: QueueKeys, shared: Connection, *, given_up: Callable[[int | None], None]
     ) -> None:
         self._keys, self._shared, self._given_up = keys, shared, given_up
         self._connection = Connection(server, name=client_name(keys))
@@ -59,9 +60,13 @@ class IdleWait:
         claims, self._claims = self._claims, []
         return claims, time.monotonic() - self._claimed_since if claims else 0.0
 
-    def abandon(self) -> None:
-        """Claims could not be taken up; they have no lock, and are to be put back."""
-        self._given_up()
+    def abandon(self, since: int | None = None) -> None:
+        """Jobs moved to active could not be taken up, and are to be put back: claims, which have no lock.
+
+        Args:
+            since: others too, which the server may have started after this (its time, ms).
+        """
+        self._given_up(since)
 
     def renew(self) -> None:
         """Wait on a new connection."""
@@ -128,7 +133,7 @@ class IdleWait:
                 self._claims.append(job_id.decode())
         except ConnectionLostError as error:
             log.debug("idle_wait_interrupted", extra={"queue": self._keys.name, "reason": str(error)})
-            self._given_up()
+            self._given_up(None)
         except (ReplyError, ServerRefusedError, ServerVersionError) as error:
             log.warning("idle_wait_refused: %s", error, extra={"queue": self._keys.name})
             await self._pause()

@@ -17,7 +17,7 @@ from toril.errors import QueueStateError, ServerRefusedError, TorilError
 STALLED_TEXT = "job stalled more than allowable limit"
 
 #: Seconds within which workers have a connection again once the server is back.
-_RECONNECTS_WITHIN = 3.0
+RECONNECTS_WITHIN = 3.0
 
 
 class StalledError(Exception):
@@ -51,7 +51,7 @@ class StalledCheck(Service):
         self._queue, self._max_stalled = queue, max_stalled
         #: An outage that lets a lock run out is longer than what is left of one when it is renewed.
         self._step = min(renew, lock - renew) / 4
-        self._grace = renew + min(lock, _RECONNECTS_WITHIN)
+        self._grace = renew + min(lock, RECONNECTS_WITHIN)
         self._asked = time.monotonic()
         self._planned = interval
         self._steady_since: float | None = None  # not known yet

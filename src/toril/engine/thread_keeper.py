@@ -167,7 +167,7 @@ class _Shift:
         self._scripts = ScriptRunner(self._queue.connection, self._queue.keys, str(uuid.uuid4()))
         self._hooks = _Relay(worker_queue.hooks, worker_queue.name, home)
         self._idle = IdleWait(
-            self._queue.server, self._queue.keys, self._queue.connection, given_up=lambda: None
+            self._queue.server, self._queue.keys, self._queue.connection, given_up=lambda _: None
         )
         self._committer = Committer(
             self._scripts,
@@ -190,6 +190,7 @@ class _Shift:
             lost=self._lost,
             cancelled=self._cancelled,
         )
+        self._queue.connection.on_return(self._renewer.poke)
         self._follows: set[asyncio.Task[None]] = set()
 
     async def work(self) -> None:

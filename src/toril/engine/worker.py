@@ -28,7 +28,7 @@ from toril.engine.rate_limit import read_limiter
 from toril.engine.runners import check_child_processes
 from toril.engine.scripts.runner import ScriptRunner
 from toril.engine.service import Service
-from toril.engine.stalled import StalledCheck
+from toril.engine.stalled import RECONNECTS_WITHIN, StalledCheck
 from toril.engine.stop_signals import Stoppable, telling
 from toril.engine.thread_keeper import ThreadKeeper
 from toril.engine.window import WindowRefill
@@ -115,7 +115,7 @@ class Worker:
         self._scripts = ScriptRunner(core.connection, core.keys, self.token)
         # A connection that leads nowhere must not cost a lock.
         core.connection.notice_within = min(core.connection.notice_within, lock_duration / 4)
-        lost_moves = LostMoveSearch(self._scripts)
+        lost_moves = LostMoveSearch(self._scripts, grace=renew + min(lock_duration, RECONNECTS_WITHIN))
         self._idle = IdleWait(core.server, core.keys, core.connection, given_up=lost_moves.begin)
         self._keeper = ThreadKeeper(
             core,

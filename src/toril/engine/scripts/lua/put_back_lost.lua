@@ -6,16 +6,26 @@
   A job that was started is left alone, with a lock or without: its worker may live, and get the lock back when it reaches
   the server again. If it does not, the job is the stalled check's, which gives it time for that, and counts a stall.
 
-  ARGV[3…] ids  str  suspects of the last look
+  An exception are those that a worker may have been given in an answer that it never got: those started since the last
+  one that it did get. To be asked for when all workers have had time to get their locks back.
+
+  ARGV[3]  since  ms   '' or the server's time from which on also started jobs are suspects
+  ARGV[4…] ids    str  suspects of the last look
   Returns {suspects, ids put back}
   Cost O(active)
 ]]
 -- @include keys clock undo rows place requeued
+local since = number(ARGV[3])
 local seen = {}
-for i = 3, #ARGV do seen[ARGV[i]] = true end
-local suspects, put_back, back = {}, {}, {}
+for i = 4, #ARGV do seen[ARGV[i]] = true end
+local suspects, put_back, back, requeued = {}, {}, {}, {}
 local function is_lost(id)
-  return call('EXISTS', base .. id .. ':lock') == 0 and not was_started(id)
+  if call('EXISTS', base .. id .. ':lock') == 1 then return false end
+  if not was_started(id) then return true end
+  local started = call('HGET', base .. id, 'processedOn')
+  if not since or (number(started) or 0) < since then return false end
+  if seen[id] then requeued[#requeued + 1], requeued[#requeued + 2] = started, id end
+  return true
 end
 whole(function()
   for _, id in ipairs(call('LRANGE', k_active, 0, -1)) do
@@ -37,4 +47,5 @@ whole(function()
   end
   place(target_list(), back)
 end)
+pcall(note_requeued, requeued)
 return {suspects, put_back}

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from toril.engine.codec import to_text
+from toril.engine.gathering import Gathering
 from toril.engine.hooks import Hooks
 from toril.engine.idle import IdleWait
 from toril.engine.letter_box import LetterBox
@@ -35,7 +36,6 @@ log = logging.getLogger("toril.worker")
 _MOST_OUTCOMES = 500
 _ERROR_PAUSE = 1.0  # seconds after an error that is not the connection's
 _LONGEST_LIMIT = 5.0  # seconds between looks at a limiter: it may have been reset
-_GATHER = 2.0  # seconds for which jobs handed back at the end wait for the next one
 
 #: How often an outcome is sent that the server answers with an error; a lock outlives it.
 _MOST_REFUSALS = 5
@@ -83,7 +83,7 @@ class Committer:
         self._slots, self._running, self._occupied, self._start = slots, running, occupied, start
         self._step = max(1, (slots + 1) // 2)
         self._fixed = (lock_ms, limiter, metrics)
-        self._gather_most = lock_ms / 4000
+        self._gathering = Gathering(lock_ms / 4000, self.wake)
         self._letter_box = letter_box
         self._outcomes: list[Outcome] = []
         self._sent: list[Outcome] = []
@@ -94,8 +94,6 @@ class Committer:
         self._limited: asyncio.TimerHandle | None = None  # the limiter lets nothing start until then
         self._busy = False  # took something since the queue was last found empty
         self._closing = False
-        self._gathering: asyncio.TimerHandle | None = None
-        self._gathered_until, self._gathered_count = 0.0, 0
         self._settled = asyncio.Event()  # not taking, and nothing that was asked for can still arrive
         self._told = b""  # the server's time (ms) of the last answer
         self.taken = 0  #: jobs so far
@@ -196,28 +194,13 @@ class Committer:
             [outcome for outcome in self._outcomes if outcome.verb == "return"] if self._closing else []
         )
         others = [outcome for outcome in self._outcomes if outcome.verb != "return"] if returned else []
-        if returned and not others and (not self._running() or self._gathered(len(returned))):
+        if returned and not others and (not self._running() or self._gathering.enough(len(returned))):
             self._outcomes = []
             return returned
         if not returned:
             others = self._outcomes
         ripe, self._outcomes = others[:_MOST_OUTCOMES], others[_MOST_OUTCOMES:] + returned
         return ripe
-
-    def _gathered(self, count: int) -> bool:
-        """Whether ``count`` jobs handed back have waited long enough for more; each begins the wait again."""
-        loop = asyncio.get_running_loop()
-        if self._gathering is None:
-            self._gathered_until = loop.time() + self._gather_most
-        if self._gathering is None or count != self._gathered_count:
-            if self._gathering is not None:
-                self._gathering.cancel()
-            end = min(loop.time() + _GATHER, self._gathered_until)
-            self._gathering, self._gathered_count = loop.call_at(end, self._wake.set), count
-        if loop.time() < self._gathering.when():
-            return False
-        self._gathering = None
-        return True
 
     def _free(self) -> int:
         # The idle wait may bring one at any moment: its place is kept.

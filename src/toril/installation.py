@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from inspect import signature
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -91,9 +93,15 @@ async def open_installation(settings: Settings, *, patience: float = PATIENCE) -
         names = [*definitions, "cleanup"]
         cleaner = Cleaner(
             database,
-            log_folders=[settings.home / "logs"],
+            log_folders=[settings.logs_path],
             temp_folders=[settings.home / "temp"],
             archive_folder=settings.home / "archive",
+            leftover_folders=[
+                *([settings.files_path] if isinstance(settings.files_path, Path) else []),
+                settings.outbox_path,
+                settings.home / "archive",
+            ],
+            system_temp=Path(tempfile.gettempdir()),
             purge_failed_jobs=FailedJobs(names, **server).purge,
             files=files,
             reports_days=settings.reports_days,

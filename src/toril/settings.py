@@ -185,6 +185,15 @@ class Settings:
             "Where documents, reports and exports are kept.",
         ),
     )
+    logs_path: Path = field(
+        default=Path("$TORIL_HOME", "logs"),
+        metadata=kinds.row(
+            "TORIL_LOGS",
+            "folder",
+            kinds.folder,
+            "Where your system puts logs that are rotated, for the cleanup that deletes old ones.",
+        ),
+    )
     reports_days: int = field(
         default=365,
         metadata=kinds.row(

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from toril.cli.command import PATIENCE
-from toril.cli.discovery import find_queues
 from toril.cli.finding import Finding
 from toril.cli.output import count
 from toril.engine.dead_letters import DEAD_LETTER
+from toril.engine.discovery import find_queues
 from toril.engine.states import ACTIVE, PAUSED, WAITING
 from toril.errors import QueueUnavailableError
 from toril.queues.planned import PLANNED

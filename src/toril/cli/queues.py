@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from toril.cli.command import PATIENCE, Call, command
-from toril.cli.discovery import find_queues, require_queue
+from toril.cli.discovery import require_queue
 from toril.cli.output import confirm, count, print_json, print_line, print_table, progress
+from toril.engine.discovery import find_queues
 from toril.engine.states import PAUSED, WAITING, check_state
 from toril.errors import QueueUnavailableError
 

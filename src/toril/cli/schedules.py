@@ -9,10 +9,11 @@ import typer
 
 from toril.cli.add import read_json
 from toril.cli.command import Call, command
-from toril.cli.discovery import find_queues, require_queue
+from toril.cli.discovery import require_queue
 from toril.cli.exits import CommandError, ExitCode
 from toril.cli.output import print_json, print_line, print_table, when
 from toril.cli.queues import QueueName
+from toril.engine.discovery import find_queues
 from toril.engine.options import JobOptions
 from toril.engine.queue import DEFAULT_NAME, Queue
 from toril.engine.repeat import Repeat

@@ -12,9 +12,10 @@ from typing import Annotated, Any, Final
 import typer
 
 from toril.cli.command import PATIENCE, Call, command
-from toril.cli.discovery import find_queues, require_queue
+from toril.cli.discovery import require_queue
 from toril.cli.exits import ExitCode
 from toril.cli.output import console_of, note, print_line
+from toril.engine.discovery import find_queues
 from toril.engine.queue import Queue
 from toril.errors import QueueUnavailableError
 

@@ -120,7 +120,7 @@ async def _out_of_the_way(settings: Settings) -> Settings:
 def _leave_old_files(settings: Settings) -> None:
     """Some files that have had their time, for the jobs that clean up."""
     long_ago = time.time() - 40 * 86_400
-    for path in (settings.home / "logs" / "demo.log.1", settings.home / "temp" / "demo-upload.tmp"):
+    for path in (settings.logs_path / "demo.log.1", settings.home / "temp" / "demo-upload.tmp"):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("of an earlier month\n")
         os.utime(path, (long_ago, long_ago))

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from toril.engine.dead_letters import DEAD_LETTER
+from toril.engine.discovery import find_queues
 from toril.engine.queue import Queue
 
 _STEP = 1000
 
 
 class FailedJobs:
-    """Counts and deletes old failed jobs.
+    """Counts and deletes old failed jobs, of every queue under the prefix: of the application's own, too, of which
+    nobody has told us.
 
     Args:
-        names: the queues to look at.
+        names: queues that are counted even if the server has none of that name yet.
         queue_options: of ``Queue``: url, prefix, node, home.
     """
 
@@ -24,10 +27,15 @@ class FailedJobs:
     async def purge(self, older_than: float, dry_run: bool) -> dict[str, int]:
         """Delete jobs that failed more than ``older_than`` seconds ago, or only count them; queue → how many."""
         found = {}
-        for name in self._names:
+        for name in await self._all():
             async with Queue(name, **self._queue_options) as queue:
                 found[name] = await (_count(queue, older_than) if dry_run else _delete(queue, older_than))
         return found
+
+    async def _all(self) -> list[str]:
+        async with Queue(DEAD_LETTER, **self._queue_options) as any_queue:
+            there = await find_queues(any_queue.connection, any_queue.keys.prefix)
+        return [*self._names, *(name for name in there if name not in self._names)]
 
 
 async def _count(queue: Queue, older_than: float) -> int:

@@ -16,9 +16,9 @@ _ROTATED = re.compile(
 )
 
 
-def is_rotated_log(name: str) -> bool:
+def is_rotated_log(path: str) -> bool:
     """Whether a file's name is that of a log that has been put aside."""
-    return _ROTATED.fullmatch(name) is not None
+    return _ROTATED.fullmatch(path.rpartition("/")[2]) is not None
 
 
 @dataclass(slots=True)
@@ -37,9 +37,18 @@ class Swept:
 
 
 def sweep(
-    folder: Path, *, before: float, dry_run: bool, wanted: Callable[[str], bool] = lambda name: True
+    folder: Path,
+    *,
+    before: float,
+    dry_run: bool,
+    wanted: Callable[[str], bool] = lambda path: True,
+    droppable: Callable[[str], bool] = lambda name: True,
 ) -> Swept:
     """Delete files under ``folder`` last written before ``before`` (seconds since the epoch), and folders left empty.
+
+    Args:
+        wanted: whether a file may go, by its path within the folder, with slashes.
+        droppable: whether a folder that is empty may go, by its name.
 
     Links are not followed, and not deleted either: what they lead to is not ours, and neither is what is mounted
     inside. A file that somebody else removes meanwhile is left alone.
@@ -50,25 +59,25 @@ def sweep(
         return swept
     device = top.stat().st_dev
     # By open folders rather than paths: somebody could put a link in a folder's place meanwhile.
-    for _, folders, names, opened in os.fwalk(top, topdown=False, follow_symlinks=False):
+    for path, folders, names, opened in os.fwalk(top, topdown=False, follow_symlinks=False):
         if os.fstat(opened).st_dev != device:
             continue
+        inside = Path(path).relative_to(top)
         for name in names:
-            _take(name, opened, swept, before=before, dry_run=dry_run, wanted=wanted)
+            if wanted((inside / name).as_posix()):
+                _take(name, opened, swept, before=before, dry_run=dry_run)
         if not dry_run:
-            _drop_empty(folders, opened, before)
+            _drop_empty([name for name in folders if droppable(name)], opened, before)
     return swept
 
 
-def _take(
-    name: str, opened: int, swept: Swept, *, before: float, dry_run: bool, wanted: Callable[[str], bool]
-) -> None:
+def _take(name: str, opened: int, swept: Swept, *, before: float, dry_run: bool) -> None:
     """Count a file of an open folder if it has had its time, and delete it."""
     try:
         found = os.lstat(name, dir_fd=opened)
     except OSError:
         return
-    if not stat.S_ISREG(found.st_mode) or found.st_mtime >= before or not wanted(name):
+    if not stat.S_ISREG(found.st_mode) or found.st_mtime >= before:
         return
     swept.found += 1
     swept.size += found.st_size

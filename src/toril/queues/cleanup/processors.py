@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from toril.db.repositories.purge import (
@@ -27,6 +28,7 @@ from toril.db.session import Database
 from toril.queues.base import RunningJob
 from toril.queues.cleanup.archive import BATCH, PAUSE, AuditArchive
 from toril.queues.cleanup.files import Swept, is_rotated_log, sweep
+from toril.queues.cleanup.leftovers import sweep_leftovers, sweep_temporary
 from toril.queues.cleanup.payloads import (
     AuditLogs,
     Campaigns,
@@ -62,6 +64,8 @@ class Cleaner:
     Args:
         database: the application's records.
         log_folders, temp_folders: where logs and temporary files lie.
+        leftover_folders: where finished files lie, and halves of such.
+        system_temp: the system's folder for temporary files, of which only our own are ours.
         archive_folder: where archives of the audit log go.
         files: where the files of reports are; without it only their rows go.
         reports_days: for how many days reports and exports are kept.
@@ -76,11 +80,14 @@ class Cleaner:
         temp_folders: Sequence[Path],
         archive_folder: Path,
         purge_failed_jobs: PurgeFailedJobs,
+        leftover_folders: Sequence[Path] = (),
+        system_temp: Path | None = None,
         files: FileStore | None = None,
         reports_days: int = REPORTS_DAYS,
     ) -> None:
         self._database = database
         self._log_folders, self._temp_folders = log_folders, temp_folders
+        self._leftover_folders, self._system_temp = leftover_folders, system_temp
         self._archive = AuditArchive(database, archive_folder)
         self._purge_failed_jobs = purge_failed_jobs
         self._report_files = ReportFiles(database, files)
@@ -89,12 +96,20 @@ class Cleaner:
     async def old_logs(self, payload: OldLogs, job: RunningJob) -> FilesResult:
         """Delete rotated logs; a log that is being written is never one of them."""
         before = time.time() - payload.retention_days * 86_400
-        return await self._sweep(self._log_folders, before, payload.dry_run, job, is_rotated_log)
+        rotated = partial(sweep, before=before, dry_run=payload.dry_run, wanted=is_rotated_log)
+        return await self._sweep([partial(rotated, each) for each in self._log_folders], payload.dry_run, job)
 
     async def temp_files(self, payload: TempFiles, job: RunningJob) -> FilesResult:
-        """Delete temporary files."""
+        """Delete temporary files, and what processes that were killed left behind: drafts of reports, half files,
+        profiles of browsers."""
+        places: list[tuple[Callable[..., Swept], Path]] = [
+            *((sweep, each) for each in self._temp_folders),
+            *((sweep_leftovers, each) for each in self._leftover_folders),
+            *((sweep_temporary, each) for each in filter(None, [self._system_temp])),
+        ]
         before = time.time() - payload.max_age_hours * 3600
-        return await self._sweep(self._temp_folders, before, payload.dry_run, job, lambda name: True)
+        sweeps = [partial(do, each, before=before, dry_run=payload.dry_run) for do, each in places]
+        return await self._sweep(sweeps, payload.dry_run, job)
 
     async def sessions(self, payload: Sessions, job: RunningJob) -> CleanupResult:
         """Delete sessions that have ended."""
@@ -186,21 +201,16 @@ class Cleaner:
         return _result(dry_run, max(found, deleted), deleted)
 
     async def _sweep(
-        self,
-        folders: Sequence[Path],
-        before: float,
-        dry_run: bool,
-        job: RunningJob,
-        wanted: Callable[[str], bool],
+        self, sweeps: Sequence[Callable[[], Swept]], dry_run: bool, job: RunningJob
     ) -> FilesResult:
         all_swept = Swept()
-        for number, folder in enumerate(folders, 1):
-            swept = await asyncio.to_thread(sweep, folder, before=before, dry_run=dry_run, wanted=wanted)
+        for number, do_sweep in enumerate(sweeps, 1):
+            swept = await asyncio.to_thread(do_sweep)
             all_swept.found += swept.found
             all_swept.deleted += swept.deleted
             all_swept.size += swept.size
             all_swept.failed += swept.failed
-            await job.update_progress(round(100 * number / len(folders)))
+            await job.update_progress(round(100 * number / len(sweeps)))
         for reason in all_swept.failed:
             await job.log(f"not deleted: {reason}")
         return {

@@ -10,10 +10,9 @@ from datetime import date, datetime, tzinfo
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
-Language = Literal["ar", "en"]
+from toril.queues.currencies import decimals_of
 
-# Currencies whose smallest coin is not a hundredth (ISO 4217), as far as firms in the region bill in them.
-_DECIMALS = {"BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3, "JPY": 0, "KRW": 0}
+Language = Literal["ar", "en"]
 
 _MONTHS: Mapping[Language, tuple[str, ...]] = {
     "ar": (
@@ -40,7 +39,7 @@ _UNITS: Mapping[str, tuple[tuple[str, str, str, str, str], tuple[str, str]]] = {
 
 def money(amount: Decimal, currency: str, language: Language) -> str:
     """An amount with its currency, to the smallest coin, halves up."""
-    number = amount.quantize(Decimal(1).scaleb(-_DECIMALS.get(currency, 2)), ROUND_HALF_UP)
+    number = amount.quantize(Decimal(1).scaleb(-decimals_of(currency)), ROUND_HALF_UP)
     if language == "en":
         return f"{currency} {number:,f}"
     return f"{number:,f} {'ر.س' if currency == 'SAR' else currency}"

@@ -87,7 +87,7 @@ def moment(value: Any) -> datetime:
             read = value
         elif isinstance(value, date):
             read = datetime.combine(value, time())
-        elif isinstance(value, int) and not isinstance(value, bool):
+        elif isinstance(value, int | float) and not isinstance(value, bool):
             read = datetime.fromtimestamp(value / 1000, RIYADH)
         elif isinstance(value, str):
             read = datetime.fromisoformat(value.strip())

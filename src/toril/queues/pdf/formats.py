@@ -6,10 +6,9 @@ from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal
 
-Digits = Literal["latin", "arabic"]
+from toril.queues.currencies import decimals_of
 
-# Currencies whose smallest coin is not a hundredth (ISO 4217), as far as firms in the region bill in them.
-_DECIMALS = {"BHD": 3, "IQD": 3, "JOD": 3, "KWD": 3, "LYD": 3, "OMR": 3, "TND": 3, "JPY": 0, "KRW": 0}
+Digits = Literal["latin", "arabic"]
 
 _SIZES = (
     (Decimal(10) ** 9, ("مليار", "B")),
@@ -24,7 +23,7 @@ _ARABIC_DIGITS = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 
 def rounded(value: Decimal, currency: str) -> Decimal:
     """``value`` to the currency's smallest coin, halves up."""
-    return value.quantize(Decimal(1).scaleb(-_DECIMALS.get(currency, 2)), ROUND_HALF_UP)
+    return value.quantize(Decimal(1).scaleb(-decimals_of(currency)), ROUND_HALF_UP)
 
 
 def amount(value: Decimal, currency: str, digits: Digits) -> str:

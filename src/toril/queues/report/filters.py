@@ -11,8 +11,9 @@ from typing import Any, Final, Literal
 from pydantic_core import PydanticCustomError
 
 from toril.queues.base import Payload
+from toril.queues.days import read_day
 from toril.queues.report.catalogue import no_such_column
-from toril.queues.report.fields import Name, problem, read_day, storable
+from toril.queues.report.fields import Name, problem, storable
 from toril.queues.report.kinds import Column, Kind, Source
 
 Operator = Literal["eq", "ne", "lt", "lte", "gt", "gte", "in", "contains", "between", "is_null"]

@@ -22,13 +22,12 @@ from pydantic import (
 
 from toril.errors import PayloadError
 from toril.queues.base import Payload
+from toril.queues.days import Day, day_in
 from toril.queues.report.catalogue import find_source, no_such_source
 from toril.queues.report.fields import (
     NONE_IS_EMPTY,
     Currency,
-    Day,
     RecordId,
-    day_in,
     problem,
     problems_at,
     storable,

@@ -8,8 +8,9 @@ from pydantic import StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from toril.queues.base import Payload
+from toril.queues.days import Day
 from toril.queues.sync.currency.codes import SUPPORTED
-from toril.queues.sync.fields import Day, RecordId
+from toril.queues.sync.fields import RecordId
 
 
 class CurrencyRates(Payload):
@@ -47,7 +48,7 @@ class PaymentCheck(Payload):
 
 
 class BankSync(Payload):
-    """An account of the firm, and which days to read; both belong to them."""
+    """An account of the firm, and which days to read, by the firm's calendar; both belong to them."""
 
     firm_id: RecordId
     bank_account_id: RecordId
@@ -58,7 +59,8 @@ class BankSync(Payload):
     @classmethod
     def _in_order(cls, value: Any, info: ValidationInfo) -> Any:
         start = info.data.get("start_date")
-        if value is not None and start is not None and value < start:
+        # A day and a moment are compared by whoever knows the firm's zone.
+        if type(value) is type(start) and value is not None and value < start:
             raise PydanticCustomError("sync", "is before startDate")
         return value
 

@@ -75,7 +75,9 @@ class Browser:
             ConfigurationError: it is too old, or cannot run its sandbox here.
             RenderError: it does not start.
         """
-        folder = tempfile.TemporaryDirectory(prefix="toril-chromium-", ignore_cleanup_errors=True)
+        # Named by our process: when it is killed, a cleanup sees that nobody uses the folder any more.
+        prefix = f"toril-chromium-{os.getpid()}-"
+        folder = tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True)
         playwright: Playwright | None = None
         try:
             async with asyncio.timeout(_STARTS_WITHIN_S):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Date, String, case, cast, func, literal
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from toril.queues.days import midnight
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
@@ -34,11 +36,6 @@ class Span:
     def moments(self, zone: ZoneInfo) -> tuple[datetime, datetime]:
         """When the first day begins in ``zone``, and when the last one is over."""
         return midnight(self.first, zone), midnight(self.last + _DAY, zone)
-
-
-def midnight(day: date, zone: ZoneInfo) -> datetime:
-    """When a day begins, in UTC."""
-    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def dialect_of(session: AsyncSession) -> str:

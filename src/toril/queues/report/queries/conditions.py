@@ -10,10 +10,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Select, and_, not_, or_, select
 
-from toril.queues.report.fields import day_in
+from toril.queues.days import day_in, midnight
 from toril.queues.report.filters import Condition
 from toril.queues.report.kinds import Kind, Source
-from toril.queues.report.queries.calendar import midnight
 
 _COMPARE: Final[dict[str, Callable[[ColumnElement[Any], Any], ColumnElement[bool]]]] = {
     "eq": eq,

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from toril.db.models.banking import Direction
 from toril.db.types import MONEY_SCALE
-from toril.queues.sync.currency.codes import decimals_of
+from toril.queues.currencies import decimals_of
 from toril.queues.sync.kept import kept, plain
 from toril.queues.sync.moments import moment_of
 

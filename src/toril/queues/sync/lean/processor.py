@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,7 @@ from toril.db.session import Database
 from toril.db.types import utc_now
 from toril.errors import PayloadError, RetryableError, UnrecoverableError
 from toril.queues.base import RunningJob
+from toril.queues.days import day_in, midnight
 from toril.queues.sync.access.firms import FirmAccess
 from toril.queues.sync.lean.client import BankFailedError, BankPage, ConsentExpiredError, Lean
 from toril.queues.sync.lean.mapping import UnreadableError, is_rejected, read_transaction
@@ -108,7 +109,7 @@ class BankReader:
             account = await BankAccounts(session).get(payload.bank_account_id, firm_id=payload.firm_id)
             zone = ZoneInfo((await session.get_one(Firm, account.firm_id)).time_zone)
         _require_connected(account)
-        start, end = self._days(payload, account)
+        start, end = self._days(payload, account, zone)
         async with self._access.use(
             account.firm_id, services=("lean",), shared=self._lean, settings=_SETTINGS
         ) as lean:
@@ -133,7 +134,7 @@ class BankReader:
                 at.before + len(page.transactions),
                 at.skipped + skipped,
             )
-        await self._finish(account, at)
+        await self._finish(account, at, zone)
         await job.update_progress(100)
         return {
             "success": True,
@@ -144,11 +145,12 @@ class BankReader:
             "endDate": at.end,
         }
 
-    def _days(self, payload: BankSync, account: BankAccount) -> tuple[date, date]:
-        today = self._clock().date()
-        end = payload.end_date or today
-        start = payload.start_date
-        if start is None:
+    def _days(self, payload: BankSync, account: BankAccount, zone: ZoneInfo) -> tuple[date, date]:
+        today = self._clock().astimezone(zone).date()
+        end = today if payload.end_date is None else day_in(payload.end_date, zone)
+        if payload.start_date is not None:
+            start = day_in(payload.start_date, zone)
+        else:
             start = today - _FIRST_TIME if account.synced_until is None else account.synced_until - _OVERLAP
         if start > end:
             raise PayloadError(f"startDate: {start} is after {end}", field="startDate")
@@ -183,9 +185,11 @@ class BankReader:
             )
         return found
 
-    async def _finish(self, account: BankAccount, at: _Position) -> None:
-        first = datetime.combine(date.fromisoformat(at.start), time(), UTC)
-        last = datetime.combine(date.fromisoformat(at.end), time(), UTC) + timedelta(days=1)
+    async def _finish(self, account: BankAccount, at: _Position, zone: ZoneInfo) -> None:
+        start, end = date.fromisoformat(at.start), date.fromisoformat(at.end) + timedelta(days=1)
+        # Lean tells days by UTC, the firm by its own clock: what is within the period by both was surely asked for.
+        first = max(midnight(start, zone), midnight(start, UTC))
+        last = min(midnight(end, zone), midnight(end, UTC))
         async with self._database.session() as session:
             await session.execute(
                 delete(BankTransaction).where(
@@ -199,7 +203,9 @@ class BankReader:
             )
             stored = await BankAccounts(session).get(account.id, firm_id=account.firm_id, lock=True)
             stored.status, stored.synced_at = AccountStatus.CONNECTED, self._clock()
-            stored.synced_until = _read_until(stored.synced_until, at, today=self._clock().date())
+            stored.synced_until = _read_until(
+                stored.synced_until, at, today=self._clock().astimezone(zone).date()
+            )
 
     async def _mark(self, account: BankAccount, status: AccountStatus) -> None:
         async with self._database.session() as session:

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from toril.db.models.invoices import Payment, PaymentStatus
 from toril.errors import RetryableError, UnrecoverableError
-from toril.queues.sync.currency.codes import decimals_of
+from toril.queues.currencies import decimals_of
 from toril.queues.sync.vendor_answer import VendorAnswer
 
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")

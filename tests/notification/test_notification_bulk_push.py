@@ -13,7 +13,7 @@ from toril.db.session import Database
 from toril.errors import NotConfiguredError, RetryableError
 from toril.queues.base import QueueDefinition
 from toril.queues.notification import Channels, notification_queue
-from toril.queues.notification.bulk_push import GIVE_UP_AFTER
+from toril.queues.send_once import GIVE_UP_AFTER
 from toril.testing.vendors.push import Browser, PushService
 from toril.testing.vendors.server import Reply
 

@@ -11,7 +11,6 @@ from typing import Any
 from toril.errors import NotConfiguredError, PostponedError, TorilError
 from toril.queues.base import RunningJob
 from toril.queues.email.addresses import Mailbox, parse_mailbox
-from toril.queues.email.delivery import FINISH_S
 from toril.queues.email.ledger import CampaignRecord, Outcome, SentLedger
 from toril.queues.email.links import campaign_bodies
 from toril.queues.email.mailer import Mailer
@@ -20,6 +19,7 @@ from toril.queues.email.pacing import Pacing
 from toril.queues.email.payloads import Campaign
 from toril.queues.email.suppressed import is_first_run
 from toril.queues.email.tracking import TrackedMail, Tracker, unsubscribe_headers
+from toril.queues.send_once import FINISH_S
 
 #: Seconds after which a mail that another job began is taken to be that job's no more. A job whose worker is gone
 #: runs again within two minutes (lock of 30 s, stalled check every 30 s), and no send takes longer than five.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from toril.errors import (
     NotConfiguredError,
@@ -23,11 +22,8 @@ from toril.queues.email.providers.base import (
     SentMail,
 )
 from toril.queues.email.recipients import Entry
+from toril.queues.send_once import SendOnce
 
-_U = TypeVar("_U")
-
-GIVE_UP_AFTER = 5  #: passing faults in a row: then it is the provider, not the address
-FINISH_S = 4.0  #: seconds a mail that is under way gets when the job is stopped
 _MAX_ERROR = 300  #: characters
 
 
@@ -64,17 +60,12 @@ class Delivery:
         pacing: Callable[[], Pacing],
     ) -> None:
         self.provider, self.concurrency = provider, concurrency
-        self.outcomes: dict[str, Outcome] = {}
         self.later: dict[str, RetryableError] = {}
-        self.gave_up = False
         self.trouble: Exception | None = None
-        self._compose, self._record, self._told, self._key = compose, record, told, key
+        self._compose, self._told, self._key = compose, told, key
         self._stopped = stopped
         self._pacing = pacing
-        self._failure: Exception | None = None
-        self._faults = 0
-        self._unrecorded: dict[str, Outcome] = {}
-        self._recording = asyncio.Lock()
+        self._once = SendOnce[Outcome](record)
 
     async def run(self, entries: Sequence[Entry], known: Mapping[str, Outcome]) -> None:
         """Send to all ``entries`` of which nothing is ``known``.
@@ -87,38 +78,20 @@ class Delivery:
             size = self.provider.batch_size
             # The same entries make the same batches in every attempt, so that a repeated one is the same request.
             batches = [entries[start : start + size] for start in range(0, len(entries), size)]
-            await self._work(enumerate(batches), lambda batch: self._batch(*batch, known), workers=1)
+            await self._once.run(enumerate(batches), lambda batch: self._batch(*batch, known), at_once=1)
         else:
             left = (entry for entry in entries if entry.key not in known)
-            await self._work(left, self._one, workers=self.concurrency)
-        if self._failure is not None:
-            raise self._failure
+            await self._once.run(left, self._one, at_once=self.concurrency)
 
-    async def _work(
-        self, units: Iterator[_U], send: Callable[[_U], Awaitable[None]], *, workers: int
-    ) -> None:
-        tasks = [asyncio.create_task(self._take(units, send)) for _ in range(workers)]
-        try:
-            await asyncio.wait(tasks)
-        except asyncio.CancelledError:
-            self.gave_up = True
-            # What is under way is noted, or it would be sent again.
-            await asyncio.wait(tasks, timeout=FINISH_S)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            raise
+    @property
+    def outcomes(self) -> Mapping[str, Outcome]:
+        """See the class."""
+        return self._once.notes
 
-    async def _take(self, units: Iterator[_U], send: Callable[[_U], Awaitable[None]]) -> None:
-        while not self.gave_up and self._failure is None:
-            try:
-                unit = next(units)
-            except StopIteration:
-                return
-            try:
-                await send(unit)
-            except Exception as error:
-                self._failure = self._failure or error
+    @property
+    def gave_up(self) -> bool:
+        """See the class."""
+        return self._once.is_over
 
     async def _batch(self, number: int, batch: Sequence[Entry], known: Mapping[str, Outcome]) -> None:
         left = [entry for entry in batch if entry.key not in known]
@@ -148,7 +121,7 @@ class Delivery:
                 )
             except RetryableError as error:
                 self.later |= dict.fromkeys(mails, error)
-                self.gave_up, self.trouble = True, error
+                self._once.is_over, self.trouble = True, error
                 return
             outcomes |= {key: _outcome(one) for key, one in zip(mails, sent, strict=True)}
         await self._note(outcomes)
@@ -173,7 +146,7 @@ class Delivery:
                 lambda: self.provider.send(mail, idempotency_key=self._key(str(entry.index)))
             )
             outcome = _outcome(sent)
-            self._faults = 0
+            self._once.count_success()
         except NotConfiguredError:
             raise
         except RetryableError as error:
@@ -185,22 +158,17 @@ class Delivery:
             self._count_fault(error)
         except (OptionError, UnrecoverableError) as error:
             outcome = _outcome(error)
-            self._faults = 0
+            self._once.count_success()
         await self._note({entry.key: outcome})
 
     def _count_fault(self, error: Exception) -> None:
-        self._faults, self.trouble = self._faults + 1, error
-        self.gave_up = self.gave_up or self._faults >= GIVE_UP_AFTER
+        self._once.count_fault()
+        self.trouble = error
+        if self._once.is_away():
+            self._once.is_over = True
 
     async def _note(self, outcomes: Mapping[str, Outcome]) -> None:
-        """Record; what comes while another call records goes out together with the next."""
-        self._unrecorded |= outcomes
-        async with self._recording:
-            # Only who waits for a write of his own begins one: else each would write what came a moment ago.
-            if outcomes.keys() & self._unrecorded.keys():
-                ready, self._unrecorded = self._unrecorded, {}
-                await self._record(ready)
-                self.outcomes |= ready
+        await self._once.note(outcomes)
         await self._told()
 
 

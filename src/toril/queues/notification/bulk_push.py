@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
 from urllib.parse import urlsplit
 
 from toril.db.models.mail import SendStatus
-from toril.db.repositories.deliveries import DeliveryNote
+from toril.db.repositories.deliveries import Deliveries, DeliveryNote
 from toril.db.session import Database
 from toril.engine.outcome import attempts_of
 from toril.errors import NotConfiguredError, PayloadError, RetryableError, UnrecoverableError
 from toril.queues.base import RunningJob
 from toril.queues.job_key import job_key
-from toril.queues.notification.ledger import Ledger
 from toril.queues.notification.payloads import BulkPush, PushUser, Subscription
 from toril.queues.notification.push import EXPIRED, forget, require_keys, tag_of
 from toril.queues.notification.results import BulkPushResult, BulkPushRow
 from toril.queues.notification.web_push import SubscriptionGoneError, WebPush
-
-#: Passing faults of a push service in a row: then it is the service, and the rest of its pushes wait for the next
-#: attempt rather than each for its own time-out.
-GIVE_UP_AFTER: Final = 5
+from toril.queues.send_once import SendOnce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +50,22 @@ class BulkPushNotifier:
         """
         web_push = require_keys(self.web_push)
         await job.update_progress(1)
-        ledger = await Ledger.open(self.database, job_key("notification", job))
-        run = _Run(web_push=web_push, database=self.database, payload=payload, job=job, ledger=ledger)
+        key = job_key("notification", job)
+        async with self.database.reading() as session:
+            notes = await Deliveries(session).list(key)
+
+        async def record(new: Mapping[str, DeliveryNote]) -> None:
+            async with self.database.session() as session:
+                await Deliveries(session).save(key, new)
+
+        run = _Run(
+            web_push=web_push,
+            database=self.database,
+            payload=payload,
+            job=job,
+            notes=notes,
+            once=SendOnce(record),
+        )
         await run.send(self.parallel)
         run.decide()
         await job.update_progress(100)
@@ -70,6 +77,7 @@ class _Run:
     """One attempt.
 
     Attributes:
+        notes: what came of each, in this attempt and earlier ones, by recipient.
         later: what could not be sent yet, by recipient.
         refused: what our keys were refused for, by recipient.
     """
@@ -78,10 +86,10 @@ class _Run:
     database: Database
     payload: BulkPush
     job: RunningJob
-    ledger: Ledger
+    notes: dict[str, DeliveryNote]
+    once: SendOnce[DeliveryNote]
     later: dict[str, RetryableError] = field(default_factory=dict)
     refused: dict[str, NotConfiguredError] = field(default_factory=dict)
-    _faults: Counter[str] = field(default_factory=Counter)  #: passing ones in a row, by push service
     _told: int = 1  #: percent
     _worked: int = 0
 
@@ -93,17 +101,11 @@ class _Run:
             if user.subscription is not None
         }
         total = len(left)
-        left = {recipient: each for recipient, each in left.items() if recipient not in self.ledger.notes}
+        left = {recipient: each for recipient, each in left.items() if recipient not in self.notes}
         self._worked = total - len(left)
-        pending = iter(left.items())  # shared: each worker takes the next one
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(parallel, len(left))):
-                    group.create_task(self._work(pending, total))
-        except ExceptionGroup as failures:
-            raise failures.exceptions[0] from None
-        finally:
-            await self.ledger.flush()
+        await self.once.run(
+            left.items(), lambda each: self._send(*each, total), at_once=min(parallel, len(left))
+        )
 
     def decide(self) -> None:
         """Whether this attempt ends the job.
@@ -111,7 +113,7 @@ class _Run:
         Raises:
             RetryableError, NotConfiguredError: it does not, or it does badly.
         """
-        sent = any(note.status is SendStatus.SENT for note in self.ledger.notes.values())
+        sent = any(note.status is SendStatus.SENT for note in self.notes.values())
         if self.later and not (sent and _is_last_attempt(self.job)):
             waits = [error.retry_after for error in self.later.values() if error.retry_after is not None]
             first = next(iter(self.later.values()))
@@ -135,32 +137,32 @@ class _Run:
             "results": results,
         }
 
-    async def _work(self, pending: Iterator[tuple[str, Subscription]], total: int) -> None:
-        for recipient, subscription in pending:
-            note = await self._attempt(recipient, subscription)
-            if note is not None:
-                await self.ledger.record(recipient, note)
-            self._worked += 1
-            percent = 1 + 98 * self._worked // total
-            if percent > self._told:
-                self._told = percent
-                await self.job.update_progress(percent)
+    async def _send(self, recipient: str, subscription: Subscription, total: int) -> None:
+        note = await self._attempt(recipient, subscription)
+        if note is not None:
+            self.notes[recipient] = note
+            await self.once.note({recipient: note})
+        self._worked += 1
+        percent = 1 + 98 * self._worked // total
+        if percent > self._told:
+            self._told = percent
+            await self.job.update_progress(percent)
 
     async def _attempt(self, recipient: str, subscription: Subscription) -> DeliveryNote | None:
         """Send one. What may come out otherwise another time has no note."""
         service = urlsplit(subscription.endpoint).netloc
-        if self._faults[service] >= GIVE_UP_AFTER:
+        if self.once.is_away(service):
             self.later[recipient] = RetryableError(f"{service} does not take pushes now")
             return None
         try:
             await self.web_push.send(subscription, self.payload, tag=tag_of(self.job))
-            self._faults[service] = 0
+            self.once.count_success(service)
         except SubscriptionGoneError:
             await forget(self.database, subscription)
             return DeliveryNote(status=SendStatus.FAILED, error=EXPIRED)
         except RetryableError as error:
             self.later[recipient] = error
-            self._faults[service] += 1
+            self.once.count_fault(service)
             return None
         except NotConfiguredError as error:
             self.refused[recipient] = error
@@ -174,7 +176,7 @@ class _Run:
         if user.subscription is None:
             return {**failed, "error": user.problem[:500]}
         recipient = recipient_of(user.user_id, user.subscription)
-        note = self.ledger.notes.get(recipient)
+        note = self.notes.get(recipient)
         if note is None:
             return {**failed, "error": str(self.later.get(recipient) or self.refused[recipient])[:500]}
         if note.status is SendStatus.SENT:

@@ -452,7 +452,7 @@ ENDPOINTS = (
         bad_query=(*_FIRM, "limit=0", "limit=201", "offset=-1", f"email={'e' * 513}"),
     ),
     Endpoint(
-        method="POST", path="/api/suppressions", who="admin", scope="admin", prepare=a_new_suppression,
+        method="POST", path="/api/suppressions", who="admin", scope="admin", prepare=a_new_suppression, status=201,
         bad=(*_BODIES, {}, {"email": "nobody"}, {"email": 5}, {"email": "a@b.example", "reason": "bored"}),
     ),
     Endpoint(
@@ -510,7 +510,7 @@ ENDPOINTS = (
     ),
     Endpoint(method="POST", path="/api/webhooks/resend", who="anybody", prepare=a_mail_event),
     Endpoint(
-        method="POST", path="/api/webhooks/sms/twilio", who="anybody", prepare=a_callback, status=204,
+        method="POST", path="/api/webhooks/sms/twilio", who="anybody", prepare=a_callback, status=204, kind="",
     ),
     Endpoint(
         method="POST", path="/api/webhooks/sms/{provider}/{token}", who="anybody", prepare=an_sms_report,

@@ -134,7 +134,7 @@ class BankReader:
                 at.before + len(page.transactions),
                 at.skipped + skipped,
             )
-        await self._finish(account, at, zone)
+        await self._finish(account, at)
         await job.update_progress(100)
         return {
             "success": True,
@@ -145,8 +145,13 @@ class BankReader:
             "endDate": at.end,
         }
 
+    def _today(self) -> date:
+        """The last day that Lean has anything of. It tells days by UTC: one that has begun only where the firm is would
+        count as read before it came."""
+        return self._clock().astimezone(UTC).date()
+
     def _days(self, payload: BankSync, account: BankAccount, zone: ZoneInfo) -> tuple[date, date]:
-        today = self._clock().astimezone(zone).date()
+        today = self._today()
         end = today if payload.end_date is None else day_in(payload.end_date, zone)
         if payload.start_date is not None:
             start = day_in(payload.start_date, zone)
@@ -185,11 +190,10 @@ class BankReader:
             )
         return found
 
-    async def _finish(self, account: BankAccount, at: _Position, zone: ZoneInfo) -> None:
-        start, end = date.fromisoformat(at.start), date.fromisoformat(at.end) + timedelta(days=1)
-        # Lean tells days by UTC, the firm by its own clock: what is within the period by both was surely asked for.
-        first = max(midnight(start, zone), midnight(start, UTC))
-        last = min(midnight(end, zone), midnight(end, UTC))
+    async def _finish(self, account: BankAccount, at: _Position) -> None:
+        # Lean tells days by UTC: these are the moments that it was asked about.
+        first = midnight(date.fromisoformat(at.start), UTC)
+        last = midnight(date.fromisoformat(at.end) + timedelta(days=1), UTC)
         async with self._database.session() as session:
             await session.execute(
                 delete(BankTransaction).where(
@@ -203,9 +207,7 @@ class BankReader:
             )
             stored = await BankAccounts(session).get(account.id, firm_id=account.firm_id, lock=True)
             stored.status, stored.synced_at = AccountStatus.CONNECTED, self._clock()
-            stored.synced_until = _read_until(
-                stored.synced_until, at, today=self._clock().astimezone(zone).date()
-            )
+            stored.synced_until = _read_until(stored.synced_until, at, today=self._today())
 
     async def _mark(self, account: BankAccount, status: AccountStatus) -> None:
         async with self._database.session() as session:

@@ -402,11 +402,9 @@ async def test_a_letter_that_cannot_be_written_is_told(
 ) -> None:
     told: list[Exception] = []
     queue.on("error", told.append)
-    job = await queue.add("pay", {})
-    async with Worker(queue, broken) as worker:
-        await worker.pause()
+    async with Worker(queue, broken):
         await redis.set(f"{prefix}:dead-letter:wait", "x")
-        worker.resume()
+        job = await queue.add("pay", {})
         with pytest.raises(JobFailedError):
             await job.result(WITHIN)
 

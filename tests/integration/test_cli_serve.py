@@ -50,7 +50,7 @@ async def test_jobs_of_several_queues_are_worked_until_ctrl_c(
             "foundCount": 0,
             "deletedCount": 0,
         }
-        assert len(await cleanup.schedules()) == 8
+        assert len(await cleanup.schedules()) == 10
         serving.send(signal.SIGINT)
         assert await serving.end() == 0
     assert len(list((tmp_path / "home/outbox").glob("*.eml"))) == 1

@@ -43,7 +43,13 @@ async def test_files_go_into_the_bucket_and_into_mail(
             await serving.line("serving ")
             made = await (await pdf.add("__default__", invoice_job())).result(60)
             file = {"filename": "فاتورة.pdf", "path": made["filePath"]}
-            mail = {"to": "ada@example.com", "subject": "Hi", "text": "Hello", "attachments": [file]}
+            mail = {
+                "to": "ada@example.com",
+                "subject": "Hi",
+                "text": "Hello",
+                "attachments": [file],
+                "firmId": FIRM,
+            }
             await (await email.add("__default__", {"type": "transactional", "data": mail})).result(60)
     path = f"papers/prod/{FIRM}/pdf/invoice-INV-2025-0042.pdf"
     assert made["filePath"] == f"s3://{path}"
@@ -127,7 +133,7 @@ async def test_the_doctor_looks_for_bucket_and_browser(toril: Toril, tmp_path: P
     pytest.importorskip("obstore")
     pytest.importorskip("playwright")
     browser = tmp_path / "browser"
-    browser.touch(mode=0o755)
+    browser.symlink_to(chromium())
 
     good = await toril("doctor", "--json", TORIL_FILES="s3://papers/prod", TORIL_CHROMIUM=str(browser))
     bad = await toril("doctor", "--json", TORIL_PDF_RENDERER="chromium", TORIL_CHROMIUM=str(tmp_path))

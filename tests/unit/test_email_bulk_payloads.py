@@ -124,7 +124,8 @@ def test_a_campaigns_mail_is_taken_as_node_writes_it() -> None:
         pytest.param(campaign(trackingId="x" * 129), "trackingId", "pattern", id="long tracking id"),
         pytest.param(campaign(subject="a\nb"), "subject", "U+000A", id="campaign subject injection"),
         pytest.param(campaign(html=""), "html", "at least 1", id="campaign without text"),
-        pytest.param(campaign(firmId="f"), "firmId", "not permitted", id="campaign with an unknown field"),
+        pytest.param(campaign(firmId="f"), "firmId", "not the id of a firm", id="campaign of no firm"),
+        pytest.param(campaign(colour="red"), "colour", "not permitted", id="campaign with an unknown field"),
     ],
 )
 def test_a_bad_field_is_named_with_its_path(data: dict[str, Any], path: str, reason: str) -> None:

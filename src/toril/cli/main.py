@@ -258,7 +258,10 @@ class Webhooks(Group):
     """``toril webhooks …``"""
 
     rows: ClassVar = {
-        "secret": Row("Print the secret of one receiver of webhooks.", "toril.cli.webhooks:show_secret"),
+        "secret": Row(
+            "Print the secret with which the receiver at an address verifies webhooks.",
+            "toril.cli.webhooks:show_secret",
+        ),
     }
     examples = """
     toril webhooks secret https://hooks.client.example    for the receiver there, and for nobody else
@@ -303,7 +306,10 @@ class Root(Group):
         "payments": Row("List payments that must be looked at, and decide about them.", Payments),
         "webhooks": Row("Tell receivers of webhooks their secrets.", Webhooks),
         "zatca": Row("Bring firms to the tax authority's gateway.", Zatca),
-        "doctor": Row("Check settings, server and installation.", "toril.cli.doctor:run_doctor"),
+        "doctor": Row(
+            "Look whether everything works, and say what to do where it does not.",
+            "toril.cli.doctor:run_doctor",
+        ),
     }
     examples = """
     toril worker tasks:queue                run the jobs of `queue` in tasks.py

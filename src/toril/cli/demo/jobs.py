@@ -31,6 +31,8 @@ def one_of_each(records: DemoRecords, services: DemoServices, run: str) -> dict[
             "audit-logs": {"archiveAfterDays": 180},
             "failed-jobs": {"olderThanDays": 7},
             "deliveries": {"retentionDays": 30},
+            "reports": {"retentionDays": 365},
+            "campaigns": {"retentionDays": 730},
         },
         "sync": _sync(records),
     }

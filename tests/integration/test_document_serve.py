@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from tests.support.cli import Toril
-from tests.support.pdf_jobs import FIRM, chromium, custom_job, invoice_job, responder, text_of
+from tests.support.pdf_jobs import chromium, custom_job, invoice_job, responder, text_of
 from tests.support.records import add_firm
-from tests.support.s3_server import KEY_ID, SECRET, s3_server
+from tests.support.s3_server import KEY_ID, SECRET, S3Server, s3_server
 
 from toril.db.session import Database
 from toril.engine.queue import Queue
@@ -28,34 +28,44 @@ async def test_files_go_into_the_bucket_and_into_mail(
     toril: Toril, server_url: str, prefix: str, tmp_path: Path
 ) -> None:
     pytest.importorskip("obstore")
+    async with Database(home=tmp_path / "home") as database:
+        await database.upgrade()
+        async with database.session() as session:
+            firm = (await add_firm(session)).id
+    invoice = invoice_job()
+    invoice["data"]["firmId"] = firm
     async with s3_server() as server:
-        settings = {
-            "TORIL_FILES": "s3://papers/prod",
-            "TORIL_S3_ENDPOINT": server.url,
-            "TORIL_S3_ACCESS_KEY_ID": KEY_ID,
-            "TORIL_S3_SECRET_ACCESS_KEY": SECRET,
-        }
+        settings = in_bucket(server)
         async with (
             Queue("pdf", url=server_url, prefix=prefix) as pdf,
             Queue("email", url=server_url, prefix=prefix) as email,
             toril.running("serve", "--only", "pdf", "--only", "email", **settings) as serving,
         ):
             await serving.line("serving ")
-            made = await (await pdf.add("__default__", invoice_job())).result(60)
+            made = await (await pdf.add("__default__", invoice)).result(60)
             file = {"filename": "فاتورة.pdf", "path": made["filePath"]}
             mail = {
                 "to": "ada@example.com",
                 "subject": "Hi",
                 "text": "Hello",
                 "attachments": [file],
-                "firmId": FIRM,
+                "firmId": firm,
             }
             await (await email.add("__default__", {"type": "transactional", "data": mail})).result(60)
-    path = f"papers/prod/{FIRM}/pdf/invoice-INV-2025-0042.pdf"
+    path = f"papers/prod/{firm}/pdf/invoice-INV-2025-0042.pdf"
     assert made["filePath"] == f"s3://{path}"
     assert "8,625.00" in text_of(server.objects[f"/{path}"])
     assert not (tmp_path / "home/files").exists()
     assert attachment(tmp_path / "home/outbox") == server.objects[f"/{path}"]
+
+
+def in_bucket(server: S3Server) -> dict[str, str]:
+    return {
+        "TORIL_FILES": "s3://papers/prod",
+        "TORIL_S3_ENDPOINT": server.url,
+        "TORIL_S3_ACCESS_KEY_ID": KEY_ID,
+        "TORIL_S3_SECRET_ACCESS_KEY": SECRET,
+    }
 
 
 def attachment(outbox: Path) -> bytes:
@@ -135,7 +145,8 @@ async def test_the_doctor_looks_for_bucket_and_browser(toril: Toril, tmp_path: P
     browser = tmp_path / "browser"
     browser.symlink_to(chromium())
 
-    good = await toril("doctor", "--json", TORIL_FILES="s3://papers/prod", TORIL_CHROMIUM=str(browser))
+    async with s3_server() as server:
+        good = await toril("doctor", "--json", TORIL_CHROMIUM=str(browser), **in_bucket(server))
     bad = await toril("doctor", "--json", TORIL_PDF_RENDERER="chromium", TORIL_CHROMIUM=str(tmp_path))
 
     findings = {finding["about"]: finding for finding in good.json["findings"]}

@@ -56,10 +56,19 @@ class S3Server:
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         self.requests.append(f"{method} {unquote(urlsplit(target).path)}")
         status, content = self._answer(method, target, headers, body)
-        reason = {200: "OK", 403: "Forbidden", 404: "Not Found", 412: "Precondition Failed"}.get(
-            status, "Error"
-        )
-        head = f'HTTP/1.1 {status} {reason}\r\nContent-Length: {len(content)}\r\nETag: "e"\r\n'
+        part = ""
+        if status == 200 and (wanted := re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get("range", ""))):
+            first, last = int(wanted[1]), min(int(wanted[2] or len(content)), len(content) - 1)
+            part = f"Content-Range: bytes {first}-{last}/{len(content)}\r\n"
+            status, content = 206, content[first : last + 1]
+        reason = {
+            200: "OK",
+            206: "Partial Content",
+            403: "Forbidden",
+            404: "Not Found",
+            412: "Precondition Failed",
+        }.get(status, "Error")
+        head = f'HTTP/1.1 {status} {reason}\r\nContent-Length: {len(content)}\r\nETag: "e"\r\n{part}'
         head += "Last-Modified: Wed, 01 Jan 2025 00:00:00 GMT\r\n\r\n"
         writer.write(head.encode() + (b"" if method == "HEAD" else content))
         await writer.drain()

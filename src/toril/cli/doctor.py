@@ -34,15 +34,15 @@ WITHIN = 12.0
     lenient=True,
 )
 async def run_doctor(call: Call) -> int:
-    """Look whether everything works, and say what to do where it does not.
+    """Check whether everything works.
 
     Signs in to the queue server, to the database, whose tables it compares with what this version needs, and to the
     mail provider, without sending; writes, reads and deletes a file where files are kept; looks for workers, schedules
     that are late or gone, clocks that differ, secrets of examples, and proxies that are trusted too much or too
     little. All at once, and for a few seconds only, so that what is away holds up nothing.
 
-    Shows the findings, the worst first: wrong, a warning, a note, or ok; then every setting, with secrets masked.
-    Exits with 1 if anything is wrong. Changes nothing; without REDIS_URL it starts the embedded server for the time of
+    Shows the findings and what to do, the worst first: wrong, a warning, a note, or ok; then every setting, with
+    secrets masked. Exits with 1 if anything is wrong. Changes nothing; without REDIS_URL it starts the embedded server for the time of
     the check.
     """
     findings = await examine(call, os.environ)

@@ -307,7 +307,7 @@ class Root(Group):
         "webhooks": Row("Tell receivers of webhooks their secrets.", Webhooks),
         "zatca": Row("Bring firms to the tax authority's gateway.", Zatca),
         "doctor": Row(
-            "Look whether everything works, and say what to do where it does not.",
+            "Check whether everything works.",
             "toril.cli.doctor:run_doctor",
         ),
     }

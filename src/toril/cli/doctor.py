@@ -42,8 +42,8 @@ async def run_doctor(call: Call) -> int:
     little. All at once, and for a few seconds only, so that what is away holds up nothing.
 
     Shows the findings and what to do, the worst first: wrong, a warning, a note, or ok; then every setting, with
-    secrets masked. Exits with 1 if anything is wrong. Changes nothing; without REDIS_URL it starts the embedded server for the time of
-    the check.
+    secrets masked. Exits with 1 if anything is wrong. Changes nothing; without REDIS_URL it starts the embedded server
+    for the time of the check.
     """
     findings = await examine(call, os.environ)
     is_wrong = any(finding.level == "wrong" for finding in findings)

@@ -14,6 +14,9 @@ from typing import Any, Final
 
 REDACTED: Final = "[redacted]"
 
+#: Characters of a template's id that are looked at; no template has one that is as long.
+_LONGEST_ID: Final = 100
+
 #: Fields of ``templateData``, as payloads and as Python write them.
 TEMPLATE_SECRETS: Final[Mapping[str, tuple[str, ...]]] = {
     "otp": ("code",),
@@ -28,7 +31,7 @@ _CODE: Final = re.compile(r"\d(?:[ -]?\d){3,}")
 
 def template_name(template_id: str) -> str:
     """The key in ``TEMPLATES`` that ``template_id`` means: ``password-reset`` and ``passwordReset`` are names too."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|-", "_", template_id).lower()
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|-", "_", template_id[:_LONGEST_ID]).lower()
 
 
 def redacted(queue: str, data: Any) -> Any:

@@ -87,7 +87,7 @@ def telling(who: Stoppable) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    if _listening is None or not _listening.told or _listening.loop is not asyncio.get_running_loop():
+    if _listening is None or _listening.loop is not asyncio.get_running_loop():
         _listening = _Listening(who)
     ours = _listening
     ours.add(who)
@@ -95,3 +95,5 @@ def telling(who: Stoppable) -> Iterator[None]:
         yield
     finally:
         ours.remove(who)
+        if _listening is ours and not ours.told:
+            _listening = None

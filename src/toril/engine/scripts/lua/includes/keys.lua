@@ -29,6 +29,6 @@ end
 local passing = {READONLY = true, MISCONF = true, NOREPLICAS = true, MASTERDOWN = true, CLUSTERDOWN = true}
 local function text_of_error(trouble)
   local text = type(trouble) == 'table' and trouble.err or tostring(trouble)
-  if passing[string.match(text, '(%u+) ') or ''] then error(text, 0) end
+  if passing[string.match(text, '^[^%u]*(%u+) ') or ''] then error(text, 0) end
   return text
 end

@@ -7,17 +7,14 @@ import logging
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.faults.test_home_gone import add_elsewhere, ends, has_completed, pid_of
+from tests.support.embedded_home import WITHIN_S, add_elsewhere, ends, has_completed, pid_of, worker_at
 from tests.support.until import until
 
-from toril import Job, Queue, Worker
+from toril import Queue, Worker
 from toril.engine import embedded
 from toril.engine.embedded_process import ServerProcess
-
-WITHIN_S = 60.0
 
 
 @pytest.fixture
@@ -33,14 +30,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 async def worker(home: Path) -> AsyncIterator[Worker]:
-    queue = Queue("tasks", home=home)
-
-    async def work(job: Job[Any]) -> str:
-        return "done"
-
-    async with Worker(queue, work, concurrency=2) as worker:
+    async with worker_at(home) as worker:
         yield worker
-    await queue.close()
 
 
 def records(caplog: pytest.LogCaptureFixture, event: str) -> list[logging.LogRecord]:

@@ -9,16 +9,21 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.support.until import until
+from tests.support.embedded_home import (
+    WITHIN_S,
+    add_elsewhere,
+    ends,
+    has_completed,
+    has_ended,
+    pid_of,
+    worker_at,
+)
 
-from toril import Job, Queue, Worker
+from toril import Queue, Worker
 from toril.engine import embedded
 from toril.engine.embedded_process import ServerProcess
-
-WITHIN_S = 90.0
 
 
 @pytest.fixture
@@ -33,64 +38,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 async def worker(home: Path) -> AsyncIterator[Worker]:
-    queue = Queue("tasks", home=home)
-
-    async def work(job: Job[Any]) -> str:
-        return "done"
-
-    async with Worker(queue, work, concurrency=2) as worker:
+    async with worker_at(home) as worker:
         yield worker
-    await queue.close()
-
-
-def pid_of(home: Path) -> int:
-    answer = ServerProcess(home).ask()
-    assert answer is not None
-    return answer.pid
-
-
-async def add_elsewhere(home: Path) -> None:
-    """Add a job from another process, which finds the home as it is now."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "toril",
-        *("jobs", "add", "tasks", "job"),
-        env={**os.environ, "TORIL_HOME": str(home), "REDIS_URL": ""},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    async with asyncio.timeout(WITHIN_S):
-        out, err = await process.communicate()
-    assert process.returncode == 0, (out, err)
-
-
-def has_ended(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    # In a container with no init that reaps, an ended process stays as a zombie.
-    stat = Path(f"/proc/{pid}/stat")
-    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"
-
-
-async def ends(pid: int) -> None:
-    async def ended() -> bool:
-        return has_ended(pid)
-
-    await until(ended, within_s=WITHIN_S)
 
 
 def move(home: Path) -> Path:
     return home.rename(home.with_name("moved"))
-
-
-async def has_completed(queue: Queue, count: int) -> None:
-    async def completed() -> bool:
-        return (await queue.counts())["completed"] == count
-
-    await until(completed, within_s=WITHIN_S)
 
 
 def told(caplog: pytest.LogCaptureFixture, event: str) -> logging.LogRecord:

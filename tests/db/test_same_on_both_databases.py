@@ -13,6 +13,7 @@ from tests.support.records import add_firm
 
 from toril.db.engines import PoolLimits
 from toril.db.errors import DatabaseUnavailableError, RecordValueError
+from toril.db.exact_sums import by_size
 from toril.db.models import BankAccount, Expense, Firm, Notification
 from toril.db.session import Database
 from toril.errors import OptionError
@@ -45,6 +46,34 @@ async def test_sums_have_no_upper_end(database: Database) -> None:
             ("stamps", Decimal("7.005")),
         ]
         assert await session.scalar(select(total).where(Expense.category == "none")) is None
+
+
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+async def test_sums_sort_by_their_size_on_either_side_of_nothing(database: Database, direction: str) -> None:
+    sums = {
+        "far below": -MOST * 40,
+        "below": -MOST * 12,
+        "debt": Decimal(-7),
+        "some": Decimal(7),
+        "far": MOST * 40,
+    }
+    async with database.session() as session:
+        firm = await add_firm(session)
+        for name, size in sums.items():
+            times = max(1, int(abs(size) / MOST))
+            session.add_all(
+                BankAccount(firm_id=firm.id, name=name, balance=size / times) for _ in range(times)
+            )
+        session.add(BankAccount(firm_id=firm.id, name="nothing"))
+    total = func.sum(BankAccount.balance)
+    order = getattr(by_size(total), direction)().nulls_last()
+    async with database.reading() as session:
+        rows = await session.execute(
+            select(BankAccount.name, total).group_by(BankAccount.name).order_by(order)
+        )
+        found = [tuple(row) for row in rows]
+    assert found[:-1] == sorted(sums.items(), key=lambda row: row[1], reverse=direction == "desc")
+    assert found[-1] == ("nothing", None)
 
 
 async def test_sums_of_what_was_taken_back_are_exact(database: Database) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Select, Subquery, and_, case, func, literal, select
 
+from toril.db.exact_sums import by_size
 from toril.db.models import Client, Invoice
 from toril.db.types import Exact
 from toril.queues.report.queries.ledger import BALANCE, UNPAID
@@ -62,7 +63,7 @@ def by_client(rows: Subquery, *, firm_id: str, limit: int) -> Select[Any]:
     )
     named = sums.outerjoin(_clients, and_(_clients.c.id == sums.c.client_id, _clients.c.firm_id == firm_id))
     columns = [sums.c[name] for name in ("invoices", "oldest", "total", *(each.name for each in owed))]
-    order = (sums.c.total.desc(), sums.c.client_id)
+    order = (by_size(sums.c.total).desc(), sums.c.client_id)
     return select(_clients.c.id, _clients.c.name, *columns).select_from(named).order_by(*order).limit(limit)
 
 

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import CTE, ColumnElement, Row, Select, and_, case, func, literal, or_, select, union_all
 
+from toril.db.exact_sums import by_size
 from toril.db.models import OWED, RECEIVED, Case, Client, Expense, Invoice, InvoiceStatus, Payment
 from toril.db.types import Exact
 from toril.queues.report.queries.calendar import Span, local_day, month_of
@@ -127,7 +128,8 @@ def by_client(booked: CTE, *, firm_id: str, limit: int) -> Select[Any]:
     Bookings without a client have one row, without id and name.
     """
     sums = select(booked.c.client_id, *_sums(booked)).group_by(booked.c.client_id).subquery("sums")
-    order = (sums.c.revenue.desc(), sums.c.payments.desc(), sums.c.client_id.asc().nulls_last())
+    largest = (by_size(sums.c[name]).desc() for name in ("revenue", "payments"))
+    order = (*largest, sums.c.client_id.asc().nulls_last())
     named = sums.outerjoin(_clients, and_(_clients.c.id == sums.c.client_id, _clients.c.firm_id == firm_id))
     columns = (_clients.c.id, _clients.c.name, *(sums.c[name] for name in FIGURES))
     return select(*columns).select_from(named).order_by(*order).limit(limit)

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Select, distinct, func, literal, select
 
+from toril.db.exact_sums import by_size
 from toril.queues.report.kinds import Kind
 from toril.queues.report.queries.calendar import local_day, month_of, year_of
 from toril.queues.report.queries.conditions import matching
@@ -46,7 +47,13 @@ def selection(query: Query, *, firm_id: str, zone: ZoneInfo, dialect: str) -> Se
             groups.append(column)
         parts = _measured(output, column)
         columns += [part.label(f"r{at}_{number}") for number, part in enumerate(parts)]
-        sort[output.name] = func.avg(column) if output.function == "avg" else parts[0]
+        match output.function:
+            case "avg":
+                sort[output.name] = func.avg(column)
+            case "sum":
+                sort[output.name] = by_size(parts[0])
+            case _:
+                sort[output.name] = parts[0]
     grouped = select(*columns).select_from(rows).group_by(*groups)
     return grouped.order_by(*_order(query, sort), *(group.asc().nulls_last() for group in groups)).limit(
         query.limit + 1

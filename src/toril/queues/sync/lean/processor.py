@@ -92,7 +92,7 @@ class BankReader:
         """Store all transactions of some days. Those that are there take what the bank says now.
 
         Without a start it is a week before the last day up to which everything was read, or 90 days ago; without an
-        end it is today.
+        end it is today. A day that has begun where the firm is and not by UTC is read as far as Lean has it.
         Transactions that were not settled and are not reported any more go.
 
         Returns:
@@ -151,10 +151,16 @@ class BankReader:
         return self._clock().astimezone(UTC).date()
 
     def _days(self, payload: BankSync, account: BankAccount, zone: ZoneInfo) -> tuple[date, date]:
-        today = self._today()
-        end = today if payload.end_date is None else day_in(payload.end_date, zone)
+        today, firms_today = self._today(), self._clock().astimezone(zone).date()
+
+        def begun(given: date | datetime) -> date:
+            # The first hours of the firm's today are Lean's yesterday.
+            day = day_in(given, zone)
+            return today if today < day <= firms_today else day
+
+        end = today if payload.end_date is None else begun(payload.end_date)
         if payload.start_date is not None:
-            start = day_in(payload.start_date, zone)
+            start = begun(payload.start_date)
         else:
             start = today - _FIRST_TIME if account.synced_until is None else account.synced_until - _OVERLAP
         if start > end:

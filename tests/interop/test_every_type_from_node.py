@@ -57,7 +57,7 @@ FIELDS: dict[str, dict[str, set[str]]] = {
         name: {"success", "dryRun", "foundCount", "deletedCount"}
         for name in (
             *("old-logs", "temp-files", "sessions", "tokens", "notifications", "audit-logs"),
-            *("failed-jobs", "deliveries"),
+            *("failed-jobs", "deliveries", "campaigns", "reports"),
         )
     },
     "sync": {

@@ -84,7 +84,7 @@ async def open_installation(settings: Settings, *, patience: float = PATIENCE) -
             email_give_up_after=settings.email_give_up_hours * 3600,
             database=database,
             public_url=settings.reached_at(),
-            secret=settings.require_secret(),
+            secrets=settings.secrets(),
             zone=ZoneInfo(settings.timezone),
             channels=_channels(settings),
             vendors=_vendors(settings, database),
@@ -165,7 +165,7 @@ def _vendors(settings: Settings, database: Database) -> Vendors:
     # An argument is named like its setting.
     wanted = signature(choose_vendors).parameters.keys() - {"zatca", "secrets"}
     given = {name: getattr(settings, name) for name in wanted}
-    return choose_vendors(**given, zatca=zatca, secrets=[settings.require_secret()])
+    return choose_vendors(**given, zatca=zatca, secrets=settings.secrets())
 
 
 def _twilio_callback(settings: Settings) -> str | None:

@@ -129,6 +129,11 @@ def secret(value: str) -> str:
     return value
 
 
+def secrets(value: str) -> tuple[str, ...]:
+    """Secrets, with commas between; what one with a comma in it falls into is too short."""
+    return tuple(secret(each.strip()) for each in value.split(","))
+
+
 def email(value: str) -> str:
     """An e-mail address, perhaps with a name."""
     if not re.fullmatch(r"(.*<)?[^\s@<>]+@[^\s@<>]+>?", value):

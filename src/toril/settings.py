@@ -167,8 +167,18 @@ class Settings:
             "text",
             kinds.secret,
             "Signs links in mail and access tokens, and encrypts the credentials of firms; at least 32 characters. "
-            "When it changes, links and tokens are no longer good; when it is lost, firms' credentials are, too.",
+            "When it is replaced, keep the old one in TORIL_SECRET_PREVIOUS; when it is lost, so are the credentials.",
             unset="made once, and kept in TORIL_HOME",
+            secret=True,
+        ),
+    )
+    secret_previous: tuple[str, ...] = field(
+        default=(),
+        metadata=kinds.row(
+            "TORIL_SECRET_PREVIOUS",
+            "texts",
+            kinds.secrets,
+            "What TORIL_SECRET was before, with commas between: what it signed and encrypted is still good.",
             secret=True,
         ),
     )
@@ -836,13 +846,15 @@ class Settings:
         """Where people reach the web application."""
         return self.public_url or f"http://localhost:{self.port}"
 
-    def require_secret(self) -> str:
-        """The secret of this installation: the one that is set, else one made now and kept in ``home``.
+    def secrets(self) -> tuple[str, ...]:
+        """The secret of this installation, then those that it replaced.
+
+        The first is the one that is set, else one made now and kept in ``home``.
 
         Raises:
             ConfigurationError: the file with it cannot be read or written.
         """
-        return self.secret or _kept_secret(self.home / "secret")
+        return (self.secret or _kept_secret(self.home / "secret"), *self.secret_previous)
 
     def __repr__(self) -> str:
         """What is set, with secrets and passwords masked: tracebacks and logs show it."""

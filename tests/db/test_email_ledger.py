@@ -86,7 +86,7 @@ async def test_what_was_sent_is_recorded_although_the_database_is_away_for_a_mom
 
 
 async def test_visits_are_counted_and_the_way_out_is_taken(database: Database) -> None:
-    ledger, tracker = DatabaseLedger(database), Tracker("https://mail.firm.example", "s" * 32)
+    ledger, tracker = DatabaseLedger(database), Tracker("https://mail.firm.example", ["s" * 32])
     record = await ledger.begin_campaign("c-1", "a@example.com", tracking_id="t-1")
     await ledger.finish_campaign(record.id, SENT)
     mail = TrackedMail(campaign_id="c-1", tracking_id="t-1")

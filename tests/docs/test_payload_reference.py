@@ -26,7 +26,7 @@ from toril.queues.base import QueueDefinition
 
 PAGE = Path(__file__).parents[2] / "docs/reference/payloads.md"
 MARK = "<!-- From here on this page is written by tests/docs/test_payload_reference.py. -->\n"
-LINKS = {"public_url": "https://mail.firm.example", "secret": "s" * 32}
+LINKS = {"public_url": "https://mail.firm.example", "secrets": ["s" * 32]}
 
 
 def described() -> Mapping[str, QueueDefinition]:

@@ -28,7 +28,7 @@ from toril.queues.email.providers.base import EmailProvider
 from toril.queues.email.providers.resend import ResendProvider
 from toril.queues.email.tracking import TrackedMail, Tracker
 
-TRACKER = Tracker("https://mail.firm.example", "s" * 32)
+TRACKER = Tracker("https://mail.firm.example", ["s" * 32])
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from toril.queues.email.database_ledger import DatabaseLedger
 from toril.queues.email.providers.resend import ResendProvider
 from toril.queues.email.visits import leave_list
 
-TRACKER = Tracker("https://mail.firm.example", "s" * 32)
+TRACKER = Tracker("https://mail.firm.example", ["s" * 32])
 
 
 @pytest.fixture
@@ -171,6 +171,6 @@ async def test_the_button_of_a_bulk_mail_takes_its_reader_off_the_list(
     assert member is not None
     assert (member.email, member.firm_id) == ("c0@example.com", firm_id)
     assert TRACKER.read("unsubscribe", url.rpartition("/")[2]) is None
-    assert Tracker("https://mail.firm.example", "t" * 32).read_leave(url.rpartition("/")[2]) is None
+    assert Tracker("https://mail.firm.example", ["t" * 32]).read_leave(url.rpartition("/")[2]) is None
     await leave_list(database, member)
     assert (await run(outbox, database, data, id="2"))["suppressedCount"] == 1

@@ -151,18 +151,6 @@ async def test_credentials_of_another_firm_do_not_open_when_they_are_moved(world
 
 
 @ON_SQLITE
-async def test_a_secret_that_was_replaced_can_be_retired_once_all_is_sealed_again(world: World) -> None:
-    await world.store(0, "sk_live_first")
-    new = "the next secret of thirty-two characters"
-    async with world.database.session() as session:
-        assert await CredentialStore([new, SECRET]).seal_again(session, firm_id=world.firms[0]) == 1
-    async with world.database.session() as session:
-        assert await CredentialStore([new, SECRET]).seal_again(session, firm_id=world.firms[0]) == 0
-        stored = (await session.scalars(select(FirmCredential))).one()
-    assert CredentialStore([new]).open(stored) == {"secretKey": "sk_live_first"}
-
-
-@ON_SQLITE
 @pytest.mark.parametrize(
     ("service", "values", "message"),
     [

@@ -42,7 +42,7 @@ async def test_node_adds_mail_of_every_type_and_reads_what_came_of_it(
             outbox,
             from_email="o@mail.example.com",
             ledger=DatabaseLedger(database),
-            tracker=Tracker("https://mail.firm.example", "s" * 32),
+            tracker=Tracker("https://mail.firm.example", ["s" * 32]),
         )
         added: dict[str, dict[str, Any]] = {
             job["type"]: await node.add_unnamed(job, attempts=3)

@@ -19,7 +19,7 @@ from toril.queues.email.providers.resend import ResendProvider
 from toril.queues.email.tracking import Tracker
 from toril.queues.registry import make_worker, open_queue
 
-TRACKER = Tracker("https://mail.firm.example", "s" * 32)
+TRACKER = Tracker("https://mail.firm.example", ["s" * 32])
 
 
 async def main(url: str, prefix: str, home: str, resend_url: str = "", per_second: str = "100") -> None:

@@ -14,7 +14,7 @@ from toril.queues.email.links import campaign_bodies, track_links
 from toril.queues.email.tracking import TrackedMail, Tracker
 
 MAIL = TrackedMail(campaign_id="c-1", tracking_id="t-1")
-TRACKER = Tracker("https://mail.firm.example", "s" * 32)
+TRACKER = Tracker("https://mail.firm.example", ["s" * 32])
 
 
 def targets(html: str) -> list[str]:

@@ -29,18 +29,18 @@ def test_a_public_url_that_cannot_be_is_refused(url: str) -> None:
 
 def test_a_secret_is_made_once_and_only_we_may_read_it(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    secret = Settings(home=home).require_secret()
+    secret = Settings(home=home).secrets()[0]
     assert len(secret) >= 32
-    assert Settings(home=home).require_secret() == secret
+    assert Settings(home=home).secrets()[0] == secret
     assert stat.S_IMODE((home / "secret").stat().st_mode) == 0o600
     assert [path.name for path in home.iterdir()] == ["secret"]
-    assert Settings(home=tmp_path / "other").require_secret() != secret
+    assert Settings(home=tmp_path / "other").secrets()[0] != secret
 
 
 def test_processes_that_start_together_have_the_same_secret(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib; from toril.settings import Settings; sys.stdin.read(); "
-        "print(Settings(home=pathlib.Path(sys.argv[1])).require_secret())"
+        "print(Settings(home=pathlib.Path(sys.argv[1])).secrets()[0])"
     )
     running = [
         subprocess.Popen(
@@ -57,7 +57,7 @@ def test_processes_that_start_together_have_the_same_secret(tmp_path: Path) -> N
 
 def test_a_secret_that_is_set_counts_and_is_never_shown(tmp_path: Path) -> None:
     settings = Settings.from_env({"TORIL_HOME": str(tmp_path), "TORIL_SECRET": "s" * 32})
-    assert settings.require_secret() == "s" * 32
+    assert settings.secrets()[0] == "s" * 32
     assert settings.shown()["TORIL_SECRET"] == "***"
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(
@@ -69,4 +69,4 @@ def test_a_secret_that_is_set_counts_and_is_never_shown(tmp_path: Path) -> None:
 def test_a_damaged_secret_is_an_error_that_names_the_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("short")
     with pytest.raises(ConfigurationError, match=r"the secret in .*secret cannot be used"):
-        Settings(home=tmp_path).require_secret()
+        Settings(home=tmp_path).secrets()[0]

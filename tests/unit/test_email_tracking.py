@@ -19,7 +19,7 @@ TARGET = "https://firm.example/a?x=1&y=%D8%A7#part"
 
 @pytest.fixture
 def tracker() -> Tracker:
-    return Tracker("https://mail.firm.example/app/", SECRET)
+    return Tracker("https://mail.firm.example/app/", [SECRET])
 
 
 def signed(url: str) -> str:
@@ -53,7 +53,7 @@ def test_another_target_needs_another_signature(tracker: Tracker) -> None:
 
 
 def test_another_secret_is_another_signature(tracker: Tracker) -> None:
-    other = Tracker("https://mail.firm.example/app", "o" * 32)
+    other = Tracker("https://mail.firm.example/app", ["o" * 32])
     assert other.read("open", signed(tracker.open_url(MAIL))) is None
 
 
@@ -64,7 +64,7 @@ def test_what_nobody_signed_is_nothing(tracker: Tracker, text: str) -> None:
 
 @given(st.text(max_size=60), st.integers(0, 200), st.characters())
 def test_a_changed_link_is_nothing(target: str, at: int, character: str) -> None:
-    tracker = Tracker("https://mail.firm.example", SECRET)
+    tracker = Tracker("https://mail.firm.example", [SECRET])
     good = signed(tracker.click_url(MAIL, f"https://firm.example/{target}"))
     at %= len(good)
     changed = good[:at] + character + good[at + 1 :]
@@ -77,12 +77,12 @@ def test_a_changed_link_is_nothing(target: str, at: int, character: str) -> None
 )
 def test_a_public_url_that_cannot_be_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="TORIL_PUBLIC_URL"):
-        Tracker(url, SECRET)
+        Tracker(url, [SECRET])
 
 
 def test_a_short_secret_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="TORIL_SECRET"):
-        Tracker("https://x", "s" * 31)
+        Tracker("https://x", ["s" * 31])
 
 
 def test_the_pixel_is_a_picture() -> None:
@@ -103,4 +103,4 @@ def test_the_pixel_is_a_picture() -> None:
 )
 def test_no_link_is_signed_that_a_browser_would_run_or_that_leads_nowhere(target: str) -> None:
     with pytest.raises(OptionError, match="http or https"):
-        Tracker("https://mail.firm.example", SECRET).click_url(MAIL, target)
+        Tracker("https://mail.firm.example", [SECRET]).click_url(MAIL, target)

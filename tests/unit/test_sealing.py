@@ -43,8 +43,9 @@ def test_a_replaced_secret_still_opens_what_it_sealed_and_is_told() -> None:
     sealed = Sealer([OLD], purpose="tests").seal("sk_live_1", place=PLACE)
     both = Sealer([NEW, OLD], purpose="tests")
     assert both.open(sealed, place=PLACE) == "sk_live_1"
-    assert both.is_outdated(sealed, place=PLACE)
-    assert not both.is_outdated(both.seal("sk_live_1", place=PLACE), place=PLACE)
+    assert both.age(sealed, place=PLACE) == "replaced"
+    assert both.age(both.seal("sk_live_1", place=PLACE), place=PLACE) == "present"
+    assert Sealer([NEW], purpose="tests").age(sealed, place=PLACE) == "unknown"
 
 
 @pytest.mark.parametrize("secrets", [[], ["short"], [OLD, "short"]])

@@ -60,7 +60,7 @@ async def test_a_link_tells_nobody_where_files_are_kept(office: Office, tmp_path
 async def test_a_signed_place_never_leads_out_of_the_store(office: Office, tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("secret")
     links, store = office.api.web.links, LocalFileStore(tmp_path)
-    outside = FileLinks("a secret of tests, long enough for all", store)
+    outside = FileLinks(["a secret of tests, long enough for all"], store)
     for path in ("secret.txt", str(tmp_path / "secret.txt")):
         link, _ = outside.make(LinkedFile(path=path, name="x"))
         assert (await office.nobody.get(link)).status_code == 404

@@ -297,7 +297,7 @@ async def test_a_link_is_good_until_it_expires_and_only_as_it_was_signed(
 ) -> None:
     now = 1_000_000.0
     files = office.api.web.installation.files
-    links = FileLinks("s" * 40, files, clock=lambda: now)
+    links = FileLinks(["s" * 40], files, clock=lambda: now)
     url, expires = links.make(ten_bytes, lasts=60)
     token = url.removeprefix("/files/")
     assert (expires, links.read(token)) == (1_000_060, ten_bytes)
@@ -305,7 +305,7 @@ async def test_a_link_is_good_until_it_expires_and_only_as_it_was_signed(
     for forged in ("", ".", text, f"{text}.", f"{text}x.{signature}", f"{text}.{signature[:-1]}x", "ü.ü"):
         assert links.read(forged) is None
         assert (await office.nobody.get(f"/files/{forged or 'x'}")).status_code == 404
-    assert FileLinks("t" * 40, files, clock=lambda: now).read(token) is None
+    assert FileLinks(["t" * 40], files, clock=lambda: now).read(token) is None
     now = 1_000_060.0
     assert links.read(token) is None
 

@@ -82,12 +82,12 @@ async def test_tokens_that_are_not_good_are_refused(site: Site) -> None:
     claims: dict[str, Any] = {
         "iss": "toril", "aud": "toril-api", "sub": user_id, "sid": session_id, "iat": now, "exp": now + 60
     }  # fmt: skip
-    key, typ = ours._key, {"typ": "at+jwt"}
+    key, typ = ours._keys[0], {"typ": "at+jwt"}
     head, body, signature = good.split(".")
     bad = {
         "expired": (ours.issue(user_id, session_id, now=now - 901), "token_expired"),
         "bad signature": (f"{head}.{body}.{signature[:-2]}{'AA' if signature[-2:] != 'AA' else 'BB'}", "bad_token"),
-        "another key": (AccessTokens("another secret" * 3).issue(user_id, session_id), "bad_token"),
+        "another key": (AccessTokens(["another secret" * 3]).issue(user_id, session_id), "bad_token"),
         "alg none": (jwt.encode(claims, "", algorithm="none", headers=typ), "bad_token"),
         "another alg": (jwt.encode(claims, key, algorithm="HS512", headers=typ), "bad_token"),
         "another type": (jwt.encode(claims, key, algorithm="HS256"), "bad_token"),

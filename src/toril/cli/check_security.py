@@ -37,6 +37,10 @@ def check_secrets(settings: Settings) -> Iterator[Finding]:
             yield Finding(level="wrong", about=variable, text=text, hint=_NEW)
         else:
             yield Finding(level="ok", about=variable, text="set")
+    if settings.secret is not None and settings.secret in settings.secret_previous:
+        text = "it is TORIL_SECRET itself, which was not replaced then"
+        hint = "set TORIL_SECRET to a new one, or remove this"
+        yield Finding(level="warning", about="TORIL_SECRET_PREVIOUS", text=text, hint=hint)
     if settings.secret is None:
         elsewhere = not _is_loopback(settings.host) or (settings.database_url or "").startswith("postgres")
         yield Finding(

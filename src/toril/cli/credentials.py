@@ -96,7 +96,7 @@ async def set_credentials(
 
     fields = require_service(service)
     values = _from_file(file) if file is not None else _asked(call, (*fields.required, *fields.optional))
-    store = CredentialStore([call.settings.require_secret()])
+    store = CredentialStore(call.settings.secrets())
     async with open_database(call) as database, database.session() as session:
         await Firms(session).get(firm)
         await store.put(session, service, values, firm_id=firm)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import asdict
 
+from toril.cli.check_credentials import check_credentials
 from toril.cli.check_database import check_database
 from toril.cli.check_files import check_files
 from toril.cli.check_mail import check_mail
@@ -75,6 +76,7 @@ async def examine(call: Call, environ: Mapping[str, str]) -> list[Finding]:
     parts = await asyncio.gather(
         _queue_server(call),
         _within("database", check_database(settings)),
+        _within("credentials", check_credentials(settings)),
         _within("mail", check_mail(settings)),
         _within("files", check_files(settings)),
     )

@@ -227,6 +227,10 @@ class Credentials(Group):
         "remove": Row(
             "Delete a firm's credentials at a service.", "toril.cli.credentials:remove_credentials"
         ),
+        "reencrypt": Row(
+            "Encrypt those of all firms by the present TORIL_SECRET.",
+            "toril.cli.reencryption:reencrypt_credentials",
+        ),
     }
     examples = """
     toril credentials set moyasar --firm 507f1f77bcf86cd799439011    asks for the values, unseen

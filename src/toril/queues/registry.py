@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
 from pathlib import Path
@@ -56,7 +56,7 @@ def ready_made_queues(
     email_give_up_after: float | None = None,
     database: Database | None = None,
     public_url: str | None = None,
-    secret: str | None = None,
+    secrets: Sequence[str] = (),
     zone: tzinfo = RIYADH,
     channels: Channels | None = None,
     vendors: Vendors | None = None,
@@ -73,7 +73,7 @@ def ready_made_queues(
         database: the application's records. Bulk and campaign mail need it, to send nothing twice, and all
             notifications, reports and syncs: without it there are no queues for them. Documents take the firm at
             their head from it.
-        public_url, secret: of the links in campaign mail; see ``Tracker``.
+        public_url, secrets: of the links in campaign mail; see ``Tracker``.
         zone: the time zone of days and times in mail.
         channels: how notifications leave; unless given, SMS go to a folder of ``outbox``, and pushes and webhooks fail.
         vendors: the outside services of ``sync``; unless given, only exchange rates are read, and the other jobs fail.
@@ -102,7 +102,7 @@ def ready_made_queues(
             from_name=from_name,
             files=files,
             ledger=_ledger(database),
-            tracker=Tracker(public_url, secret) if public_url and secret else None,
+            tracker=Tracker(public_url, secrets) if public_url and secrets else None,
             find_firm=_mail_firms(database),
             zone=zone,
             per_second=email_per_second,

@@ -74,8 +74,8 @@ async def open_web(settings: Settings) -> AsyncIterator[Web]:
         for queue in (*queues, service.dead_letters.queue):
             queue.connection.answer_within = ANSWER_WITHIN
         breaker = Breaker(lambda: any(queue.connection.live is not None for queue in queues))
-        secret = settings.require_secret()
-        access = Access(installation.database, secret)
+        secrets = settings.secrets()
+        access = Access(installation.database, secrets)
         sockets = Sockets(settings, installation, access)
         sockets.start()
         try:
@@ -83,12 +83,12 @@ async def open_web(settings: Settings) -> AsyncIterator[Web]:
                 settings=settings,
                 installation=installation,
                 access=access,
-                sign_in=SignIn(access, secret, Throttle(service.queue("email"))),
+                sign_in=SignIn(access, secrets, Throttle(service.queue("email"))),
                 breaker=breaker,
                 readiness=Readiness(installation),
                 rates=Rates(service.queue("email")),
-                links=FileLinks(secret, installation.files),
-                tracker=Tracker(settings.reached_at(), secret),
+                links=FileLinks(secrets, installation.files),
+                tracker=Tracker(settings.reached_at(), secrets),
                 sockets=sockets,
                 feeds=EventFeeds(),
                 audits=AuditBatches(installation.database),

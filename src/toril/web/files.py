@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
-import hmac
 import mimetypes
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -19,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from toril.errors import OptionError
+from toril.queues.signing import Signer, from_base64, to_base64
 from toril.queues.storage import FileFacts, FileStore
 from toril.web.errors import NotFound
 
@@ -59,14 +58,15 @@ class FileLinks:
     Anybody can read what a link says. So it tells where its file is within the store, and not where the store is.
 
     Args:
-        secret: with another one, all links made before are void.
+        secrets: of the installation, the present one first, then those it replaced, whose links are still good.
         files: the store.
         clock: seconds since 1970.
     """
 
-    def __init__(self, secret: str, files: FileStore, *, clock: Callable[[], float] = time.time) -> None:
-        # A key of its own, so that nothing signed elsewhere with the same secret fits here.
-        self._key = hmac.digest(secret.encode(), b"toril: links to files, 2", "sha256")
+    def __init__(
+        self, secrets: Sequence[str], files: FileStore, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._signer = Signer(secrets, purpose="toril: links to files, 2", encode=to_base64)
         self._files, self._clock = files, clock
 
     def make(self, file: LinkedFile, *, lasts: float = LINK_LASTS) -> tuple[str, int]:
@@ -76,25 +76,22 @@ class FileLinks:
             OptionError: the file is outside of the store.
         """
         expires, place = int(self._clock() + lasts), self._files.place_of(file.path)
-        text = _to_base64(orjson.dumps([place, file.name, expires, file.asked_by, *_told_by(file.facts)]))
-        return f"/files/{text}.{self._signature(text)}", expires
+        text = to_base64(orjson.dumps([place, file.name, expires, file.asked_by, *_told_by(file.facts)]))
+        return f"/files/{text}.{self._signer.sign(text)}", expires
 
     def read(self, token: str) -> LinkedFile | None:
         """The file that the last part of a link's path names; None if we did not sign it, or it has expired."""
         text, _, signature = token.partition(".")
-        if not token.isascii() or not hmac.compare_digest(signature, self._signature(text)):
+        if not token.isascii() or not self._signer.has_signed(text, signature):
             return None
         try:
-            place, name, expires, asked_by, *told = orjson.loads(_from_base64(text))
+            place, name, expires, asked_by, *told = orjson.loads(from_base64(text))
             facts = FileFacts(size=told[0], changed=told[1]) if told else None
             path = self._files.path_at(place)
         except (binascii.Error, ValueError, TypeError, IndexError):  # an OptionError is a ValueError
             return None
         file = LinkedFile(path=path, name=name, facts=facts, asked_by=asked_by)
         return file if self._clock() < expires else None
-
-    def _signature(self, text: str) -> str:
-        return _to_base64(hmac.digest(self._key, text.encode(), "sha256"))
 
 
 async def look_at(files: FileStore, file: LinkedFile) -> FileFacts:
@@ -190,11 +187,3 @@ def _stream(
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type=media_type)
     return StreamingResponse(chunks(), status, headers, media_type)
-
-
-def _to_base64(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).decode().rstrip("=")
-
-
-def _from_base64(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

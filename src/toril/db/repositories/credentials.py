@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 
 from toril.db.models.credentials import FirmCredential
 from toril.db.models.firms import Firm
@@ -25,6 +25,23 @@ class FirmCredentials(Repository):
         """All of them, by service."""
         statement = select(FirmCredential).where(FirmCredential.firm_id == firm_id)
         return (await self.session.scalars(statement.order_by(FirmCredential.service))).all()
+
+    async def after(self, last: FirmCredential | None, *, limit: int) -> Sequence[FirmCredential]:
+        """Those of all firms by id, so many after ``last``, or from the first on."""
+        statement = select(FirmCredential).order_by(FirmCredential.id).limit(limit)
+        if last is not None:
+            statement = statement.where(FirmCredential.id > last.id)
+        return (await self.session.scalars(statement)).all()
+
+    async def replace(self, stored: FirmCredential, sealed: str) -> bool:
+        """Store the same credentials as another text; False if they were stored anew meanwhile, or removed."""
+        replaced = await self.session.execute(
+            update(FirmCredential)
+            .where(FirmCredential.id == stored.id, FirmCredential.sealed == stored.sealed)
+            .values(sealed=sealed)
+            .returning(FirmCredential.id)
+        )
+        return replaced.first() is not None
 
     async def put(self, service: str, *, firm_id: str, sealed: str) -> None:
         """Store those at one service, instead of earlier ones."""

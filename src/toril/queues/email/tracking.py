@@ -2,15 +2,14 @@
 
 The page behind them takes only what we signed, so that it leads nobody to where somebody else wants (an open
 redirect), and nobody counts or unsubscribes for others by guessing. A link holds what it is about; it works as long
-as the secret stays the same.
+as the secret that signed it is among those we are given.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from toril.errors import ConfigurationError, OptionError
+from toril.queues.signing import Signer, from_base64, to_base64
 
 TrackingAction = Literal["click", "open", "unsubscribe"]
 
@@ -27,7 +27,6 @@ PATHS: dict[TrackingAction, str] = {"click": "t/c", "open": "t/o", "unsubscribe"
 #: A transparent picture of one pixel, the answer to ``open`` (GIF89a).
 PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 
-MIN_SECRET = 32  #: characters
 _SIGNATURE_BYTES = 16  # 128 bits: nobody guesses that through a web server
 _MAX_SIGNED = 8192
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -63,24 +62,27 @@ class Tracker:
 
     Args:
         public_url: where the pages are reached from outside, such as ``https://mail.firm.example``.
-        secret: kept for as long as mails with its links are to work; at least 32 characters.
+        secrets: of the installation, the present one first, then those it replaced, for as long as links that they
+            signed are to work.
+
     Raises:
-        ConfigurationError: the URL or the secret cannot be used.
+        ConfigurationError: the URL or a secret cannot be used.
     """
 
-    def __init__(self, public_url: str, secret: str) -> None:
+    def __init__(self, public_url: str, secrets: Sequence[str]) -> None:
         parts = urlsplit(public_url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ConfigurationError(
                 f"the public URL {public_url!r} must be one such as https://mail.firm.example (TORIL_PUBLIC_URL)"
             )
-        if len(secret) < MIN_SECRET:
-            raise ConfigurationError(f"the secret must have at least {MIN_SECRET} characters (TORIL_SECRET)")
         self.public_url = public_url.rstrip("/")
         #: Whether strangers can reach the pages, so that a header may name them.
         self.is_public = parts.hostname not in _LOOPBACK
-        # A key of its own, so that nothing signed elsewhere with the same secret fits here.
-        self._key = hmac.digest(secret.encode(), b"toril: tracked links in mail, 1", "sha256")
+        self._signer = Signer(
+            secrets,
+            purpose="toril: tracked links in mail, 1",
+            encode=lambda digest: to_base64(digest[:_SIGNATURE_BYTES]),
+        )
 
     def click_url(self, mail: TrackedMail, target: str) -> str:
         """A link that leads to ``target`` by way of us.
@@ -107,8 +109,8 @@ class Tracker:
 
         It works as that of ``unsubscribe_url`` does.
         """
-        text = _to_base64(orjson.dumps([member.firm_id or "", member.email.lower()]))
-        return f"{self.public_url}/{PATHS['unsubscribe']}/{text}.{self._signature('leave', text)}"
+        text = to_base64(orjson.dumps([member.firm_id or "", member.email.lower()]))
+        return f"{self.public_url}/{PATHS['unsubscribe']}/{text}.{self._sign('leave', text)}"
 
     def read_leave(self, signed: str) -> ListMember | None:
         """Who wants to leave which list; None if ``leave_url`` did not make that."""
@@ -136,20 +138,19 @@ class Tracker:
         text, dot, signature = signed.partition(".")
         if not dot or len(signed) > _MAX_SIGNED or not signed.isascii():
             return None
-        if not hmac.compare_digest(signature, self._signature(purpose, text)):
+        if not self._signer.has_signed(f"{purpose}.{text}", signature):
             return None
         try:
-            return orjson.loads(_from_base64(text))
+            return orjson.loads(from_base64(text))
         except (binascii.Error, ValueError):
             return None
 
     def _url(self, action: TrackingAction, mail: TrackedMail, *more: str) -> str:
-        text = _to_base64(orjson.dumps([mail.campaign_id, mail.tracking_id, *more]))
-        return f"{self.public_url}/{PATHS[action]}/{text}.{self._signature(action, text)}"
+        text = to_base64(orjson.dumps([mail.campaign_id, mail.tracking_id, *more]))
+        return f"{self.public_url}/{PATHS[action]}/{text}.{self._sign(action, text)}"
 
-    def _signature(self, purpose: str, text: str) -> str:
-        digest = hmac.new(self._key, f"{purpose}.{text}".encode(), hashlib.sha256).digest()
-        return _to_base64(digest[:_SIGNATURE_BYTES])
+    def _sign(self, purpose: str, text: str) -> str:
+        return self._signer.sign(f"{purpose}.{text}")
 
 
 def leads_to_the_web(target: str) -> bool:
@@ -165,11 +166,3 @@ def unsubscribe_headers(url: str) -> tuple[tuple[str, str], ...]:
     """The headers that mail programs make a button of; at one click only where TLS guards it, as RFC 8058 asks."""
     one_click = (("List-Unsubscribe-Post", "List-Unsubscribe=One-Click"),) if url.startswith("https:") else ()
     return (("List-Unsubscribe", f"<{url}>"), *one_click)
-
-
-def _to_base64(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).decode().rstrip("=")
-
-
-def _from_base64(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -27,12 +28,12 @@ class Access:
     """Knows whom tokens and keys speak for.
 
     Args:
-        secret: of the installation.
+        secrets: of the installation, the present one first, then those it replaced.
     """
 
-    def __init__(self, database: Database, secret: str) -> None:
+    def __init__(self, database: Database, secrets: Sequence[str]) -> None:
         self.database = database
-        self.tokens = AccessTokens(secret)
+        self.tokens = AccessTokens(secrets)
         self.passwords = Passwords()
         # By the token's hash: who it is, and until when that holds (wall clock, as tokens expire by it).
         self._known: OrderedDict[str, tuple[Principal, float]] = OrderedDict()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import jwt
 
+from toril.queues.signing import derived_keys
 from toril.web.errors import NotAuthenticated
 
 #: Seconds an access token is good for.
@@ -34,11 +34,12 @@ class AccessTokens:
     """Makes access tokens and checks them.
 
     Args:
-        secret: of the installation; tokens are signed by a key made from it, which signs nothing else.
+        secrets: of the installation, the present one first, then those it replaced, whose tokens are good until they
+            expire.
     """
 
-    def __init__(self, secret: str) -> None:
-        self._key = hmac.digest(secret.encode(), b"toril access tokens", hashlib.sha256)
+    def __init__(self, secrets: Sequence[str]) -> None:
+        self._keys = derived_keys(secrets, purpose="toril access tokens")
 
     def issue(self, user_id: str, session_id: str, *, now: float | None = None) -> str:
         """A token for a user's session."""
@@ -51,7 +52,7 @@ class AccessTokens:
             "iat": issued,
             "exp": issued + LIFETIME,
         }
-        return jwt.encode(claims, self._key, algorithm=_ALGORITHM, headers={"typ": _TYPE})
+        return jwt.encode(claims, self._keys[0], algorithm=_ALGORITHM, headers={"typ": _TYPE})
 
     def check(self, token: str) -> Claims:
         """What the token says.
@@ -60,15 +61,7 @@ class AccessTokens:
             NotAuthenticated: it is none of ours, was changed, or has expired (code ``token_expired``).
         """
         try:
-            whole = jwt.decode_complete(
-                token,
-                self._key,
-                algorithms=[_ALGORITHM],  # whatever the token itself says
-                issuer=_ISSUER,
-                audience=_AUDIENCE,
-                # The clock of whoever issued it may be ahead of ours; when a token ends is what counts.
-                options={"require": ["exp", "iat", "sub", "sid", "iss", "aud"], "verify_iat": False},
-            )
+            whole = self._decode(token)
         except jwt.ExpiredSignatureError:
             raise NotAuthenticated(
                 "the access token has expired: get another with the refresh token", code="token_expired"
@@ -79,3 +72,25 @@ class AccessTokens:
         if whole["header"].get("typ") != _TYPE or not isinstance(claims["sid"], str):
             raise NotAuthenticated("this is not an access token", code="bad_token")
         return Claims(str(claims["sub"]), claims["sid"], int(claims["exp"]))
+
+    def _decode(self, token: str) -> dict[str, Any]:
+        """Header and claims, by whichever key signed them."""
+        *others, last = self._keys
+        for key in others:
+            try:
+                return _decode(token, key)
+            except jwt.InvalidSignatureError:
+                continue
+        return _decode(token, last)
+
+
+def _decode(token: str, key: bytes) -> dict[str, Any]:
+    return jwt.decode_complete(
+        token,
+        key,
+        algorithms=[_ALGORITHM],  # whatever the token itself says
+        issuer=_ISSUER,
+        audience=_AUDIENCE,
+        # The clock of whoever issued it may be ahead of ours; when a token ends is what counts.
+        options={"require": ["exp", "iat", "sub", "sid", "iss", "aud"], "verify_iat": False},
+    )

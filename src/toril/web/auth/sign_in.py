@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -57,13 +58,13 @@ class SignIn:
     """Lets people in and out.
 
     Args:
-        secret: of the installation.
+        secrets: of the installation, the present one first, then those it replaced.
         throttle: counts attempts.
     """
 
-    def __init__(self, access: Access, secret: str, throttle: Throttle) -> None:
+    def __init__(self, access: Access, secrets: Sequence[str], throttle: Throttle) -> None:
         self._access, self._database = access, access.database
-        self._refresh = RefreshTokens(secret)
+        self._refresh = RefreshTokens(secrets)
         self._throttle = throttle
 
     async def sign_in(self, email: str, password: str, client: Client) -> SignedIn:

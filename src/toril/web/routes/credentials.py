@@ -77,7 +77,7 @@ async def set_credentials(
     """Store the firm's credentials at a service, instead of earlier ones. The next job uses them."""
     _require(service)
     body = await read_body(request, Values)
-    store = CredentialStore([web.settings.require_secret()])
+    store = CredentialStore(web.settings.secrets())
     async with database.session() as session:
         await Firms(session).get(firm_id)
         await store.put(session, service, body.values, firm_id=firm_id)

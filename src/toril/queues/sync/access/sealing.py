@@ -10,7 +10,7 @@ import base64
 import binascii
 import secrets as random_bytes
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -18,9 +18,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from toril.errors import ConfigurationError, NotConfiguredError
+from toril.queues.signing import SHORTEST_SECRET
+
+SealAge = Literal["present", "replaced", "unknown"]
 
 _NONCE_BYTES: Final = 12
-_SHORTEST_SECRET: Final = 32  #: characters
 _VERSION: Final = "1:"  #: of the form: AES-256-GCM, nonce first, in base64
 
 
@@ -36,8 +38,8 @@ class Sealer:
     """
 
     def __init__(self, secrets: Sequence[str], *, purpose: str) -> None:
-        if not secrets or min(map(len, secrets)) < _SHORTEST_SECRET:
-            raise ConfigurationError(f"TORIL_SECRET must have at least {_SHORTEST_SECRET} characters")
+        if not secrets or min(map(len, secrets)) < SHORTEST_SECRET:
+            raise ConfigurationError(f"TORIL_SECRET must have at least {SHORTEST_SECRET} characters")
         self._ciphers = [AESGCM(_key(secret, purpose)) for secret in secrets]
 
     def seal(self, text: str, *, place: str) -> str:
@@ -64,10 +66,12 @@ class Sealer:
             )
         return found[0]
 
-    def is_outdated(self, sealed: str, *, place: str) -> bool:
-        """Whether it opens by a secret that was replaced, so that it should be sealed again."""
+    def age(self, sealed: str, *, place: str) -> SealAge:
+        """Which secret opens it: the present one, one that was replaced, so that it should be sealed again, or none."""
         found = self._open(sealed, place)
-        return found is not None and found[1] > 0
+        if found is None:
+            return "unknown"
+        return "replaced" if found[1] else "present"
 
     def _open(self, sealed: str, place: str) -> tuple[str, int] | None:
         """The text, and which secret opened it."""

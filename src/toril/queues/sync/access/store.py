@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from toril.db.models.credentials import FirmCredential
 from toril.db.repositories.credentials import FirmCredentials
-from toril.queues.sync.access.sealing import Sealer
+from toril.queues.sync.access.sealing import SealAge, Sealer
 from toril.queues.sync.access.services import checked, require_service
 
 _PURPOSE: Final = "credentials of firms"
@@ -56,15 +56,20 @@ class CredentialStore:
         values: dict[str, str] = json.loads(self._sealer.open(stored.sealed, place=place))
         return values
 
-    async def seal_again(self, session: AsyncSession, *, firm_id: str) -> int:
-        """Store under the present secret what a replaced one opens; returns how many."""
-        again = 0
-        for stored in await FirmCredentials(session).list(firm_id=firm_id):
-            place = _place(stored.service, firm_id)
-            if self._sealer.is_outdated(stored.sealed, place=place):
-                stored.sealed = self._sealer.seal(self._sealer.open(stored.sealed, place=place), place=place)
-                again += 1
-        return again
+    def age(self, stored: FirmCredential) -> SealAge:
+        """Which secret opens them."""
+        place = _place(stored.service, stored.firm_id)
+        return self._sealer.age(stored.sealed, place=place)
+
+    async def seal_again(self, session: AsyncSession, stored: FirmCredential) -> bool:
+        """Store under the present secret what a replaced one opens; False if it was stored anew meanwhile.
+
+        Raises:
+            NotConfiguredError: they do not open.
+        """
+        place = _place(stored.service, stored.firm_id)
+        sealed = self._sealer.seal(self._sealer.open(stored.sealed, place=place), place=place)
+        return await FirmCredentials(session).replace(stored, sealed)
 
 
 def _place(service: str, firm_id: str) -> str:

@@ -17,6 +17,7 @@ from toril.cli.demo.records import DemoRecords, prepare
 from toril.cli.demo.services import DemoServices, demo_services
 from toril.db.base import Base
 from toril.db.models import Case, Client, Contract, Firm, User
+from toril.db.repositories.notifications import PushSubscriptions
 from toril.db.session import Database
 from toril.errors import JobFailedError
 from toril.installation import Installation, open_installation
@@ -30,6 +31,7 @@ OTHER = "0123456789abcdef01234567"
 #: Types that name a record of the firm, and must refuse it.
 REFUSED = {
     "in-app",
+    "push",
     "whatsapp-messages",
     "bank-transactions",
     "payment-status",
@@ -38,7 +40,7 @@ REFUSED = {
     "wathq-contract",
 }
 #: Types that name no record, and must answer with the asking firm's own; this one has nothing.
-EMPTY = {"financial", "analytics", "time-utilization", "client-aging", "custom", "data-export"}
+EMPTY = {"bulk-push", "financial", "analytics", "time-utilization", "client-aging", "custom", "data-export"}
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class TwoFirms:
         jobs = one_of_each(self.records, self.services, "7")
         jobs["report"]["financial"]["format"] = "json"
         jobs["report"]["data-export"]["format"] = "csv"
+        for named in (jobs["notification"]["push"], *jobs["notification"]["bulk-push"]["users"]):
+            del named["subscription"]  # all browsers of the user are meant
         return {
             (queue, type): data | {"firmId": OTHER}
             for queue, types in jobs.items()
@@ -111,6 +115,10 @@ async def firms(tmp_path: Path, server_url: str, prefix: str) -> AsyncIterator[T
                     .values({column.key: MARK})
                 )
         services = await stack.enter_async_context(demo_services(database, records, home=home))
+        async with database.session() as session:
+            for user, browser in zip(records.staff, services.browsers, strict=False):
+                keys = browser.subscription["keys"]
+                await PushSubscriptions(session).save(user_id=user.id, endpoint=browser.endpoint, **keys)
         settings = replace(Settings(home=home, redis_url=server_url, prefix=prefix), **services.settings)
         installation = await stack.enter_async_context(open_installation(settings))
         yield TwoFirms(installation, services, records, home)

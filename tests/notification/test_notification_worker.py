@@ -10,12 +10,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.support.notification_jobs import USER, notification
 from tests.support.notification_tls import authority, server_tls, under_name
 from tests.support.servers import RedisServer
 from tests.support.until import until
 
-from toril.db.repositories.notifications import Notifications
+from toril.db.repositories.notifications import Notifications, PushSubscriptions
 from toril.db.session import Database
 from toril.engine.job import Job
 from toril.errors import JobFailedError
@@ -153,9 +154,12 @@ async def worker_process(*arguments: str) -> AsyncIterator[asyncio.subprocess.Pr
         await process.communicate()
 
 
+@pytest.mark.parametrize("named", [True, False], ids=["browsers of the job", "browsers of the records"])
 async def test_a_bulk_push_goes_on_after_its_worker_was_killed(
+    named: bool,
     queue: QueueDefinition,
     service: PushService,
+    database: Database,
     database_url: str,
     start_server: Callable[[str], RedisServer],
     prefix: str,
@@ -167,7 +171,14 @@ async def test_a_bulk_push_goes_on_after_its_worker_was_killed(
     authority().cert_pem.write_to_path(str(ca))
     arguments = ("queue", database_url, server_url, prefix, str(tmp_path), *keys, str(ca))
     browsers = [service.subscribe() for _ in range(60)]
-    users = [{"userId": str(n), "subscription": each.subscription} for n, each in enumerate(browsers)]
+    users: list[dict[str, Any]] = [
+        {"userId": str(n), **({"subscription": each.subscription} if named else {})}
+        for n, each in enumerate(browsers)
+    ]
+    async with database.session() as session:
+        for n, each in enumerate(browsers):
+            keys_of = each.subscription["keys"]
+            await PushSubscriptions(session).save(user_id=str(n), endpoint=each.endpoint, **keys_of)
     service.server.script = ["work"] * 20 + ["hang"] * 4
     async with open_queue(queue, url=server_url, prefix=prefix) as opened:
         job = await opened.add("__default__", notification("bulk-push", users=users))

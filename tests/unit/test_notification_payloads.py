@@ -58,6 +58,7 @@ def test_a_push_is_taken_as_node_writes_it(queue: QueueDefinition) -> None:
         urgency="high",
     )
     assert isinstance(payload, Push)
+    assert payload.subscription is not None
     assert payload.subscription.keys.auth == KEYS["auth"]
     assert Push.model_validate_json(payload.model_dump_json(by_alias=True)) == payload
     assert payload.encode("t" * 32).decode() == (
@@ -113,7 +114,7 @@ def test_a_user_of_a_bulk_push_may_have_no_subscription(queue: QueueDefinition) 
 
 
 REQUIRED = {
-    "push": ("userId", "subscription", "title", "body"),
+    "push": ("userId", "title", "body"),
     "in-app": ("userId", "title", "message"),
     "sms": ("phoneNumber", "message"),
     "webhook": ("webhookUrl", "payload"),

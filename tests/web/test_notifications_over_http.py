@@ -29,9 +29,12 @@ from toril.db.models import (
     TrackingEvent,
     WhatsAppNotification,
 )
+from toril.errors import JobFailedError
 from toril.queues.email.tracking import PIXEL, TrackedMail
-from toril.queues.notification import new_keys
-from toril.testing.vendors.push import Browser
+from toril.queues.notification import Channels, LogProvider, Vapid, new_keys, notification_queue
+from toril.queues.registry import make_worker, open_queue
+from toril.queues.ssrf import Guard
+from toril.testing.vendors.push import Browser, push_service
 
 RESEND_SECRET = "whsec_" + base64.b64encode(b"k" * 24).decode()
 META_SECRET, META_TOKEN = "meta-app-secret", "agreed-token"
@@ -98,6 +101,44 @@ async def test_a_browser_subscribes_and_is_forgotten(office: Office) -> None:
     assert (await office.stranger.delete("/api/push/subscriptions", params=forget)).status_code == 404
     assert (await office.lawyer.delete("/api/push/subscriptions", params=forget)).status_code == 200
     assert (await office.lawyer.get("/api/push/subscriptions")).json()["count"] == 0
+
+
+async def test_a_push_by_user_reaches_the_browsers_that_subscribed_and_only_from_the_own_firm(
+    office: Office, tmp_path: Path
+) -> None:
+    async with push_service(PUBLIC_KEY) as service:
+        port = urlsplit(service.url).port
+        channels = Channels(
+            sms=LogProvider(tmp_path / "sms"),
+            vapid=Vapid(PUBLIC_KEY, PRIVATE_KEY, contact="ops@firm.example"),
+            guard=Guard.allowing(f"127.0.0.0/8:{port}"),
+        )
+        browser = service.subscribe()
+        answer = await office.lawyer.post("/api/push/subscriptions", json=browser.subscription)
+        assert answer.status_code == 201
+        said = {"userId": office.lawyer_id, "title": "جلسة", "body": "غدًا"}
+        queue = office.api.service.queue("notification")
+        definition = notification_queue(database=office.api.web.installation.database, channels=channels)
+        jobs: dict[str, Any] = {}
+        for name, client in (("own", office.partner), ("other", office.manager)):
+            sent = {"data": {"type": "push", "data": said}}
+            answer = await client.post("/api/queues/notification/jobs", json=sent)
+            assert answer.status_code == 201, answer.text
+            assert answer.json()["data"]["data"]["data"]["firmId"], "the firm is filled in"
+            jobs[name] = await queue.get_job(answer.json()["data"]["jobId"])
+        settings = office.api.web.settings
+        own = open_queue(definition, url=settings.redis_url, prefix=settings.prefix)
+        async with own, make_worker(definition, own):
+            assert (await jobs["own"].result(60)) == {
+                "success": True,
+                "userId": office.lawyer_id,
+                "title": said["title"],
+                "browsers": 1,
+            }
+            with pytest.raises(JobFailedError, match="not found or access denied"):
+                await jobs["other"].result(60)
+        assert browser.received == 1
+        await definition.close()
 
 
 @pytest.mark.parametrize("change", [{"endpoint": "javascript:1"}, {"keys": {}}, {"keys": None}, {"more": 1}])

@@ -79,7 +79,12 @@ def _notification(records: DemoRecords, services: DemoServices) -> dict[str, dic
     words = {"title": "تم سداد فاتورة", "body": f"{invoice.number}: {invoice.total:,.2f} SAR"}
     one, *others = services.browsers
     return {
-        "push": {"userId": user.id, "subscription": one.subscription, **words},
+        "push": {
+            "userId": user.id,
+            "firmId": records.firm.id,
+            "subscription": one.subscription,
+            **words,
+        },
         "in-app": {
             "userId": user.id,
             "firmId": records.firm.id,
@@ -97,6 +102,7 @@ def _notification(records: DemoRecords, services: DemoServices) -> dict[str, dic
             },
         },
         "bulk-push": {
+            "firmId": records.firm.id,
             "users": [
                 {"userId": user.id, "subscription": browser.subscription}
                 for user, browser in zip(records.staff, others, strict=False)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, exists, func, select, update
 
+from toril.db.models.firms import User
 from toril.db.models.notifications import Notification, PushSubscription
 from toril.db.repositories.base import Page, Repository
 from toril.db.upsert import insert_new, upsert
@@ -75,6 +76,15 @@ class PushSubscriptions(Repository):
         }
         change = ["user_id", "p256dh", "auth", "user_agent"]
         await upsert(self.session, PushSubscription, [row], key=["endpoint"], change=change)
+
+    async def of_users(self, user_ids: Collection[str]) -> dict[str, list[PushSubscription]]:
+        """The subscriptions of some hundred users, by user; none of those who may not sign in any more."""
+        barred = exists().where(User.id == PushSubscription.user_id, User.active.is_(False))
+        statement = select(PushSubscription).where(PushSubscription.user_id.in_(user_ids), ~barred)
+        found: dict[str, list[PushSubscription]] = {}
+        for each in await self.session.scalars(statement.order_by(PushSubscription.id)):
+            found.setdefault(each.user_id, []).append(each)
+        return found
 
     async def list(self, *, user_id: str) -> Sequence[PushSubscription]:
         """A user's subscriptions."""

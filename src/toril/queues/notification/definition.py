@@ -74,8 +74,8 @@ def notification_queue(
         JobType(
             name="push",
             payload=Push,
-            process=PushNotifier(web_push=web_push, database=database),
-            summary="A push to one browser",
+            process=PushNotifier(web_push=web_push, database=database, parallel=bulk_parallel),
+            summary="A push to one browser, or to all of a user",
         ),
         JobType(
             name="in-app",
@@ -99,7 +99,7 @@ def notification_queue(
             name="bulk-push",
             payload=BulkPush,
             process=BulkPushNotifier(web_push=web_push, database=database, parallel=bulk_parallel),
-            summary="The same push to many browsers",
+            summary="The same push to many users",
         ),
     )
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from toril.db.errors import RecordNotFoundError
 from toril.db.ids import is_id
-from toril.db.models.firms import Firm, User
+from toril.db.models.firms import User
 from toril.db.models.notifications import Notification
 from toril.db.repositories.notifications import Notifications
 from toril.db.session import Database
@@ -20,6 +20,7 @@ from toril.queues.base import RunningJob
 from toril.queues.job_key import job_key
 from toril.queues.notification.live import LiveEvents, user_room
 from toril.queues.notification.payloads import InApp
+from toril.queues.notification.people import plain_id, strangers
 from toril.queues.notification.results import InAppResult
 
 log = logging.getLogger("toril.queues.notification")
@@ -106,14 +107,11 @@ def event_of(stored: Notification) -> dict[str, Any]:
 
 
 async def _firm_of(session: AsyncSession, payload: InApp) -> str | None:
-    """The firm a notification belongs to: its user's.
-
-    Users of a Node application have no record here, and neither have their firms: what such a job says of them counts.
-    """
-    user = await session.get(User, payload.user_id.lower()) if is_id(payload.user_id.lower()) else None
+    """The firm a notification belongs to: its user's."""
     if payload.firm_id is None:
+        user_id = plain_id(payload.user_id)
+        user = await session.get(User, user_id) if is_id(user_id) else None
         return None if user is None else user.firm_id
-    known = user is not None or await session.get(Firm, payload.firm_id) is not None
-    if known and (user is None or user.firm_id != payload.firm_id):
+    if await strangers(session, [payload.user_id], firm_id=payload.firm_id):
         raise RecordNotFoundError("user", payload.user_id)
     return payload.firm_id

@@ -101,18 +101,21 @@ class PushMessage(Payload):
 
 
 class Push(PushMessage):
-    """A push to one browser, as a job of the type ``push`` carries it."""
-
-    user_id: UserId
-    subscription: Subscription
-
-
-class PushUser(Payload):
-    """One browser of a ``bulk-push``; a user without a subscription, or with one that is none, is counted as failed."""
+    """A push to one browser, as a job of the type ``push`` carries it; without ``subscription`` to all browsers that
+    the user registered."""
 
     user_id: UserId
     subscription: Subscription | None = None
-    _problem: str = PrivateAttr(default="No subscription")
+    firm_id: FirmId | None = None  #: the user must be one of this firm
+
+
+class PushUser(Payload):
+    """One user of a ``bulk-push``: one browser of theirs, or without ``subscription`` all that they registered. One who
+    has none, or comes with a subscription that is none, is counted as failed."""
+
+    user_id: UserId
+    subscription: Subscription | None = None
+    _problem: str | None = PrivateAttr(default=None)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -130,15 +133,21 @@ class PushUser(Payload):
         return user
 
     @property
-    def problem(self) -> str:
-        """Why nothing can be sent, when there is no subscription."""
+    def problem(self) -> str | None:
+        """What is wrong with the subscription that was given."""
         return self._problem
+
+    @property
+    def is_all_browsers(self) -> bool:
+        """Whether all browsers are meant that the user registered."""
+        return self.subscription is None and self._problem is None
 
 
 class BulkPush(PushMessage):
-    """The same push to many browsers, as a job of the type ``bulk-push`` carries it."""
+    """The same push to many users, as a job of the type ``bulk-push`` carries it."""
 
     users: Annotated[list[PushUser], Field(min_length=1, max_length=MAX_USERS, fail_fast=True)]
+    firm_id: FirmId | None = None  #: users of another firm get nothing
 
 
 class InApp(Payload):

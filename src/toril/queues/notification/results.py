@@ -6,11 +6,13 @@ from typing import Any, NotRequired, TypedDict
 
 
 class PushResult(TypedDict):
-    """Of ``push``. For a subscription that is over ``success`` is false, ``expired`` true, and ``error`` says so."""
+    """Of ``push``. ``browsers``: how many of the user's took it, where the job names none. For a subscription that is
+    over ``success`` is false, ``expired`` true, and ``error`` says so, as it does of a user without one."""
 
     success: bool
     userId: str
     title: str
+    browsers: NotRequired[int]
     expired: NotRequired[bool]
     error: NotRequired[str]
 
@@ -46,10 +48,11 @@ class WebhookResult(TypedDict):
 
 
 class BulkPushRow(TypedDict):
-    """What came of one browser's push."""
+    """What came of one user's push; ``browsers``: how many of the user's took it, where the job names none."""
 
     userId: str
     success: bool
+    browsers: NotRequired[int]
     error: NotRequired[str | None]
     expired: NotRequired[bool]
 

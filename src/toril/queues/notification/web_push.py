@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import random
 from datetime import UTC, datetime
 from typing import Final
@@ -13,7 +15,9 @@ from toril.errors import (
     TorilError,
     UnrecoverableError,
 )
+from toril.queues.base import RunningJob
 from toril.queues.guarded_client import GuardedAnswer, GuardedClient
+from toril.queues.job_key import job_key
 from toril.queues.notification.payloads import PushMessage, Subscription
 from toril.queues.notification.vapid import Vapid
 from toril.queues.retry_after import retry_after_seconds
@@ -71,6 +75,12 @@ class WebPush:
             raise _explain(answer, target.origin)
 
 
+def tag_of(job: RunningJob) -> str:
+    """What another attempt at the same job has too, so that its push replaces this one and is not shown beside it."""
+    digest = hashlib.sha256(job_key("notification", job).encode()).digest()
+    return base64.urlsafe_b64encode(digest[:24]).decode()
+
+
 def encrypt(subscription: Subscription, message: bytes) -> bytes:
     """``message`` in ``aes128gcm``, which this browser alone can read.
 
@@ -79,18 +89,18 @@ def encrypt(subscription: Subscription, message: bytes) -> bytes:
     """
     from pywebpush import WebPusher  # type: ignore[import-untyped]  # here: it is of an extra, and large
 
-    pusher = WebPusher(
-        {
-            "endpoint": subscription.endpoint,
-            "keys": {
-                "p256dh": subscription.keys.p256dh.rstrip("="),
-                "auth": subscription.keys.auth.rstrip("="),
-            },
-        }
-    )
     try:
+        pusher = WebPusher(
+            {
+                "endpoint": subscription.endpoint,
+                "keys": {
+                    "p256dh": subscription.keys.p256dh.rstrip("="),
+                    "auth": subscription.keys.auth.rstrip("="),
+                },
+            }
+        )
         body: bytes = pusher.encode(message)["body"]
-    except ValueError:
+    except (ValueError, IndexError):
         raise PayloadError(
             "subscription.keys.p256dh: is not a browser's public key", field="subscription.keys.p256dh"
         ) from None

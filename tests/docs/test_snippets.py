@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib.util
 import os
@@ -9,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,6 +71,20 @@ def test_example_runs(code: str, printed: str | None, needs: str | None, tmp_pat
     assert done.returncode == 0, done.stdout + done.stderr
     if printed is not None:
         assert done.stdout == printed
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_the_examples_print_what_they_say(path: Path, tmp_path: Path) -> None:
+    code = path.read_text(encoding="utf-8")
+    assert len(code.splitlines()) < 60
+    said = ast.get_docstring(ast.parse(code))
+    assert said is not None
+    printed = textwrap.dedent(said.partition("It prints:\n\n")[2]) + "\n"
+    done = subprocess.run(
+        [sys.executable, str(path)], cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True,
+        timeout=90, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, printed), done.stderr
 
 
 def test_the_readme_example_prints_its_result(tmp_path: Path) -> None:

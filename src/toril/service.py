@@ -13,6 +13,7 @@ import orjson
 
 from toril.engine.job import Job
 from toril.engine.options import JobOptions, OptionArguments
+from toril.engine.portions import PAGE, read_in_portions
 from toril.engine.queue import DEFAULT_NAME
 from toril.errors import ConfigurationError, OptionError, PayloadError
 from toril.queues.base import QueueDefinition
@@ -79,7 +80,8 @@ class QueueService(ServiceQueues):
 
     async def add_bulk_jobs(self, queue_name: str, jobs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Add many jobs, each ``{"data": …, "options": …}``; all are checked before the first is added. Each is told as
-        ``add_job`` tells one.
+        ``add_job`` tells one; those that were there already with
+        ``cut`` and without most of their data, when they have more than 8 MiB together.
         """
         queue = self.queue(queue_name)
         items = []
@@ -200,16 +202,34 @@ class QueueService(ServiceQueues):
         return await self._add("sync", type, data or {}, options, given)
 
     async def _told(self, queue_name: str, jobs: Sequence[Job[Any]]) -> list[dict[str, Any]]:
-        """Jobs as ``add_job`` tells them: those that were there already as they are."""
-        there = list({job.id for job in jobs if job.existed})
-        found = await self.queue(queue_name).read_jobs(there) if there else []
-        stored = {job.id: job for job in found if job is not None}  # one may have been deleted since
-        return [
-            _added(queue_name, stored.get(job.id, job)) | {"existed": True}
-            if job.existed
-            else _added(queue_name, job)
-            for job in jobs
-        ]
+        """Jobs as ``add_job`` tells them: those that were there already as they are.
+
+        What was there may be much larger than what was sent, and be named many times: from some megabytes on only whose
+        they are is told.
+        """
+        there = list(dict.fromkeys(job.id for job in jobs if job.existed))
+        stored: dict[str, tuple[dict[str, Any], int]] = {}
+        held = 0
+        async for read in read_in_portions(self.queue(queue_name), there):
+            for job_id, size, job in read:
+                if job is not None:  # it may have been deleted since
+                    whole = held == 0 or held + size <= PAGE
+                    held += size if whole else 0
+                    added = _added(queue_name, job)
+                    stored[job_id] = (added if whole else _outline(added), size if whole else 0)
+        told, spent = [], 0
+        for job in jobs:
+            added, size = (
+                stored.get(job.id, (_added(queue_name, job), 0))
+                if job.existed
+                else (_added(queue_name, job), 0)
+            )
+            if spent and spent + size > PAGE:
+                added = _outline(added)
+            else:
+                spent += size
+            told.append(added | {"existed": True} if job.existed else added)
+        return told
 
     async def _add(
         self,
@@ -271,3 +291,12 @@ def _added(queue_name: str, job: Job[Any]) -> dict[str, Any]:
         "options": job.opts,
     }
     return added | {"existed": True} if job.existed else added
+
+
+def _outline(added: dict[str, Any]) -> dict[str, Any]:
+    """The same with no more of the data than what kind of job it is, and whose."""
+    data = added["data"]
+    inner = data.get("data") if isinstance(data, Mapping) else None
+    firm = {"firmId": inner["firmId"]} if isinstance(inner, Mapping) and "firmId" in inner else {}
+    kind = {"type": data["type"]} if isinstance(data, Mapping) and "type" in data else {}
+    return {**added, "data": {**kind, "data": firm}, "options": {}, "cut": True}

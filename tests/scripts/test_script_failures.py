@@ -109,6 +109,7 @@ CALLS: dict[str, list[Call]] = {
     "get_state": [Call(one("plain-0"))],
     "list_ids": [Call(plain("waiting", 0, -1, 1))],
     "match_jobs": [Call(lambda ids: ["zzz", "zzz", 100_000, *ids.values()])],
+    "measure_jobs": [Call(lambda ids: list(ids.values()))],
     "move_stalled": [Call(plain(1, 60_000, "work"), dead=True)],
     "obliterate": [Call(plain(1, 7), removes=True, until_zero=True)],
     "pause": [Call(plain(1)), Call(plain(0))],

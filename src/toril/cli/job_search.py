@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -37,7 +38,7 @@ async def search_jobs(
         int, typer.Option(metavar="N", min=1, help="How many to find at most (20).", show_default=False)
     ] = 20,
 ) -> None:
-    """Look for jobs by a text in their id, name or data.
+    """Look for jobs by a text in their id, name or data as far as it is shown.
 
     The newest of each state first. There is no index: all jobs are looked at, in short steps.
     """
@@ -50,7 +51,14 @@ async def search_jobs(
         with progress(as_json=call.json) as display:
             task = display.add_task("looking at jobs", total=total)
             while True:
-                found = await find_jobs(opened, text, states=states, limit=limit - len(jobs), cursor=cursor)
+                found = await find_jobs(
+                    opened,
+                    text,
+                    states=states,
+                    limit=limit - len(jobs),
+                    cursor=cursor,
+                    view=partial(redacted, queue),
+                )
                 jobs += found.jobs
                 looked_at, cursor = looked_at + found.looked_at, found.cursor
                 display.update(task, completed=looked_at)

@@ -20,6 +20,7 @@ from toril.engine.encoding import number
 from toril.engine.keys import QueueKeys
 from toril.engine.keyspace import is_job_id
 from toril.engine.letter_box import LetterBox
+from toril.engine.portions import leading
 from toril.engine.queue import Queue
 from toril.engine.requests import Requests
 from toril.engine.scripts.runner import ScriptRunner
@@ -120,12 +121,26 @@ class DeadLetters:
         self.queue = Queue(queue, **queue_options) if isinstance(queue, str) else queue
         self._token, self._requests = str(uuid.uuid4()), Requests()
 
-    async def list(self, start: int = 0, end: int = -1) -> tuple[builtins.list[DeadLetter], int]:
+    async def list(
+        self, start: int = 0, end: int = -1, *, most: int | None = None
+    ) -> tuple[builtins.list[DeadLetter], int]:
         """Letters from ``start`` to ``end`` (included), the newest first, and how many there are in all.
 
         Jobs that somebody added to the queue by hand are counted, but left out.
+
+        Args:
+            most: bytes; letters that follow when so many are read are left out. None for no bound.
         """
-        jobs = await self.queue.get_jobs((WAITING, PAUSED), start, end)
+        if most is None:
+            jobs = await self.queue.get_jobs((WAITING, PAUSED), start, end)
+        else:
+            ids = [
+                job_id
+                for state in (WAITING, PAUSED)
+                for job_id in await self.queue.list_ids(state, start, end, asc=False)
+            ]
+            read = await self.queue.read_jobs(ids[: await leading(self.queue, ids, most)]) if ids else []
+            jobs = [job for job in read if job is not None]
         counts = await self.queue.counts(WAITING, PAUSED)
         letters = [letter for job in jobs if (letter := DeadLetter.from_data(job.id, job.data)) is not None]
         return letters, sum(counts.values())

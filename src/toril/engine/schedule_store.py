@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -146,6 +147,11 @@ class ScheduleStore:
         """Keys and next runs, by next run."""
         rows = await self._read("ZRANGE" if asc else "ZREVRANGE", self._repeat, start, end, "WITHSCORES")
         return [(key, float(score)) for key, score in zip(rows[::2], rows[1::2], strict=True)]
+
+    async def sizes(self, keys: Sequence[bytes | str]) -> list[int]:
+        """Bytes of what is remembered of each."""
+        found = await asyncio.gather(*(self._read("HSTRLEN", self._templates, key) for key in keys))
+        return list(map(int, found))
 
     async def templates(self, keys: Sequence[bytes | str]) -> list[Template | None]:
         """What is remembered of each."""

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Any
 
 from toril.engine.codec import check_text, decode, encode, to_text
@@ -60,6 +61,7 @@ class Schedule:
     count: int | None = None
     data: Any = None
     opts: Mapping[str, Any] | None = None
+    size: int = field(default=0, compare=False, repr=False)  #: bytes, as far as that was asked for
 
 
 class QueueSchedules(QueueCore):
@@ -111,13 +113,24 @@ class QueueSchedules(QueueCore):
         job.existed = armed.code != 1
         return job
 
-    async def schedules(self, start: int = 0, end: int = -1, asc: bool = False) -> list[Schedule]:
-        """Schedules from place ``start`` to ``end`` in the order of their next runs, the latest first."""
+    async def schedules(
+        self, start: int = 0, end: int = -1, asc: bool = False, *, most: int | None = None
+    ) -> list[Schedule]:
+        """Schedules from place ``start`` to ``end`` in the order of their next runs, the latest first.
+
+        Args:
+            most: bytes; those that follow when so many are read are left out. None for no bound.
+        """
         members = await self._schedule_store.members(start, end, asc=asc)
+        sizes = [0] * len(members)
+        if most is not None:
+            sizes = await self._schedule_store.sizes([key for key, _ in members])
+            fits = [number for number, spent in enumerate(accumulate(sizes)) if number == 0 or spent <= most]
+            members = members[: len(fits)]
         templates = await self._schedule_store.templates([key for key, _ in members])
         return [
-            _schedule(to_text(key), score, template)
-            for (key, score), template in zip(members, templates, strict=True)
+            replace(_schedule(to_text(key), score, template), size=size)
+            for (key, score), template, size in zip(members, templates, sizes[: len(members)], strict=True)
         ]
 
     async def schedule_count(self) -> int:

@@ -18,6 +18,7 @@ import orjson
 
 from toril.engine.codec import to_text
 from toril.engine.job import Job
+from toril.engine.portions import PAGE, leading, read_in_portions
 from toril.engine.queue import Queue
 from toril.engine.states import ALL, COMPLETED, DELAYED, FAILED, check_state
 from toril.errors import CursorError, OptionError
@@ -36,6 +37,10 @@ _HALF: Final = re.compile("[\ud800-\udfff]")
 
 #: Their jobs are in a sorted set, so that a place in them is known by the job there.
 _SETS: Final = frozenset({COMPLETED, FAILED, DELAYED})
+
+
+#: What of a job's data may be seen; the same object where that is all of it.
+View = Callable[[Any], Any]
 
 
 @dataclass(slots=True)
@@ -100,11 +105,13 @@ class Part:
 
     Attributes:
         jobs: those from the first to the last place asked for.
+        last: the last place that was read: before the one asked for where the jobs are large.
         total: how many there are among all that were looked at.
         complete: whether all were looked at.
     """
 
     jobs: list[Job[Any]]
+    last: int
     total: int
     complete: bool
 
@@ -120,9 +127,22 @@ async def list_only(
         look_at: how many jobs to look at, at most.
     """
     ids, complete = await ids_of(queue, state, asc=asc, most=look_at, only=only)
-    wanted = ids[first : last + 1]
-    jobs = await queue.read_jobs(wanted) if wanted else []
-    return Part([job for job in jobs if job is not None and only.takes(job)], len(ids), complete)
+    jobs, last = await read_page(queue, ids[first : last + 1], first, last)
+    return Part([job for job in jobs if only.takes(job)], last, len(ids), complete)
+
+
+async def read_page(queue: Queue, ids: Sequence[str], first: int, last: int) -> tuple[list[Job[Any]], int]:
+    """Those of a page's jobs that fit into an answer, from the first on.
+
+    Args:
+        ids: of the jobs from place ``first`` to ``last``, as far as there are any.
+
+    Returns:
+        The jobs that are there, and the last place: ``last`` unless the page ends early.
+    """
+    count = await leading(queue, ids)
+    jobs = await queue.read_jobs(ids[:count]) if count else []
+    return [job for job in jobs if job is not None], last if count == len(ids) else first + count - 1
 
 
 async def ids_of(
@@ -151,13 +171,6 @@ async def ids_of(
     return ids, complete
 
 
-async def portion_of(queue: Queue, ids: Sequence[str], most: int) -> int:
-    """How many of these jobs, from the first on, have together not much more than ``most`` bytes of names and data; at
-    least one. For who reads jobs in pages: a job's data may have megabytes.
-    """
-    return int((await queue.scripts.run("match_jobs", b"", b"", b"{", most, *ids))[0])
-
-
 async def find_jobs(
     queue: Queue,
     text: str,
@@ -167,6 +180,7 @@ async def find_jobs(
     cursor: str | None = None,
     look_at: int = LOOKED_AT,
     only: Only | None = None,
+    view: View | None = None,
 ) -> Found:
     """The next jobs with ``text`` in their id, their name or their data as JSON; the newest of each state first.
 
@@ -175,11 +189,12 @@ async def find_jobs(
 
     Args:
         states: where to look, in this order.
-        limit: how many jobs to find at most.
+        limit: how many jobs to find at most; fewer when they are large.
         cursor: from the call before.
         look_at: how many jobs to look at, at most; then the call returns with what it has.
         only: which jobs may be found. The cursor then names none that may not, but a place, so that a job may also be
             missed when others before it leave.
+        view: what of the jobs' data is shown; what is not shown is not found either, nor told by how far a call came.
 
     Raises:
         OptionError: no text, or no such state.
@@ -193,8 +208,8 @@ async def find_jobs(
     quoted = _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", json.dumps(text, ensure_ascii=False)[1:-1])
     needles = (text.encode(errors="surrogatepass").lower(), quoted.encode().lower())
     found = Found()
-    while place is not None and found.looked_at < look_at and len(found.jobs) < limit:
-        room = limit - len(found.jobs)
+    room, is_full = PAGE, False  # bytes
+    while place is not None and found.looked_at < look_at and not is_full:
         rows = await _list(queue, place, min(_STEP, look_at - found.looked_at))
         if not rows:
             following = names[names.index(place.state) + 1 :]
@@ -203,20 +218,34 @@ async def find_jobs(
         ids = [job_id for job_id, _ in rows]
         within = b"" if only is None else only.text
         seen, *hits = await queue.scripts.run("match_jobs", *needles, within, _STEP_BYTES, *ids)
-        matching = [to_text(job_id) for job_id in hits]
-        if len(matching) > room:
-            matching = matching[:room]
-            seen = ids.index(matching[-1]) + 1
-        jobs = await queue.read_jobs(matching)
-        found.jobs += [
-            (place.state, job) for job in jobs if job is not None and (only is None or only.takes(job))
-        ]
+        async for read in read_in_portions(queue, list(map(to_text, hits))):
+            for job_id, size, job in read:
+                if job is None or not ((only is None or only.takes(job)) and _shows(job, view, needles)):
+                    continue
+                found.jobs.append((place.state, job))
+                room -= size
+                if len(found.jobs) == limit or room <= 0:
+                    seen, is_full = ids.index(job_id) + 1, True
+                    break
+            if is_full:
+                break
         found.looked_at += seen
         job_id, score = rows[seen - 1]
         named = score is not None and only is None and _SCORE.fullmatch(score) is not None
         place = _Place(place.state, place.behind + seen, score if named else None, job_id if named else None)
     found.cursor = None if place is None else place.to_cursor()
     return found
+
+
+def _shows(job: Job[Any], view: View | None, needles: tuple[bytes, bytes]) -> bool:
+    """Whether the text is in what may be seen of a job; the server looked at all of it."""
+    if view is None or (shown := view(job.data)) is job.data:
+        return True
+    text, quoted = needles
+    names = (name.encode(errors="surrogatepass").lower() for name in (job.id, job.name))
+    written = json.dumps(shown, ensure_ascii=False, separators=(",", ":"), default=str)
+    halved = _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", written)
+    return any(text in name for name in names) or quoted in halved.encode().lower()
 
 
 async def _list(queue: Queue, place: _Place, count: int) -> list[tuple[str, str | None]]:
@@ -247,6 +276,7 @@ async def walk_jobs(queue: Queue, state: str) -> AsyncIterator[list[Job[Any]]]:
     while rows := await _list(queue, place, _STEP):
         fresh = [job_id for job_id, _ in rows if job_id not in met]
         met.update(fresh)
-        yield [job for job in await queue.read_jobs(fresh) if job is not None]
+        async for read in read_in_portions(queue, fresh):
+            yield [job for _, _, job in read if job is not None]
         job_id, score = rows[-1]
         place = _Place(place.state, place.behind + len(rows), score, None if score is None else job_id)

@@ -18,6 +18,7 @@ from typing import Any, Final
 import orjson
 
 from toril.engine.events import EventStream
+from toril.engine.portions import read_in_portions
 from toril.engine.queue import Queue
 from toril.web.answers import Json
 from toril.web.errors import Overloaded, TooManyRequests
@@ -38,8 +39,8 @@ _LARGEST_VALUE: Final = 16 * 1024
 #: Seconds after which somebody who has too many streams may try again.
 _COME_BACK: Final = 5.0
 
-#: Jobs whose firms are remembered, and looked up at once.
-_MOST_FIRMS, _AT_ONCE = 20_000, 100
+#: Jobs whose firms are remembered.
+_MOST_FIRMS: Final = 20_000
 
 #: Events with which a job comes into being, or begins.
 _BEGINNINGS: Final = frozenset({"waiting", "delayed", "active"})
@@ -145,10 +146,8 @@ class EventFeed:
             QueueUnavailableError: it must be looked up, and the server cannot be reached.
         """
         ids = {event.job_id for event in events if event.job_id is not None} - self._firms.keys()
-        wanted = list(ids)
-        for at in range(0, len(wanted), _AT_ONCE):
-            some = wanted[at : at + _AT_ONCE]
-            for job_id, job in zip(some, await self._queue.read_jobs(some), strict=True):
+        async for read in read_in_portions(self._queue, list(ids)):
+            for job_id, _, job in read:
                 self._firms[job_id] = None if job is None else firm_of(job.data)
         shown = [each for each in events if each.job_id is None or self._firms.get(each.job_id) == firm_id]
         while len(self._firms) > _MOST_FIRMS:

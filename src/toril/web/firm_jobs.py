@@ -15,9 +15,10 @@ import orjson
 
 from toril.engine.job import Job
 from toril.engine.options import JobOptions
+from toril.engine.portions import PAGE, PORTION, read_in_portions
 from toril.engine.queue import Queue
 from toril.engine.schedules import Schedule
-from toril.engine.search import Only, list_only
+from toril.engine.search import LOOKED_AT, Only, ids_of
 from toril.engine.states import FAILED
 from toril.errors import JobError
 from toril.queues.base import QueueDefinition
@@ -92,13 +93,17 @@ def own_options(options: JobOptions, firm_id: str | None) -> JobOptions:
 
 async def retry_firm_jobs(queue: Queue, firm_id: str, tally: Tally) -> None:
     """Put the firm's failed jobs back, the oldest failure first; of those that are looked at in one go."""
-    part = await list_only(queue, only_of(firm_id), FAILED, 0, 2**53, asc=True)
-    for job in part.jobs:
-        try:
-            await queue.actions.retry(job.id)
-        except JobError:
-            continue  # somebody else was quicker
-        tally.count += 1
+    only = only_of(firm_id)
+    ids, _ = await ids_of(queue, FAILED, asc=True, most=LOOKED_AT, only=only)
+    async for read in read_in_portions(queue, ids):
+        for job_id, _, job in read:
+            if job is None or not only.takes(job):
+                continue
+            try:
+                await queue.actions.retry(job_id)
+            except JobError:
+                continue  # somebody else was quicker
+            tally.count += 1
 
 
 async def find_schedule(queue: Queue, key: str) -> Schedule | None:
@@ -114,11 +119,25 @@ async def find_schedule(queue: Queue, key: str) -> Schedule | None:
     return next((schedule for schedule in await queue.schedules() if schedule.key == key), None)
 
 
-async def firm_schedules(queue: Queue, firm_id: str) -> list[Schedule]:
-    """The firm's schedules in the order of their next runs."""
-    own: dict[str, Schedule] = {}
-    for first in range(0, await queue.schedule_count(), _STEP):
-        for schedule in await queue.schedules(first, first + _STEP - 1, asc=True):
-            if firm_of(schedule.data) == firm_id:
-                own[schedule.key] = schedule
-    return list(own.values())
+async def firm_schedules(
+    queue: Queue, firm_id: str, first: int = 0, last: int = -1
+) -> tuple[list[Schedule], int]:
+    """Some of the firm's schedules in the order of their next runs, and how many there are.
+
+    Args:
+        first, last: places among the firm's, both included; fewer are told when they are large.
+    """
+    met: set[str] = set()
+    page: list[Schedule] = []
+    at = spent = 0
+    while schedules := await queue.schedules(at, at + _STEP - 1, asc=True, most=PORTION):
+        at += len(schedules)
+        for schedule in schedules:
+            if schedule.key in met or firm_of(schedule.data) != firm_id:
+                continue
+            # Only behind one another: what did not fit begins the next page.
+            if len(met) == first + len(page) <= last and (not page or spent + schedule.size <= PAGE):
+                page.append(schedule)
+                spent += schedule.size
+            met.add(schedule.key)
+    return page, len(met)

@@ -87,13 +87,14 @@ class JobPage(ListAnswer[JobStatus]):
 
 
 class AddedJob(Model):
-    """A job that was added; or, with ``existed``, one that was there already."""
+    """A job that was added; or, with ``existed``, one that was there already. ``cut``: most of its data is left out."""
 
     job_id: str
     queue_name: str
     data: Any
     options: dict[str, Any]
     existed: bool = False
+    cut: bool = False
 
 
 class JobRef(Model):

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 
 from toril.engine.queue import Queue
-from toril.engine.search import list_only
+from toril.engine.search import list_only, read_page
 from toril.engine.states import ALL, COMPLETED, FAILED, check_state
 from toril.errors import JobNotFoundError
 from toril.service_queues import job_status
@@ -63,7 +63,8 @@ async def list_jobs(
     """The jobs in one state from place `start` to `end`, both included; at most 200, `total` tells how many there are.
 
     Waiting, delayed and active jobs come as they will run or began to, finished ones the newest first. Only the jobs of
-    the page are read, so it costs the same however many there are.
+    the page are read, so it costs the same however many there are. A page ends early when its jobs have more than 8 MiB
+    together; `end` is the last place that is told, and the next page begins behind it.
 
     For a firm's administrator, places and `total` are among the firm's jobs. The first 10,000 jobs of the state are
     looked at; `complete` is false when there are more.
@@ -72,17 +73,24 @@ async def list_jobs(
     state = check_state(status)
     if panel.firm_id is not None:
         return await _firm_page(queue, panel.firm_id, state, start, end)
+    asc = state not in (COMPLETED, FAILED)
     if start >= 0 and end >= 0:
         first, last = page_of(start, end, 0)
-        jobs, counts = await asyncio.gather(
-            panel.service.get_jobs(name, state, first, last) if first <= last else _none(),
-            panel.service.get_job_counts(name),
+        ids, counts = await asyncio.gather(
+            _list(queue, state, first, last, asc), panel.service.get_job_counts(name)
         )
     else:
         counts = await panel.service.get_job_counts(name)
         first, last = page_of(start, end, counts[state])
-        jobs = await panel.service.get_jobs(name, state, first, last) if first <= last else []
-    return ok(jobs, count=len(jobs), total=counts[state], start=first, end=last)
+        ids = await _list(queue, state, first, last, asc)
+    jobs, last = await read_page(queue, ids, first, last)
+    return ok(
+        [job_status(name, job, state) for job in jobs],
+        count=len(jobs),
+        total=counts[state],
+        start=first,
+        end=last,
+    )
 
 
 @router.get(
@@ -141,8 +149,8 @@ async def _firm_page(queue: Queue, firm_id: str, state: str, start: int, end: in
     first, last = page_of(start, end, total)
     part = await list_only(queue, only, state, first, last, asc=asc)
     jobs = [job_status(queue.name, job, state) for job in part.jobs]
-    return ok(jobs, count=len(jobs), total=part.total, start=first, end=last, complete=part.complete)
+    return ok(jobs, count=len(jobs), total=part.total, start=first, end=part.last, complete=part.complete)
 
 
-async def _none() -> list[dict[str, object]]:
-    return []
+async def _list(queue: Queue, state: str, first: int, last: int, asc: bool) -> list[str]:
+    return await queue.list_ids(state, first, last, asc) if first <= last else []

@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 
 from toril.engine.options import JobOptions
+from toril.engine.portions import read_in_portions
 from toril.engine.queue import DEFAULT_NAME
 from toril.engine.repeat import repeat_key
 from toril.errors import OptionError, PayloadError
@@ -107,7 +108,8 @@ async def add_job(name: QueueName, request: Request, panel: Panelled) -> Json:
 async def add_jobs(name: QueueName, request: Request, panel: Panelled) -> Json:
     """Add up to 1000 jobs. All are checked before the first is added; schedules are added one by one.
 
-    Those that are there already are told with `existed`; the status is 200 when all are.
+    Those that are there already are told with `existed`, and when they have more than 8 MiB together some of them with
+    `cut` and without most of their data; the status is 200 when all are there.
     """
     panel.queue(name)
     body = await read_body(request, NewJobs, largest=LARGEST)
@@ -155,9 +157,10 @@ async def require_free(panel: Panel, name: str, given: Sequence[JobOptions]) -> 
         return
     queue = panel.queue(name)
     ids = [str(options.job_id) for options in given if options.repeat is None and options.job_id is not None]
-    for job_id, job in zip(ids, await queue.read_jobs(ids), strict=True):
-        if job is not None and firm_of(job.data) != panel.firm_id:
-            raise _taken(name, job_id)
+    async for read in read_in_portions(queue, ids):
+        for job_id, _, job in read:
+            if job is not None and firm_of(job.data) != panel.firm_id:
+                raise _taken(name, job_id)
     for options in given:
         if options.repeat is None:
             continue

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter, Query
 from starlette.responses import StreamingResponse
 
+from toril.engine.portions import PORTION, read_in_portions
 from toril.engine.queue import Queue
-from toril.engine.search import Only, ids_of, portion_of
+from toril.engine.search import Only, ids_of
 from toril.engine.states import ALL, COMPLETED, FAILED, check_state
 from toril.queues.spreadsheet import csv_writer, harmless
 from toril.service_queues import job_status
@@ -27,8 +28,8 @@ COLUMNS: Final = (
     "failedReason", "data", "options", "returnValue",
 )  # fmt: skip
 
-#: Jobs, and bytes of their data, that are held at a time.
-_PAGE, _PAGE_BYTES = 200, 1024 * 1024
+#: Bytes of jobs that are held at a time.
+_PAGE_BYTES: Final = PORTION
 MOST: Final = 100_000
 
 _ANSWERS: Final = described(
@@ -87,17 +88,16 @@ async def read_pages(
     """These jobs, in pages; at least one, which may be empty. A page is held until its reader has taken it, and many
     may read at once, so it is not large, whatever the jobs are.
     """
-    at = 0
-    while at < max(1, len(ids)):
-        some = ids[at : at + _PAGE]
-        some = some[: await portion_of(queue, some, _PAGE_BYTES)] if some else some
-        jobs = await queue.read_jobs(some) if some else []
-        at += max(1, len(some))
+    none = True
+    async for read in read_in_portions(queue, ids, _PAGE_BYTES):
+        none = False
         yield [
             job_status(queue.name, job, state)
-            for job in jobs
+            for _, _, job in read
             if job is not None and (only is None or only.takes(job))
         ]
+    if none:
+        yield []
 
 
 async def _csv(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from toril.engine.search import find_jobs
 from toril.engine.states import ALL
+from toril.queues.redaction import redacted
 from toril.service_queues import job_status
 from toril.web.answers import Json, ok
 from toril.web.firm_jobs import only_of
@@ -42,13 +44,22 @@ async def search_jobs(
         str | None, Query(max_length=2000, description="From the answer before, to go on there.")
     ] = None,
 ) -> Json:
-    """Jobs with a text in their id, name or data, in any letter case of ASCII.
+    """Jobs with a text in their id, name or data as far as it is shown, in any letter case of ASCII.
 
     A call looks at up to 10,000 jobs, the newest of each state first. Go on with `cursor` until it is null: an answer
-    may hold no job though there are more to look at. A job that moves meanwhile may be met twice, or missed.
+    may hold no job though there are more to look at, and fewer than `limit` when they have more than 8 MiB together. A
+    job that moves meanwhile may be met twice, or missed.
     """
     queue = panel.queue(name)
     only = None if panel.firm_id is None else only_of(panel.firm_id)
-    found = await find_jobs(queue, q, states=status or ALL, limit=limit, cursor=cursor or None, only=only)
+    found = await find_jobs(
+        queue,
+        q,
+        states=status or ALL,
+        limit=limit,
+        cursor=cursor or None,
+        only=only,
+        view=partial(redacted, name),
+    )
     data = [job_status(name, job, state) for state, job in found.jobs]
     return ok(data, count=len(data), lookedAt=found.looked_at, cursor=found.cursor)

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Path
 from starlette.requests import Request
 
 from toril.engine.dead_letters import DeadLetter, DeadLetters, Retried
-from toril.engine.search import LOOKED_AT, list_only
+from toril.engine.portions import PAGE
+from toril.engine.search import LOOKED_AT, ids_of, read_page
 from toril.engine.states import PAUSED, WAITING
 from toril.errors import JobNotFoundError
 from toril.queues.redaction import redacted
@@ -54,14 +55,16 @@ _REF: Final = {
     responses=described({"success": True, "count": 1, "total": 1, "data": [_LETTER]}, 400, 401, 403, 503),
 )
 async def list_letters(panel: Panelled, start: Start = 0, end: End = 20) -> Json:
-    """Letters from place `start` to `end`, the newest first, at most 200; `total` tells how many there are."""
+    """Letters from place `start` to `end`, the newest first: at most 200, and fewer when they have more than 8 MiB
+    together. `total` tells how many there are.
+    """
     total = 0
     if panel.firm_id is not None:
         return await _firm_page(panel.service.dead_letters, panel.firm_id, start, end)
     if min(start, end) < 0:
-        _, total = await panel.service.dead_letters.list(0, 0)
+        _, total = await panel.service.dead_letters.list(0, 0, most=PAGE)
     first, last = page_of(start, end, total)
-    letters, total = await panel.service.dead_letters.list(first, max(first, last))
+    letters, total = await panel.service.dead_letters.list(first, max(first, last), most=PAGE)
     shown = [redacted(letter.queue, letter.to_dict()) for letter in letters] if first <= last else []
     return ok(shown, count=len(shown), total=total)
 
@@ -151,15 +154,15 @@ async def _own(panel: Panel, letter_id: str) -> DeadLetter:
 
 
 async def _firm_page(letters: DeadLetters, firm_id: str, start: int, end: int) -> Json:
-    only = only_of(firm_id, letters=True)
-    parts = [
-        await list_only(letters.queue, only, state, 0, LOOKED_AT, asc=False) for state in (WAITING, PAUSED)
-    ]
-    own = [job for part in parts for job in part.jobs]
-    first, last = page_of(start, end, len(own))
-    found = [DeadLetter.from_data(job.id, job.data) for job in own[first : last + 1]]
+    only, ids = only_of(firm_id, letters=True), list[str]()
+    for state in (WAITING, PAUSED):
+        listed, _ = await ids_of(letters.queue, state, asc=False, most=LOOKED_AT, only=only)
+        ids += listed
+    first, last = page_of(start, end, len(ids))
+    jobs, _ = await read_page(letters.queue, ids[first : last + 1], first, last)
+    found = [DeadLetter.from_data(job.id, job.data) for job in jobs if only.takes(job)]
     shown = [redacted(letter.queue, letter.to_dict()) for letter in found if letter is not None]
-    return ok(shown, count=len(shown), total=len(own))
+    return ok(shown, count=len(shown), total=len(ids))
 
 
 def _missing(letter_id: str) -> JobNotFoundError:

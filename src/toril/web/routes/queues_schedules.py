@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path
 from starlette.requests import Request
 
+from toril.engine.portions import PAGE
 from toril.engine.queue import Queue
 from toril.engine.repeat import repeat_key
 from toril.engine.schedules import Schedule
@@ -63,16 +64,17 @@ ScheduleKey = Annotated[
     ),
 )
 async def list_schedules(name: QueueName, panel: Panelled, start: Start = 0, end: End = 99) -> Json:
-    """The schedules in the order of their next runs, at most 200."""
+    """The schedules in the order of their next runs: at most 200, and fewer when they have more than 8 MiB together."""
     queue = panel.queue(name)
     if panel.firm_id is not None:
-        own = await firm_schedules(queue, panel.firm_id)
-        first, last = page_of(start, end, len(own))
-        shown = own[first : last + 1]
-        return ok([_view(name, schedule) for schedule in shown], count=len(shown), total=len(own))
+        total = 0
+        if min(start, end) < 0:
+            _, total = await firm_schedules(queue, panel.firm_id)
+        shown, total = await firm_schedules(queue, panel.firm_id, *page_of(start, end, total))
+        return ok([_view(name, schedule) for schedule in shown], count=len(shown), total=total)
     total = await queue.schedule_count()
     first, last = page_of(start, end, total)
-    found = await queue.schedules(first, last, asc=True) if first <= last else []
+    found = await queue.schedules(first, last, asc=True, most=PAGE) if first <= last else []
     return ok([_view(name, schedule) for schedule in found], count=len(found), total=total)
 
 

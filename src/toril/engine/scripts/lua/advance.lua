@@ -7,7 +7,8 @@
   ARGV[6] metrics  int  minutes of metrics kept, 0 for none
   ARGV[7] drained  0/1  1: say so on the channel when there is nothing to take
   ARGV[8] claims   int  N; then N ids this worker moved to active by its blocking call. Behind a space the ms since it made
-                        the call, if locks may have run out since: others may have put a job back, and started it
+                        the call, if locks may have run out since: others may have put a job back, and started it; or we
+                        did, in an answer that got lost. Nobody can tell which, so such a job is left to put_back_lost
   then for each outcome 9 arguments: verb, id, fence of the attempt (see includes/fence.lua; with a minus sign if an
     earlier call may have recorded the outcome), and
     complete  return value (JSON), data it leaves (JSON, '' as it is), '', keep count, keep age (s), deid
@@ -182,8 +183,9 @@ local well, trouble = pcall(function()
   for at = 9, first - 1 do
     local id = ARGV[at]
     local holder = call('GET', base .. id .. ':lock')
-    -- A claim may come too late: the job was put back, and somebody else has it or is done with it.
-    if (not holder or is_own(holder)) and call('LPOS', k_active, id) then
+    -- A claim may come too late: the job was put back, and somebody else has it or is done with it. Who has the lock of
+    -- a job that nobody started has that of an earlier one of its id, which was deleted by hand.
+    if (not holder or is_own(holder) or not was_started(id)) and call('LPOS', k_active, id) then
       -- Or has it without a lock, which it gets back: it started the job since our call, and the lock has run out.
       local ago = late and not holder and was_started(id) and
         now - (number(call('HGET', base .. id, 'processedOn')) or 0)

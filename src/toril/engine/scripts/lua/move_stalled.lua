@@ -26,8 +26,9 @@ local function settle_suspect(id)
   if fields.err and not string.find(fields.err, 'WRONGTYPE', 1, true) then error(fields, 0) end
   if call('LREM', k_active, -1, id) == 0 then return end
   undo('RPUSH', k_active, id)
-  if fields.err or not (fields[1] or fields[4] or fields[5]) then
-    if not fields.err then call('DEL', key) end
+  local done = has_finished(id)
+  if done or fields.err or not (fields[1] or fields[4] or fields[5]) then
+    if not done and not fields.err then call('DEL', key) end
     dropped[#dropped + 1] = id
     return
   end

@@ -20,7 +20,7 @@ local seen = {}
 for i = 4, #ARGV do seen[ARGV[i]] = true end
 local suspects, put_back, back, requeued = {}, {}, {}, {}
 local function is_lost(id)
-  if call('EXISTS', base .. id .. ':lock') == 1 then return false end
+  if call('EXISTS', base .. id .. ':lock') == 1 or has_finished(id) then return false end
   if not was_started(id) then return true end
   local started = call('HGET', base .. id, 'processedOn')
   if not since or (number(started) or 0) < since then return false end

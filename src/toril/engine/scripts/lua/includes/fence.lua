@@ -9,14 +9,14 @@
 ]]
 local new_fence = token .. ':' .. micros
 -- 0 the attempt has the job | 1 its lock ran out, and nobody has started the job since | -1 no such job |
--- -2 the lock is gone, and the job was started again | -6 somebody else's lock
+-- -2 the lock is gone, and the job was started again, or it is another one that has not been started | -6 somebody else's lock
 local function holding(id, fence)
   local key = base .. id
   local holder = call('GET', key .. ':lock')
-  if holder == fence then return 0 end
-  if call('EXISTS', key) == 0 then return -1 end
-  if holder then return -6 end
   local started = number(call('HGET', key, 'processedOn'))
+  if not started then return call('EXISTS', key) == 0 and -1 or -2 end
+  if holder == fence then return 0 end
+  if holder then return -6 end
   local micros = number(string.match(fence, ':(%d+)$'))
   if started and micros and started == math.floor(micros / 1000) then return 1 end
   return -2

@@ -7,10 +7,20 @@
   needs keys, clock, fence, chunks, undo, keep
 ]]
 local locks, shown_life, unfinished = {}, {}, nil
+--
+-- Somebody deleted the job by hand while it ran; one of that id that was added since is another one, not started yet. What
+-- the attempt leaves behind goes: its place would be taken for one of that job.
+local function leave_without_job(id, fence)
+  local lock = base .. id .. ':lock'
+  local holder, code = call('GET', lock), call('EXISTS', base .. id) == 0 and -1 or -2
+  if holder == fence then call('DEL', lock) end
+  if holder == fence or not holder and code == -1 then call('LREM', k_active, -1, id) end
+  return code
+end
 local function leave_active(id, fence)
   local key = base .. id
-  if call('EXISTS', key) == 0 then return -1 end
   local lock = key .. ':lock'
+  if not call('HGET', key, 'processedOn') then return leave_without_job(id, fence) end
   local held = call('GET', lock) == fence and 0 or holding(id, fence)
   if held < 0 then return held end
   if held == 1 and call('LPOS', k_active, id) == false then return -2 end

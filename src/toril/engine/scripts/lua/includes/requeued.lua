@@ -22,3 +22,7 @@ local function was_started(id)
   if type(started) ~= 'string' then return false end
   return call('ZSCORE', base .. 'toril:requeued', id) ~= started
 end
+-- Whether it is done with: then its id in active is of an earlier job of that id, which somebody deleted by hand while it ran.
+local function has_finished(id)
+  return call('ZSCORE', k_completed, id) or call('ZSCORE', k_failed, id)
+end

@@ -8,6 +8,7 @@ from tests.support.steps import LOCK_MS, complete, fence_of, take
 from tests.support.until import past
 
 from toril.engine.queue import Queue
+from toril.engine.scripts.loader import load
 
 
 async def look(queue: Queue, *seen: str, since: int | str = "") -> tuple[list[str], list[str]]:
@@ -140,6 +141,59 @@ async def test_a_late_claim_is_not_run_beside_an_attempt_that_gets_its_lock_back
         assert jobs == []
         fence = f"{other.token}:{started}000"  # any of that millisecond will do
         assert await other.scripts.run("renew_locks", LOCK_MS, job.id, fence) == [[], []]
+
+
+@pytest.mark.parametrize(
+    ("lock_ms", "called_ago", "why"),
+    [(1, 1, "it was started before our call moved it"), (LOCK_MS, LOCK_MS, "no lock has run out since")],
+)
+async def test_a_late_claim_of_a_job_that_was_started_and_came_back_is_run(
+    queue: Queue, redis: redis_asyncio.Redis, lock_ms: int, called_ago: int, why: str
+) -> None:
+    """Node puts a job back without a note of it."""
+    job = await queue.add("n", {})
+    await take(queue)
+    started = await redis.hget(queue.keys.job(job.id), "processedOn") or ""
+    await redis.delete(queue.keys.lock(job.id))
+    await redis.lmove(queue.keys.of("active"), queue.keys.of("wait"), "LEFT", "RIGHT")
+    await past(float(started) + 2)
+    assert await moved(queue, redis) == job.id
+    _, taken, *_ = await queue.scripts.run("advance", lock_ms, 1, "", 0, 0, f"1 {called_ago}", job.id)
+    assert [row[11].decode() for row in taken] == [job.id], why
+
+
+async def test_notes_of_what_was_put_back_are_bounded(queue: Queue, redis: redis_asyncio.Redis) -> None:
+    notes = queue.keys.of("toril:requeued")
+    await redis.zadd(notes, {f"old-{number}": number for number in range(10_100)})
+    job = await queue.add("n", {})
+    await take(queue)
+    await again(queue, redis, job.id, "handed back")
+    assert await redis.zcard(notes) == 10_000
+    assert await redis.zscore(notes, job.id) is not None, "the newest stay"
+
+
+async def test_a_job_put_back_in_the_millisecond_of_its_start_is_not_noted(
+    queue: Queue, redis: redis_asyncio.Redis
+) -> None:
+    """The next start may fall into the same one, and would look as if it had not been."""
+    job = await queue.add("n", {}, attempts=2)
+    await take(queue)
+    fence = await fence_of(queue, job.id)
+    micros = fence.rpartition(":")[2]
+    stopped = f"""
+local server = redis
+local redis = setmetatable({{}}, {{__index = server}})
+redis.call = function(name, ...)
+  if name == 'TIME' then return {{'{micros[:-6]}', '{micros[-6:]}'}} end
+  return server.call(name, ...)
+end
+"""
+    keys = queue.keys.script_keys
+    outcome = ("retry", job.id, fence, "no luck", "[]", 1, 0, 0, "")
+    head = (f"{queue.keys.base}:", queue.token, LOCK_MS, 0, "", 0, 0, 0)
+    reply = await redis.eval(stopped + load("advance").source, len(keys), *keys, *head, *outcome)
+    assert reply[0] == [0]
+    assert await redis.zscore(queue.keys.of("toril:requeued"), job.id) is None
 
 
 async def test_a_late_claim_of_a_job_that_nobody_started_is_run(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -151,14 +152,14 @@ class Committer:
     async def _work(self) -> None:
         while True:
             outcomes = self._ripe()
-            claims, claimed_ago = self._idle.claimed()
+            claims, claimed_at = self._idle.claimed()
             if claims:
                 self._dry = False
             want = self._free() if self._taking and not self._dry and self._limited is None else 0
             if outcomes or claims or want > 0:
                 self._sent = outcomes
                 try:
-                    await self._advance(outcomes, claims, want, claimed_ago)
+                    await self._advance(outcomes, claims, want, claimed_at)
                 except Exception as error:
                     # A fault of ours must not leave the worker alive and deaf, nor lose what was to be recorded.
                     log.exception("committer_failed", extra={"queue": self._scripts.keys.name})
@@ -208,14 +209,13 @@ class Committer:
         return min(free, self._step)
 
     async def _advance(
-        self, outcomes: list[Outcome], claims: list[str], want: int, claimed_ago: float = 0.0
+        self, outcomes: list[Outcome], claims: list[str], want: int, claimed_at: float = 0.0
     ) -> None:
         while True:
             try:
-                reply = await self._call(outcomes, claims, max(want, len(claims)), claimed_ago)
+                reply = await self._call(outcomes, claims, max(want, len(claims)), claimed_at)
                 break
             except ConnectionLostError as error:
-                claimed_ago = 0.0  # the call may have started them: it was ours
                 if isinstance(error, AnswerLateError) and self.limit_s < math.inf:
                     return self._give_up(outcomes, error)
                 for outcome in outcomes:
@@ -223,7 +223,7 @@ class Committer:
                 # What has ended since the call was made is known too: it must not be run again.
                 ended = [(outcome.job.id, outcome.job.fence) for outcome in outcomes + self._outcomes]
                 await self._reclaim([*ended, *((job_id, "") for job_id in claims)])
-                if want > 0 and self._told:  # what it started, if the locks have run out since
+                if (want > 0 or claims) and self._told:  # what it started, if the locks have run out since
                     self._idle.abandon(int(self._told))
                 want = min(want, max(0, self._free()))
             except QueueUnavailableError as error:
@@ -311,11 +311,11 @@ class Committer:
         self._wake.set()
 
     async def _call(
-        self, outcomes: Sequence[Outcome], claims: Sequence[str], want: int, claimed_ago: float
+        self, outcomes: Sequence[Outcome], claims: Sequence[str], want: int, claimed_at: float
     ) -> Any:
         lock_ms, limiter, metrics = self._fixed
         count: Any = len(claims)
-        if (ago_ms := math.ceil(claimed_ago * 1000)) >= lock_ms:
+        if claims and (ago_ms := math.ceil((time.monotonic() - claimed_at) * 1000)) >= lock_ms:
             count = f"{count} {ago_ms}"
         rows: list[Any] = [lock_ms, want, limiter, metrics, 1 if self._busy else 0, count, *claims]
         for outcome in outcomes:

@@ -56,9 +56,9 @@ class IdleWait:
         return self._task is not None
 
     def claimed(self) -> tuple[list[str], float]:
-        """Ids that arrived since this was last asked, and how many seconds ago the call was made that brought them."""
+        """Ids that arrived since this was last asked, and when the call was made that brought them (monotonic)."""
         claims, self._claims = self._claims, []
-        return claims, time.monotonic() - self._claimed_since if claims else 0.0
+        return claims, self._claimed_since
 
     def abandon(self, since: int | None = None) -> None:
         """Jobs moved to active could not be taken up, and are to be put back: claims, which have no lock.

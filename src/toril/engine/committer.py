@@ -179,7 +179,7 @@ class Committer:
                 and self._free() > 0
                 and not self._idle.waiting
             ):
-                self._idle.begin(self.wake)
+                self._idle.begin(self.wake, self.look_again)
             if not self._taking and not self._idle.waiting:
                 self._settled.set()
             await self._wake.wait()

@@ -72,10 +72,16 @@ class IdleWait:
         """Wait on a new connection."""
         self._connection.renew()
 
-    def begin(self, arrived: Callable[[], None]) -> None:
-        """Wait in the background; ``arrived`` is called when the wait is over, with or without a job."""
+    def begin(self, arrived: Callable[[], None], refused: Callable[[], None]) -> None:
+        """Wait in the background.
+
+        Args:
+            arrived: called when the wait is over, with or without a job.
+            refused: called instead when the server does not let us wait, as one without memory does: then the caller
+                has to look for jobs in another way.
+        """
         if self._task is None and not self._stopping.is_set():
-            self._task = asyncio.create_task(self._wait(arrived), name="toril-idle")
+            self._task = asyncio.create_task(self._wait(arrived, refused), name="toril-idle")
 
     async def connect(self) -> None:
         """Be on the list of workers before the first wait.
@@ -114,8 +120,8 @@ class IdleWait:
                 return
             await asyncio.wait([task], timeout=0.05)
 
-    async def _wait(self, arrived: Callable[[], None]) -> None:
-        began = time.monotonic()
+    async def _wait(self, arrived: Callable[[], None], refused: Callable[[], None]) -> None:
+        began, over = time.monotonic(), arrived
         try:
             job_id = await self._connection.execute(
                 "BLMOVE",
@@ -136,6 +142,7 @@ class IdleWait:
             self._given_up(None)
         except (ReplyError, ServerRefusedError, ServerVersionError) as error:
             log.warning("idle_wait_refused: %s", error, extra={"queue": self._keys.name})
+            over = refused
             await self._pause()
         except QueueUnavailableError as error:
             log.debug("idle_wait_interrupted", extra={"queue": self._keys.name, "reason": str(error)})
@@ -144,7 +151,7 @@ class IdleWait:
             await self._pause()
         finally:
             self._task = None
-            arrived()
+            over()
 
     async def _pause(self) -> None:
         await comes_within(self._stopping.wait(), _ERROR_PAUSE)

@@ -32,6 +32,7 @@ for i = #ids, 1, -1 do
 end
 local done = #ids < count or (most > 0 and #victims >= most)
 if #victims > 0 then
+  need_no_memory()
   if list ~= k_active then placing().keep_edge(list, wanted) end
   -- The places last: ids without jobs are found again by whoever comes after a failure, jobs without places are not.
   discard(victims)

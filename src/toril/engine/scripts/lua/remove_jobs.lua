@@ -23,6 +23,7 @@ for i = 6, #ARGV do
   end
 end
 if #removed == 0 then return {removed, held, 0} end
+need_no_memory()
 local list = target_list()
 placing().keep_edge(list, wanted)
 if where == 'wait' or where == 'paused' then

@@ -14,9 +14,10 @@ for i = 4, #ARGV, 2 do
   local id, fence = ARGV[i], ARGV[i + 1]
   local held = holding(id, fence)
   if held == 0 or (held == 1 and call('LPOS', k_active, id)) then
+    -- First, as it takes no memory: see keys.
+    call('SREM', k_stalled, id)
     -- SET rather than PEXPIRE: a lock that ran out while the server was away is given back.
     call('SET', base .. id .. ':lock', fence, 'PX', lock_ms)
-    call('SREM', k_stalled, id)
   else
     lost[#lost + 1] = id
   end

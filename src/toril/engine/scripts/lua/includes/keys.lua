@@ -24,6 +24,16 @@ end
 local function publish(channel, message)
   try('PUBLISH', channel, message)
 end
+-- A server without memory refuses commands that could take some, but only as the first write of a script, so that none
+-- ends half way. Whatever gets rid of jobs, by running them or otherwise, is not to be refused: it begins with a write
+-- that takes nothing.
+local function need_no_memory()
+  try('DEL', base .. 'toril:nothing')
+end
+local function is_out_of_memory(trouble)
+  local text = type(trouble) == 'table' and trouble.err or tostring(trouble)
+  return string.find(text, 'OOM', 1, true) ~= nil
+end
 -- What went wrong with one job, for the caller. What the whole server refuses for a time (a replica since a fail-over, a disk
 -- that is full) is nobody's fault: it ends the script, which the caller then sends again.
 local passing = {READONLY = true, MISCONF = true, NOREPLICAS = true, MASTERDOWN = true, CLUSTERDOWN = true}

@@ -35,6 +35,10 @@ local function take(ids, lock_ms, jobs, ghosts, troubles)
   for i = 1, #ids do
     local id = ids[i]
     local well, trouble = pcall(start, id, lock_ms, jobs, ghosts)
+    if not well and is_out_of_memory(trouble) then
+      need_no_memory()
+      well, trouble = pcall(start, id, lock_ms, jobs, ghosts)
+    end
     if not well then
       local lock = base .. id .. ':lock'
       if try('GET', lock) == new_fence then try('DEL', lock) end

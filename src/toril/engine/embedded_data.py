@@ -16,6 +16,9 @@ from toril.errors import QueueUnavailableError
 _NAME = "appendonly.aof"
 _MULTI_PART = (7, 0)  #: since when servers keep their data so
 
+#: How a server says that a file ends in the middle of a command.
+_CUT = "Unexpected end of file reading the append only file"
+
 #: More than the base file of an empty server, which is all that a first start may leave behind that was interrupted.
 _EMPTY_BASE_BYTES = 150
 
@@ -49,6 +52,27 @@ def refuse_hidden_data(data: Path, program: Path) -> None:
     )
 
 
+def cut_file(data: Path, log_tail: str) -> Path | None:
+    """The file whose end is missing, if the server ended of that and may go on without it.
+
+    The last commands before a power failure were half written. In any other file than the last one that would leave
+    out what later ones build upon.
+    """
+    last_words = "\n".join(log_tail.splitlines()[-2:])
+    if (found := re.search(rf"{_CUT}(?: (\S+?))?\.(?:\s|$)", last_words)) is None:
+        return None
+    if found[1] is None:
+        return data / _NAME  # before 7, the only one
+    manifest = data / "appendonlydir" / f"{_NAME}.manifest"
+    try:
+        names = re.findall(
+            r"^file (\S+) seq \d+ type [bi]", manifest.read_text(errors="replace"), re.MULTILINE
+        )
+    except OSError:
+        return None
+    return manifest.with_name(found[1]) if names[-1:] == [found[1]] else None
+
+
 def repair_advice(data: Path, log_tail: str) -> str:
     """How to get the server to start again, where its log tells of damaged, missing or unknown files."""
     folder = data / "appendonlydir"
@@ -61,7 +85,7 @@ def repair_advice(data: Path, log_tail: str) -> str:
             leave_out = shlex.join(["sed", "-i.bak", f"/^file {re.escape(missing[1])} /d", manifest])
             advice += f" To go on without what it held, take it out of the manifest:\n  {leave_out}"
         return advice
-    damaged = re.search(r"reading the append only file(?: (\S+))?:", log_tail)
+    damaged = re.search(r"reading the append only file(?: (\S+?))?[.:](?:\s|$)", log_tail)
     if damaged and not (damaged[1] or "").endswith(".rdb"):
         # The one file, not its manifest: the tool takes the base files of Valkey 9 for damaged ones.
         file = folder / damaged[1] if damaged[1] else data / _NAME  # before 7

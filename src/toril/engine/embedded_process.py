@@ -25,7 +25,7 @@ from urllib.parse import quote
 import hiredis
 
 from toril.engine.embedded_binary import find_server
-from toril.engine.embedded_data import refuse_hidden_data, repair_advice
+from toril.engine.embedded_data import cut_file, refuse_hidden_data, repair_advice
 from toril.engine.embedded_disk import Writing
 from toril.engine.embedded_locks import FileLock
 from toril.errors import ConfigurationError, QueueUnavailableError, ServerNotFoundError
@@ -109,6 +109,7 @@ class ServerProcess:
         """
         deadline = time.monotonic() + START_S
         log_start: int | None = None
+        is_cut = False
         while (answer := self.ask()) is None:
             lock = FileLock(self.home / "server.lock")
             if not lock.own():
@@ -122,7 +123,9 @@ class ServerProcess:
                 lock.hand_over()
             else:
                 lock.close()
-                raise self._died(log_start)
+                if cut_file(self._data, self._log_text(log_start)) is None or is_cut:
+                    raise self._died(log_start)
+                log_start, is_cut = None, True
             if time.monotonic() > deadline:
                 raise QueueUnavailableError(
                     f"the embedded server of {self.home} (process {self._pid()}) runs, but has not answered "
@@ -197,10 +200,25 @@ class ServerProcess:
         self._data.mkdir(mode=0o700, exist_ok=True)
         refuse_hidden_data(self._data, program)
         log_start = self._log.stat().st_size if self._log.exists() else 0
+        last_log = self._log_text(0)
         if log_start > _LOG_BYTES:
             self._log.replace(self._log.with_name("server.log.1"))
             log_start = 0
-        arguments = self._arguments()
+        # At first none may cut its files: it would cut any of them, and tell nobody but its log.
+        cut = cut_file(self._data, last_log)
+        if cut is not None:
+            log.error(
+                "embedded_data_cut: %s ends in the middle of a command, as after a power failure; the server starts "
+                "with what is whole. What was added in the last moments before may be missing; its log says where it "
+                "was cut",
+                cut,
+                extra={
+                    "home": str(self.home),
+                    "file": str(cut),
+                    "bytes": cut.stat().st_size if cut.exists() else 0,
+                },
+            )
+        arguments = [*self._arguments(), "--aof-load-truncated", "no" if cut is None else "yes"]
         try:
             # A daemon is nobody's child to wait for, and out of reach of the terminal's Ctrl-C.
             done = subprocess.run(  # noqa: S603
@@ -294,17 +312,26 @@ class ServerProcess:
         except (OSError, ValueError):
             return 0
 
-    def _log_tail(self, start: int = 0) -> str:
+    def _log_text(self, start: int) -> str:
+        """The last lines of the log, from a place in it on."""
         try:
             with self._log.open("rb") as file:
                 file.seek(max(start, self._log.stat().st_size - 4000))
-                lines = file.read().decode(errors="replace").splitlines()[-8:]
+                return "\n".join(file.read().decode(errors="replace").splitlines()[-8:])
         except OSError:
-            lines = []
+            return ""
+
+    def _log_tail(self, start: int = 0) -> str:
+        lines = self._log_text(start).splitlines()
         return "\n  ".join([f"The end of {self._log}:", *(lines or ["(nothing)"])])
 
     def _died(self, log_start: int = 0) -> QueueUnavailableError:
         tail = self._log_tail(log_start)
+        if cut := cut_file(self._data, tail):
+            return QueueUnavailableError(
+                f"the embedded server of {self.home} ended, as {cut} ends in the middle of a command: started again, "
+                "it goes on without that end"
+            )
         return QueueUnavailableError(
             f"the embedded server of {self.home} died at start. {tail}{repair_advice(self._data, tail)}"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -57,10 +57,21 @@ async def test_a_limited_queue_stays_as_it_is_and_costs_nothing(
     assert await redis.lrange(queue.keys.of("wait"), 0, -1) == [job.id for job in reversed(jobs[2:])]
 
 
+def assert_spread(started: list[int], *, most: int, window_ms: int) -> None:
+    """So many starts in a window, not more.
+
+    A window begins with its first start, and need not be full: the last start of one may lie close before the first of
+    the next. What a slow machine cannot change is how many windows there are at least; of the first, a script may have
+    begun some time before it looked at the clock.
+    """
+    least = (math.ceil(len(started) / most) - 1) * window_ms
+    assert started[-1] - started[0] >= least - window_ms
+
+
 @pytest.mark.parametrize("workers", [1, 4])
 async def test_each_window_starts_the_next_jobs_in_order(queue: Queue, workers: int) -> None:
     jobs = await queue.add_bulk(
-        [("n", number, {"priority": 1} if number < 9 else {}) for number in range(18)]
+        [("n", number, {"priority": 1} if number < 9 else {}) for number in range(27)]
     )
     async with several(queue, none, workers, concurrency=5, limiter={"max": 3, "duration": 0.15}):
         await asyncio.gather(*(job.result(WITHIN) for job in jobs))
@@ -68,8 +79,7 @@ async def test_each_window_starts_the_next_jobs_in_order(queue: Queue, workers: 
     by_id = {job.id: job.processed_on for job in await queue.get_jobs("completed")}
     in_order = [by_id[job.id] for job in jobs]
     assert in_order == sorted(started)
-    windows = in_order[::3]
-    assert all(later - earlier >= 145 for earlier, later in itertools.pairwise(windows))
+    assert_spread(in_order, most=3, window_ms=150)
 
 
 async def test_jobs_that_waiting_workers_claim_over_the_limit_keep_their_order(
@@ -138,5 +148,4 @@ async def test_each_group_keeps_its_order_and_its_limit(server_url: str, prefix:
         times.sort()
         if workers == 1:  # what a blocking call of one brings starts a moment later than what the other takes
             assert [number for _, number in times] == sorted(number for _, number in times)
-        windows = [moment for moment, _ in times][::2]
-        assert all(later - earlier >= 95 for earlier, later in itertools.pairwise(windows))
+        assert_spread([moment for moment, _ in times], most=2, window_ms=100)

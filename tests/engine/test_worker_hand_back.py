@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import Any
 
 import pytest
@@ -98,5 +99,36 @@ async def test_jobs_that_take_long_to_let_go_one_after_the_other_keep_their_orde
     async with Worker(queue, work, concurrency=4, stalled_interval=0, grace=0) as worker:
         await until(all_run, within_s=60)
         turns[0].set()
+    waiting = await queue.get_jobs("waiting", asc=True, end=-1)
+    assert [job.id for job in waiting] == [job.id for job in jobs]
+
+
+async def test_jobs_are_handed_back_in_order_though_the_loop_is_blocked_for_longer_than_is_waited_for_them(
+    queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of them was told to stop and did not: nobody could."""
+    monkeypatch.setattr("toril.engine.executor._SHUTDOWN_WITHIN_S", 0.5)
+    monkeypatch.setattr("toril.engine.gathering._NEXT_WITHIN", 0.5)
+    count, blocked = 60, 7
+
+    async def work(job: Job[Any]) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            with contextlib.suppress(asyncio.CancelledError):
+                if job.data == blocked:
+                    await asyncio.sleep(0.02)
+                    time.sleep(1.5)  # noqa: ASYNC251 - what is tested
+                if job.data % 2:  # the others are handed back before
+                    for _ in range(4):
+                        await asyncio.sleep(0.02)
+
+    jobs = await queue.add_bulk([("n", number) for number in range(count)])
+
+    async def all_run() -> bool:
+        return worker.running == count
+
+    async with Worker(queue, work, concurrency=count, stalled_interval=0, grace=0) as worker:
+        await until(all_run, within_s=60)
     waiting = await queue.get_jobs("waiting", asc=True, end=-1)
     assert [job.id for job in waiting] == [job.id for job in jobs]

@@ -26,7 +26,7 @@ from toril.engine.postponement import postponed
 from toril.engine.processors import Processor, ProcessorTable
 from toril.engine.queue import Queue
 from toril.engine.runners import ProcessRunner, ThreadRun, ThreadRunner
-from toril.engine.waiting import comes_within
+from toril.engine.waiting import comes_within, end_within
 from toril.errors import JobTimeoutError, PostponedError, TorilError, UnrecoverableError
 
 log = logging.getLogger("toril.worker")
@@ -185,8 +185,7 @@ class Executor:
         for entry in entries:
             entry.stop(reason)
         tasks = [entry.task for entry in entries if entry.task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=_SHUTDOWN_WITHIN_S)
+        await end_within(tasks, _SHUTDOWN_WITHIN_S)
         for entry in entries:
             self._abandon(entry)
 

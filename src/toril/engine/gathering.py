@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 _NEXT_WITHIN = 2.0  # seconds
 
+#: Seconds by which the event loop is late when it was blocked, or the process stopped: who was to come could not.
+_BLOCKED = 0.2
+
 
 class Gathering:
     """A wait that begins again with each job that comes.
@@ -31,7 +34,11 @@ class Gathering:
                 self._timer.cancel()
             self._timer = loop.call_at(min(loop.time() + _NEXT_WITHIN, self._until), self._wake)
             self._count = count
-        if loop.time() < self._timer.when():
+        if (late := loop.time() - self._timer.when()) < 0:
+            return False
+        if late > _BLOCKED:
+            self._until += late
+            self._timer = loop.call_at(min(loop.time() + _NEXT_WITHIN, self._until), self._wake)
             return False
         self._timer = None
         return True

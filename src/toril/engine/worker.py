@@ -31,6 +31,7 @@ from toril.engine.service import Service
 from toril.engine.stalled import RECONNECTS_WITHIN, StalledCheck
 from toril.engine.stop_signals import Stoppable, telling
 from toril.engine.thread_keeper import ThreadKeeper
+from toril.engine.waiting import end_within
 from toril.engine.window import WindowRefill
 from toril.errors import OptionError, QueueStateError
 
@@ -366,8 +367,7 @@ class Worker:
             self._committer.wake()
             # With the server away and nothing to record there is nothing to wait for.
             idle = self.queue.connection.live is None and not self._committer.unrecorded
-            done, _ = await asyncio.wait([self._committing], timeout=0.2 if idle else 15)
-            if not done:
+            if not await end_within([self._committing], 0.2 if idle else 15):
                 if not idle:
                     log.error("worker_close_incomplete", extra={"queue": self.queue.name})
                 self._committing.cancel()

@@ -10,15 +10,19 @@ import pty
 import re
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from tests.support.cli_fork import ForkServer
 from tests.support.servers import free_port
 
 #: Seconds for whatever a test waits for; far more than it takes, since test machines are busy.
 WITHIN_S = 90.0
+
+_fork_server = ForkServer()
 
 
 @dataclass(frozen=True)
@@ -48,19 +52,25 @@ class Toril:
     settings: dict[str, str]
 
     async def __call__(
-        self, *arguments: str, stdin: str = "", stdout: int = asyncio.subprocess.PIPE, **settings: str
+        self, *arguments: str, stdin: str = "", stdout: int | None = None, **settings: str
     ) -> Ended:
         """Run a command to its end; nobody sits at a keyboard.
 
         Args:
             stdout: descriptor of where its answer goes, if that is not to be read here.
         """
-        pipe = asyncio.subprocess.PIPE
-        process = await self._start(arguments, settings, stdin=pipe, stdout=stdout, stderr=pipe)
-        async with asyncio.timeout(WITHIN_S):
-            out, err = await process.communicate(stdin.encode())
-        assert process.returncode is not None
-        return Ended(process.returncode, (out or b"").decode(), err.decode())
+        with contextlib.ExitStack() as files:
+            given, out, err = (files.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+            given.write(stdin.encode())
+            given.seek(0)
+            async with asyncio.timeout(WITHIN_S):
+                code = await _fork_server.run(
+                    arguments,
+                    folder=self.folder,
+                    environment=self._environment(settings),
+                    stdio=(given.fileno(), out.fileno() if stdout is None else stdout, err.fileno()),
+                )
+            return Ended(code, _written(out), _written(err))
 
     @contextlib.asynccontextmanager
     async def running(
@@ -89,19 +99,26 @@ class Toril:
                 if end is not None:
                     os.close(end)
 
-    async def _start(self, arguments: tuple[str, ...], settings: dict[str, str], **more: Any) -> Any:
+    def _environment(self, settings: dict[str, str]) -> dict[str, str]:
         # None of the settings of whoever runs the tests may count.
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
-        kept["PORT"] = str(free_port())
+        return {**kept, "PORT": str(free_port()), **self.settings, **settings, "COLUMNS": "100"}
+
+    async def _start(self, arguments: tuple[str, ...], settings: dict[str, str], **more: Any) -> Any:
         return await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "toril",
             *arguments,
             cwd=self.folder,
-            env={**kept, **self.settings, **settings, "COLUMNS": "100"},
+            env=self._environment(settings),
             **more,
         )
+
+
+def _written(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
 
 
 class Running:

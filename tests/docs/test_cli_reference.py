@@ -15,7 +15,8 @@ from unittest import mock
 import pytest
 
 from toril.cli.exits import MEANING
-from toril.cli.main import Group, Root, run
+from toril.cli.main import run
+from toril.cli.tree import Group, Root
 from toril.settings import SETTINGS
 
 REFERENCE = Path(__file__).parents[2] / "docs/reference"

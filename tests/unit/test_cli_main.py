@@ -14,7 +14,8 @@ import pytest
 
 from toril import __version__
 from toril.cli.exits import ExitCode, ending_of
-from toril.cli.main import Group, Root, run
+from toril.cli.main import run
+from toril.cli.tree import Group, Root
 from toril.errors import (
     ConfigurationError,
     JobLockedError,
@@ -94,6 +95,7 @@ def test_help_imports_no_command_and_no_tables() -> None:
         "toril.cli.command",
         "toril.cli.exits",
         "toril.cli.main",
+        "toril.cli.tree",
         "toril.cli.streams",
         "toril.errors",
     }

@@ -14,15 +14,15 @@ _AT_ONCE = 100
 
 @command(
     examples="""
-    TORIL_SECRET=new... TORIL_SECRET_PREVIOUS=old... toril credentials reencrypt
+    toril credentials reencrypt      with TORIL_SECRET=new… and TORIL_SECRET_PREVIOUS=old… set
     """
 )
 async def reencrypt_credentials(call: Call) -> int:
-    """Encrypt the credentials of all firms by TORIL_SECRET which one of TORIL_SECRET_PREVIOUS still opens.
+    """Encrypt those of all firms by the present TORIL_SECRET.
 
-    To replace the secret: set the new one as TORIL_SECRET and the old one as TORIL_SECRET_PREVIOUS, for workers and the
-    web application, restart them, and run this. May be run again, and while all work. Exits with 1 and names those
-    that no secret opens.
+    Those that one of TORIL_SECRET_PREVIOUS still opens. To replace the secret: set the new one as TORIL_SECRET and the
+    old one as TORIL_SECRET_PREVIOUS, for workers and the web application, restart them, and run this. May be run again,
+    and while all work. Exits with 1 and names those that no secret opens.
     """
     from toril.queues.sync.access.store import CredentialStore
 

@@ -25,7 +25,7 @@ class SmsReport(Identified, Base):
 
 
 class SmsOptOut(Identified, Base):
-    """A number, in E.164, that gets no SMS of ours. ``source`` is the provider that told."""
+    """A number, in E.164, that gets no SMS of ours. ``source`` is the provider that told, or ``command line``."""
 
     __tablename__ = "sms_opt_outs"
 

@@ -73,7 +73,10 @@ class SmsOptOuts(Repository):
         found = await self.session.scalar(select(SmsOptOut.id).where(SmsOptOut.number == number))
         return found is not None
 
-    async def list(self, *, limit: int = 50, offset: int = 0) -> Page[SmsOptOut]:
-        """All of them, the newest first."""
-        ordered = select(SmsOptOut).order_by(SmsOptOut.created_at.desc(), SmsOptOut.id.desc())
+    async def list(self, *, number: str | None = None, limit: int = 50, offset: int = 0) -> Page[SmsOptOut]:
+        """All of them, the newest first; or one, if it is there."""
+        statement = select(SmsOptOut)
+        if number is not None:
+            statement = statement.where(SmsOptOut.number == number)
+        ordered = statement.order_by(SmsOptOut.created_at.desc(), SmsOptOut.id.desc())
         return await self._page(ordered, limit=limit, offset=offset)

@@ -75,6 +75,20 @@ async def test_a_claim_is_not_kept_from_a_job_by_the_lock_of_a_deleted_one(
         assert [row[1] for row in taken] == [b'"second"']
 
 
+async def test_a_running_job_that_lost_its_times_alone_is_still_that_job(
+    queue: Queue, redis: redis_asyncio.Redis
+) -> None:
+    """Which tools delete that would retry it; what they leave is no other job."""
+    job = await queue.add("n", {})
+    await take(queue)
+    fence = await fence_of(queue, job.id)
+    await redis.hdel(queue.keys.job(job.id), "processedOn", "finishedOn", "failedReason")
+    assert await queue.scripts.run("renew_locks", LOCK_MS, job.id, fence) == [[], []]
+    assert await queue.scripts.run("put_back_lost", 1, job.id) == [[], []]
+    assert await complete(queue, job.id, "kept") == 0
+    assert await job.result(0) == "kept"
+
+
 @pytest.mark.parametrize("state", ["completed", "failed"])
 async def test_a_finished_job_is_not_run_again_for_a_place_that_a_deleted_one_left(
     queue: Queue, redis: redis_asyncio.Redis, state: str

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
+from tests.support.proxy import Proxy
 from tests.support.servers import RedisServer
 from tests.support.until import until
 
 from toril.engine.job import Job
 from toril.engine.queue import Queue
+from toril.engine.thread_keeper import kept_threads_ended
 from toril.engine.worker import Worker
 
 #: Seconds. The next renewal is planned for long after the test.
@@ -63,6 +66,40 @@ async def test_locks_are_renewed_as_soon_as_the_server_is_back(
                 assert await job.result(WITHIN) == "kept"
 
 
+async def test_locks_of_threads_that_outlive_their_worker_are_renewed_too() -> None:
+    """By the thread that keeps them, which has a connection of its own."""
+    go = [threading.Event(), threading.Event()]
+
+    def work(job: Any) -> int:
+        assert go[job.data].wait(2 * WITHIN)
+        return int(job.data)
+
+    with RedisServer(tcp=True) as server, Proxy(server.port) as proxy:
+        async with Queue("q", url=server.url) as near:
+            options: dict[str, Any] = {"lock_duration": LOCK, "lock_renew": RENEW, "stalled_interval": 0}
+            async with (
+                Queue("q", url=proxy.url) as queue,
+                Worker(queue, work, concurrency=2, grace=0, **options) as worker,
+            ):
+                jobs = await near.add_bulk([("n", 0), ("n", 1)])
+                await until(lambda: _is(worker.running == 2), within_s=WITHIN)
+            try:
+                await near.scripts.ask("PEXPIRE", near.keys.lock(jobs[1].id), 500_000)
+                proxy.swallow()
+                go[0].set()  # how it ended cannot be told on the connection that is there
+
+                async def is_renewed() -> bool:
+                    return int(await near.scripts.ask("PTTL", near.keys.lock(jobs[1].id))) > RENEW * 1000
+
+                await until(is_renewed, within_s=2 * WITHIN)
+            finally:
+                for event in go:
+                    event.set()
+            assert [await job.result(2 * WITHIN) for job in jobs] == [0, 1]
+            async with asyncio.timeout(2 * WITHIN):
+                await kept_threads_ended()
+
+
 async def test_a_renewal_that_is_refused_is_tried_again_soon(
     server_url: str, prefix: str, queue: Queue
 ) -> None:
@@ -92,3 +129,7 @@ async def test_a_renewal_that_is_refused_is_tried_again_soon(
         await until(is_renewed, within_s=WITHIN)
         go.set()
         assert await job.result(WITHIN) == "kept"
+
+
+async def _is(value: bool) -> bool:
+    return value

@@ -185,7 +185,8 @@ local well, trouble = pcall(function()
     local holder = call('GET', base .. id .. ':lock')
     -- A claim may come too late: the job was put back, and somebody else has it or is done with it. Who has the lock of
     -- a job that nobody started has that of an earlier one of its id, which was deleted by hand.
-    if (not holder or is_own(holder) or not was_started(id)) and call('LPOS', k_active, id) then
+    local has_place = call('LPOS', k_active, id)
+    if has_place and (not holder or is_own(holder) or (is_twice_in_active(id) and not was_started(id))) then
       -- Or has it without a lock, which it gets back: it started the job since our call, and the lock has run out.
       local ago = late and not holder and was_started(id) and
         now - (number(call('HGET', base .. id, 'processedOn')) or 0)

@@ -8,11 +8,11 @@
 ]]
 local locks, shown_life, unfinished = {}, {}, nil
 --
--- Somebody deleted the job by hand while it ran; one of that id that was added since is another one, not started yet. What
--- the attempt leaves behind goes: its place would be taken for one of that job.
-local function leave_without_job(id, fence)
+-- Where the job was deleted by hand while it ran, what the attempt leaves behind goes: its place would be taken for one of
+-- the next job of that id.
+local function leave_without_job(id, fence, code)
   local lock = base .. id .. ':lock'
-  local holder, code = call('GET', lock), call('EXISTS', base .. id) == 0 and -1 or -2
+  local holder = call('GET', lock)
   if holder == fence then call('DEL', lock) end
   if holder == fence or not holder and code == -1 then call('LREM', k_active, -1, id) end
   return code
@@ -20,9 +20,9 @@ end
 local function leave_active(id, fence)
   local key = base .. id
   local lock = key .. ':lock'
-  if not call('HGET', key, 'processedOn') then return leave_without_job(id, fence) end
-  local held = call('GET', lock) == fence and 0 or holding(id, fence)
-  if held < 0 then return held end
+  local started = call('HGET', key, 'processedOn')
+  local held = started and call('GET', lock) == fence and 0 or holding(id, fence)
+  if held < 0 then return started and held or leave_without_job(id, fence, held) end
   if held == 1 and call('LPOS', k_active, id) == false then return -2 end
   -- Active is a list, so this is a walk, O(active) at worst, as in Bull. It begins at the right end, where the oldest are:
   -- they tend to finish first, and no worker has more in there than it has slots.

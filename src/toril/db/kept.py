@@ -10,6 +10,7 @@ _PAPERS = "the firm's correspondence with its clients"
 
 KEPT: Final = {
     "api_keys": "one for each machine, made and revoked by people; the audit log names them",
+    "archive_claims": "one row at most; it goes when its entries of the audit log are deleted",
     "bank_accounts": _PEOPLE,
     "bank_transactions": _BOOKS,
     "cases": _PEOPLE,

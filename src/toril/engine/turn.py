@@ -20,7 +20,7 @@ class Turn:
     """One caller's place in the line; ``Job.turn`` makes it.
 
     ``reserve`` gets a place early; ``come`` waits for the turn, right before the call; then ``end``, or ``hold`` when
-    the service says "later", which keeps the place for another call.
+    the service says "later", which keeps the place for another call; or ``leave`` when it is not needed any more.
 
     In order means: in the order in which jobs were taken from the queue. Nobody calls before a job that was taken
     earlier and runs, and no two calls are under way at once. Of a worker that was killed this is true until its jobs'
@@ -81,6 +81,12 @@ class Turn:
         if self.in_order:
             await self._tell("end")
         self._place = ""
+
+    async def leave(self) -> None:
+        """Give the place away, if there is one: no call is made. Whoever stands behind would wait until it is late."""
+        if self._place:
+            await self._tell("leave")
+            self._place = ""
 
     async def hold(self, wait: float) -> None:
         """Let nobody have a turn for ``wait`` seconds, a day at most, and keep the place for the call then."""

@@ -1,6 +1,7 @@
 """All records of an installation. Importing this package makes every table known."""
 
 from toril.db.models.access import ApiKey, AuditEntry, OneTimeToken, Session, TokenPurpose
+from toril.db.models.archive_claims import ArchiveClaim
 from toril.db.models.banking import AccountStatus, BankAccount, BankTransaction, CurrencyRate, Direction
 from toril.db.models.clients import (
     Case,
@@ -55,6 +56,7 @@ __all__ = [
     "RECEIVED",
     "AccountStatus",
     "ApiKey",
+    "ArchiveClaim",
     "AuditEntry",
     "BankAccount",
     "BankTransaction",

@@ -39,6 +39,15 @@ class AuditLog(Repository):
         statement = select(_TABLE).where(_TABLE.c.at < before).order_by(_TABLE.c.at, _TABLE.c.id).limit(limit)
         return [dict(row) for row in (await self.session.execute(statement)).mappings()]
 
+    async def get_all(self, ids: Sequence[str], *, at_once: int = 500) -> Sequence[dict[str, Any]]:
+        """Entries by their ids, in that order; those that are gone are left out."""
+        found: dict[str, dict[str, Any]] = {}
+        for start in range(0, len(ids), at_once):
+            statement = select(_TABLE).where(_TABLE.c.id.in_(ids[start : start + at_once]))
+            for row in (await self.session.execute(statement)).mappings():
+                found[row["id"]] = dict(row)
+        return [found[each] for each in ids if each in found]
+
     async def delete(self, ids: Sequence[str]) -> int:
         """Delete entries that are archived; returns how many there were. At most some thousand at once."""
         deleted = await self.session.execute(

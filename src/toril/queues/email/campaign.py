@@ -42,7 +42,13 @@ async def send_campaign(mailer: Mailer, payload: Campaign, job: RunningJob) -> d
             "campaigns need a public URL and a secret for their links (TORIL_PUBLIC_URL)"
         )
     pacing = mailer.pacing(job)
-    await pacing.begin()
+    async with pacing.in_line():
+        return await _send_in_turn(mailer, ledger, tracker, payload, job, pacing)
+
+
+async def _send_in_turn(
+    mailer: Mailer, ledger: SentLedger, tracker: Tracker, payload: Campaign, job: RunningJob, pacing: Pacing
+) -> dict[str, Any]:
     await job.update_progress(10)
     box = parse_mailbox(payload.recipient.email)
     result = {"campaignId": payload.campaign_id, "recipientEmail": payload.recipient.email}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
+from toril.db.insist import insist
 from toril.db.models.mail import SendStatus
 from toril.db.repositories.deliveries import Deliveries, DeliveryNote
 from toril.db.session import Database
@@ -37,5 +38,10 @@ class DatabaseHandovers:
         await self._save(key, way, DeliveryNote(status=status, message_id=message_id))
 
     async def _save(self, key: str, way: Way, note: DeliveryNote) -> None:
-        async with self.database.session() as session:
-            await Deliveries(session).save(key, {way: note})
+        async def write() -> None:
+            async with self.database.session() as session:
+                await Deliveries(session).save(key, {way: note})
+
+        # Also that it begins: a note which was taken, and of which we hear that it was not, looks like a handover that
+        # nobody saw the end of.
+        await insist(write)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 
-from toril.db.errors import DatabaseUnavailableError, RecordConflictError
+from toril.db.errors import RecordConflictError
+from toril.db.insist import insist
 from toril.db.models.mail import STOPS_ALL, SendStatus
 from toril.db.repositories.mail import BulkSends, Campaigns
 from toril.db.repositories.suppressions import Suppressions
 from toril.db.session import Database
 from toril.errors import PayloadError
 from toril.queues.email.ledger import CampaignRecord, Outcome, Suppression
-
-#: Seconds between attempts to note what was sent: giving up means that it may be sent again.
-_WAITS = (0.2, 1.0, 3.0)
 
 
 class DatabaseLedger:
@@ -42,7 +39,7 @@ class DatabaseLedger:
             async with self.database.session() as session:
                 await BulkSends(session).record(job, found)
 
-        await _insist(write)
+        await insist(write)
 
     async def suppressed(self, emails: Collection[str], *, firm_id: str | None) -> Mapping[str, Suppression]:
         """See ``SentLedger``."""
@@ -82,13 +79,4 @@ class DatabaseLedger:
                     record_id, now=datetime.now(UTC), message_id=outcome.message_id, error=outcome.error
                 )
 
-        await _insist(write)
-
-
-async def _insist(write: Callable[[], Awaitable[None]]) -> None:
-    for wait_s in _WAITS:
-        try:
-            return await write()
-        except DatabaseUnavailableError:
-            await asyncio.sleep(wait_s)
-    await write()
+        await insist(write)

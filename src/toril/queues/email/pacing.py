@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 from toril.errors import PostponedError
@@ -38,14 +39,22 @@ class Pacing:
         )
         self.give_up_after = give_up_after
 
-    async def begin(self) -> None:
-        """Get in line: at the beginning of a job, so that mails leave in the order of the queue.
+    @asynccontextmanager
+    async def in_line(self) -> AsyncIterator[None]:
+        """Stand in line from the beginning of a job, so that mails leave in the order of the queue. Whoever makes no
+        call in the block, as the address wants no mail or the job fails, holds up nobody afterwards.
 
         Raises:
             PostponedError: the provider takes nothing for a while.
         """
-        if self._turn is not None:
-            await self._bounded(self._turn.reserve())
+        if self._turn is None:
+            yield
+            return
+        await self._bounded(self._turn.reserve())
+        try:
+            yield
+        finally:
+            await asyncio.shield(self._turn.leave())
 
     async def call(self, call: Callable[[], Awaitable[_R]]) -> _R:
         """Await ``call()`` when it is our turn. A short "later" is waited for here, so that order is kept.

@@ -39,12 +39,14 @@ class Processors:
             addresses were left out, and without success when none of ``to`` remained.
         """
         pacing = self.mailer.pacing(job, single=True)
-        await pacing.begin()
-        await job.update_progress(10)
-        attachments = await read_attachments(self.mailer, payload.attachments or (), firm_id=payload.firm_id)
-        mail = compose(payload, job=job, sender=self.mailer.sender, attachments=attachments)
-        sent = await self._send(mail, job, pacing)
-        return {**sent, "to": payload.to, "subject": REDACTED if payload.sensitive else payload.subject}
+        async with pacing.in_line():
+            await job.update_progress(10)
+            attachments = await read_attachments(
+                self.mailer, payload.attachments or (), firm_id=payload.firm_id
+            )
+            mail = compose(payload, job=job, sender=self.mailer.sender, attachments=attachments)
+            sent = await self._send(mail, job, pacing)
+            return {**sent, "to": payload.to, "subject": REDACTED if payload.sensitive else payload.subject}
 
     async def template(self, payload: TemplateMail, job: RunningJob) -> dict[str, Any]:
         """Send one mail made from a template. Progress as ``transactional``.
@@ -55,32 +57,32 @@ class Processors:
         """
         mailer = self.mailer
         pacing = mailer.pacing(job, single=True)
-        await pacing.begin()
-        await job.update_progress(10)
-        reply_to = _firm_address(payload) or mailer.reply_to(await mailer.firm(payload.firm_id))
-        made = await asyncio.to_thread(
-            render,
-            payload.data,
-            firm_name=mailer.firm_name,
-            zone=mailer.zone,
-            takes_replies=bool(payload.reply_to or reply_to) or mailer.sender_takes_replies,
-        )
-        filled = Transactional(
-            to=payload.to,
-            subject=payload.subject or made.subject,
-            html=made.html,
-            text=made.text,
-            reply_to=payload.reply_to,
-            cc=payload.cc,
-            bcc=payload.bcc,
-            tags=payload.tags,
-        )
-        attachments = await read_attachments(mailer, payload.attachments or (), firm_id=payload.firm_id)
-        mail = compose(filled, job=job, sender=mailer.sender, attachments=attachments)
-        if not mail.reply_to:
-            mail = replace(mail, reply_to=reply_to)
-        sent = await self._send(mail, job, pacing)
-        return {**sent, "templateId": payload.template_id, "to": payload.to}
+        async with pacing.in_line():
+            await job.update_progress(10)
+            reply_to = _firm_address(payload) or mailer.reply_to(await mailer.firm(payload.firm_id))
+            made = await asyncio.to_thread(
+                render,
+                payload.data,
+                firm_name=mailer.firm_name,
+                zone=mailer.zone,
+                takes_replies=bool(payload.reply_to or reply_to) or mailer.sender_takes_replies,
+            )
+            filled = Transactional(
+                to=payload.to,
+                subject=payload.subject or made.subject,
+                html=made.html,
+                text=made.text,
+                reply_to=payload.reply_to,
+                cc=payload.cc,
+                bcc=payload.bcc,
+                tags=payload.tags,
+            )
+            attachments = await read_attachments(mailer, payload.attachments or (), firm_id=payload.firm_id)
+            mail = compose(filled, job=job, sender=mailer.sender, attachments=attachments)
+            if not mail.reply_to:
+                mail = replace(mail, reply_to=reply_to)
+            sent = await self._send(mail, job, pacing)
+            return {**sent, "templateId": payload.template_id, "to": payload.to}
 
     async def bulk(self, payload: Bulk, job: RunningJob) -> dict[str, Any]:
         """See ``send_bulk``."""

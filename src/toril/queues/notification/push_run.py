@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
+from toril.db.insist import insist
 from toril.db.models.mail import SendStatus
 from toril.db.models.notifications import PushSubscription
 from toril.db.repositories.deliveries import Deliveries, DeliveryNote
@@ -74,8 +75,11 @@ class PushRun:
             self.notes = await Deliveries(session).list(key)
 
         async def record(new: Mapping[str, DeliveryNote]) -> None:
-            async with self.database.session() as session:
-                await Deliveries(session).save(key, new)
+            async def write() -> None:
+                async with self.database.session() as session:
+                    await Deliveries(session).save(key, new)
+
+            await insist(write)  # what was sent and is not noted is sent again
 
         self._once = SendOnce(record)
         named = {

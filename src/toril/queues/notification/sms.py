@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from toril.db.insist import insist
 from toril.db.models.mail import SendStatus
 from toril.db.repositories.deliveries import Deliveries, DeliveryNote
 from toril.db.repositories.sms import SmsOptOuts
@@ -128,8 +129,11 @@ class SmsSender:
             return await SmsOptOuts(session).has(number)
 
     async def _note(self, key: str, number: str, note: DeliveryNote) -> None:
-        async with self.database.session() as session:
-            await Deliveries(session).save(key, {number: note})
+        async def write() -> None:
+            async with self.database.session() as session:
+                await Deliveries(session).save(key, {number: note})
+
+        await insist(write)
 
 
 def _note_of(sent: SentSms) -> DeliveryNote:

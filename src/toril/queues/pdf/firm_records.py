@@ -10,10 +10,12 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import select
 
 from toril.db.errors import RecordNotFoundError
-from toril.db.ids import is_id
+from toril.db.ids import is_id, new_id
+from toril.db.insist import insist
 from toril.db.models import Contract, Firm, GeneratedFile, Invoice, Report, ZatcaEnvironment
 from toril.db.repositories.zatca import ZatcaDocuments
 from toril.db.session import Database
+from toril.db.upsert import insert_new
 from toril.errors import OptionError, PayloadError, UnrecoverableError
 from toril.queues.base import RunningJob
 from toril.queues.pdf.documents.base import DocumentPayload
@@ -113,19 +115,24 @@ class FirmRecords:
         """
         if not is_id(firm_id):
             return
-        async with self.database.session() as session:
-            session.add(
-                GeneratedFile(
-                    firm_id=firm_id,
-                    kind=type,
-                    name=file.name,
-                    path=file.path,
-                    size=file.size,
-                    media_type="application/pdf",
-                    queue="pdf",
-                    job_id=job.id[:256],
-                )
-            )
+        row = {
+            "id": new_id(),
+            "firm_id": firm_id,
+            "kind": type,
+            "name": file.name,
+            "path": file.path,
+            "size": file.size,
+            "media_type": "application/pdf",
+            "queue": "pdf",
+            "job_id": job.id[:256],
+        }
+
+        async def write() -> None:
+            async with self.database.session() as session:
+                await insert_new(session, GeneratedFile, [row], key=["id"])
+
+        # The job's next attempt makes another file, and this one would be nobody's.
+        await insist(write)
 
     async def _check_owner(
         self, model: type[Invoice | Report | Contract], record_id: str, firm_id: str

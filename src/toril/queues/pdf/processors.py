@@ -65,7 +65,12 @@ class DocumentProcessor:
             firm_id=payload.firm_id, folder="pdf", name=f"{document.file_name}.pdf", content=content
         )
         if self.note_file is not None:
-            await self.note_file(file, payload.firm_id, self.type, job)
+            try:
+                await self.note_file(file, payload.firm_id, self.type, job)
+            except Exception:
+                # The next attempt makes another file, and nobody would find this one.
+                await self.store.delete(file.path)
+                raise
         await job.update_progress(100)
         return {
             "success": True,

@@ -1,21 +1,19 @@
-"""Jobs that change records, each type with what it works on: for tests that let many workers do it at once.
-
-``SCENARIOS`` has one for each type; add another to have it tested too.
-"""
+"""Syncs for many workers at once: each type with the records it works on, and the service it asks."""
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import select
+from tests.support.email_jobs import PlainJob
 from tests.support.records import NOW, add_client, add_firm, add_invoice
+from tests.support.same_work import Scenario, Scenarios, Work, add_none
 from tests.support.sync_whatsapp import NUMBER, delivery, status, text
 
 from toril.db.models import Contract, CurrencyRate, Invoice, Payment, ZatcaDocument
@@ -23,7 +21,9 @@ from toril.db.models.banking import BankAccount, BankTransaction
 from toril.db.models.whatsapp import WhatsAppMessage, WhatsAppNotification, WhatsAppNumber
 from toril.db.repositories.whatsapp import WhatsAppInbox
 from toril.db.session import Database
+from toril.errors import TorilError
 from toril.queues.base import QueueDefinition
+from toril.queues.report.processors import AddJob
 from toril.queues.sync.currency.providers import ErApi
 from toril.queues.sync.definition import Vendors, sync_queue
 from toril.queues.sync.lean.client import Lean
@@ -46,26 +46,6 @@ from toril.testing.vendors.rates import Rates
 from toril.testing.vendors.server import vendor_server
 from toril.testing.vendors.wathq import KEY, LEGACY, NATIONAL, Register
 
-Job = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Work:
-    """What workers do in one run.
-
-    Attributes:
-        open: makes a worker's definition, on a database of its own.
-        jobs: data of the jobs, in the order they are added.
-        left: what is in the records, without ids and times, so that two runs can be compared.
-    """
-
-    open: Callable[[Database], QueueDefinition]
-    jobs: Sequence[Job]
-    left: Callable[[Database], Awaitable[Any]]
-
-
-Prepare = Callable[[Database, AsyncExitStack], Awaitable[Work]]
-
 
 async def bank_transactions(database: Database, stack: AsyncExitStack) -> Work:
     """One account of 120 transactions on two pages, two of them not settled, and one that is gone since."""
@@ -80,11 +60,11 @@ async def bank_transactions(database: Database, stack: AsyncExitStack) -> Work:
         )
         session.add(account)
 
-    def open(own: Database) -> QueueDefinition:
+    def open(own: Database, add: AddJob) -> Sequence[QueueDefinition]:
         lean = Lean(CLIENT_ID, CLIENT_SECRET, APP_TOKEN, base_url=server.url, auth_url=server.url)
-        return sync_queue(database=own, vendors=Vendors(rates=(), lean=lean))
+        return [sync_queue(database=own, vendors=Vendors(rates=(), lean=lean))]
 
-    async def left(own: Database) -> Any:
+    async def left(own: Database, results: Sequence[Any]) -> Any:
         async with own.reading() as session:
             rows = await session.scalars(select(BankTransaction))
             known = await session.get_one(BankAccount, account.id)
@@ -92,7 +72,7 @@ async def bank_transactions(database: Database, stack: AsyncExitStack) -> Work:
             return found, known.status, known.synced_until
 
     data = {"firmId": firm.id, "bankAccountId": account.id}
-    return Work(open, [{"type": "bank-transactions", "data": data}] * 20, left)
+    return Work(open=open, jobs=[{"type": "bank-transactions", "data": data}] * 20, left=left)
 
 
 async def payment_status(database: Database, stack: AsyncExitStack) -> Work:
@@ -123,15 +103,15 @@ async def payment_status(database: Database, stack: AsyncExitStack) -> Work:
         ]
         session.add_all(payments)
 
-    def open(own: Database) -> QueueDefinition:
+    def open(own: Database, add: AddJob) -> Sequence[QueueDefinition]:
         gateway = Moyasar(MOYASAR_KEY, base_url=server.url)
-        return sync_queue(database=own, vendors=Vendors(rates=(), gateways={"mada": gateway}))
+        return [sync_queue(database=own, vendors=Vendors(rates=(), gateways={"mada": gateway}))]
 
     jobs = [
         {"paymentId": payment.id, "paymentProvider": "mada", "firmId": firm.id}
         for payment in payments[:5] * 3 + payments
     ]
-    return Work(open, [{"type": "payment-status", "data": data} for data in jobs], _money)
+    return Work(open=open, jobs=[{"type": "payment-status", "data": data} for data in jobs], left=_money)
 
 
 async def mudad_payment(database: Database, stack: AsyncExitStack) -> Work:
@@ -151,7 +131,7 @@ async def mudad_payment(database: Database, stack: AsyncExitStack) -> Work:
         ]
         session.add_all(payments)
 
-    def open(own: Database) -> QueueDefinition:
+    def open(own: Database, add: AddJob) -> Sequence[QueueDefinition]:
         door = BillDoor(
             BillShape.parse(**bank_of_bills.SHAPE),
             base_url=server.url,
@@ -159,13 +139,13 @@ async def mudad_payment(database: Database, stack: AsyncExitStack) -> Work:
             client_id=bank_of_bills.CLIENT_ID,
             client_secret=bank_of_bills.CLIENT_SECRET,
         )
-        return sync_queue(database=own, vendors=Vendors(rates=(), bills=door))
+        return [sync_queue(database=own, vendors=Vendors(rates=(), bills=door))]
 
     jobs = [{"paymentId": payment.id, "firmId": firm.id} for payment in payments[:5] * 2 + payments]
-    return Work(open, [{"type": "mudad-payment", "data": data} for data in jobs], _money)
+    return Work(open=open, jobs=[{"type": "mudad-payment", "data": data} for data in jobs], left=_money)
 
 
-async def _money(database: Database) -> Any:
+async def _money(database: Database, results: Sequence[Any]) -> Any:
     async with database.reading() as session:
         payments = (await session.scalars(select(Payment))).all()
         invoice = (await session.scalars(select(Invoice))).one()
@@ -186,14 +166,14 @@ async def zatca_invoice(database: Database, stack: AsyncExitStack) -> Work:
     invoices = [await office.invoice(client) for client in (office.person, office.business) for _ in range(4)]
     began = time.monotonic()
 
-    def open(own: Database) -> QueueDefinition:
+    def open(own: Database, add: AddJob) -> Sequence[QueueDefinition]:
         gateway = ZatcaGateway(ZatcaEnvironment.SIMULATION, base_url=office.server.url, total_timeout=5)
         zatca = ZatcaInvoices(
             own, gateway, office.vault, clock=lambda: NOW + timedelta(seconds=time.monotonic() - began)
         )
-        return sync_queue(database=own, vendors=Vendors(rates=(), zatca=zatca))
+        return [sync_queue(database=own, vendors=Vendors(rates=(), zatca=zatca))]
 
-    async def left(own: Database) -> Any:
+    async def left(own: Database, results: Sequence[Any]) -> Any:
         async with own.reading() as session:
             statement = select(ZatcaDocument).order_by(ZatcaDocument.icv)
             documents = (await session.scalars(statement)).all()
@@ -206,7 +186,48 @@ async def zatca_invoice(database: Database, stack: AsyncExitStack) -> Work:
         )
 
     jobs = [{"invoiceId": invoice.id, "firmId": office.firm.id} for _ in range(3) for invoice in invoices]
-    return Work(open, [{"type": "zatca-invoice", "data": data} for data in jobs], left)
+    return Work(open=open, jobs=[{"type": "zatca-invoice", "data": data} for data in jobs], left=left)
+
+
+async def zatca_pending(database: Database, stack: AsyncExitStack) -> Work:
+    """Six documents that were sent and got no answer: each gets its verdict, by the bytes that were sent before."""
+    from tests.support.zatca_office import an_office  # needs the validator, which is not everywhere
+
+    from toril.queues.sync.zatca import ZatcaEnvironment, ZatcaGateway, ZatcaInvoices
+
+    office = await stack.enter_async_context(an_office(database))
+    for client in [office.person, office.business] * 3:
+        office.server.http.script.append("drop")
+        with suppress(TorilError):
+            await office.run(await office.invoice(client))
+    began, hours = time.monotonic(), 1
+
+    def open(own: Database, add: AddJob) -> Sequence[QueueDefinition]:
+        gateway = ZatcaGateway(ZatcaEnvironment.SIMULATION, base_url=office.server.url, total_timeout=5)
+        zatca = ZatcaInvoices(
+            own,
+            gateway,
+            office.vault,
+            clock=lambda: NOW + timedelta(hours=hours, seconds=time.monotonic() - began),
+        )
+        return [sync_queue(database=own, vendors=Vendors(rates=(), zatca=zatca))]
+
+    job = {"type": "zatca-pending", "data": {}}
+
+    async def left(own: Database, results: Sequence[Any]) -> Any:
+        nonlocal hours
+        hours = 2
+        # Jobs that meet leave documents to one another; the next hour's finds none that was left by both.
+        [definition] = open(own, add_none)
+        try:
+            await definition.process(PlainJob(job))
+        finally:
+            await definition.close()
+        async with own.reading() as session:
+            documents = (await session.scalars(select(ZatcaDocument).order_by(ZatcaDocument.icv))).all()
+        return [(each.icv, each.kind, each.status, each.submission_unknown) for each in documents]
+
+    return Work(open=open, jobs=[job] * 12, left=left)
 
 
 async def wathq_contract(database: Database, stack: AsyncExitStack) -> Work:
@@ -226,16 +247,16 @@ async def wathq_contract(database: Database, stack: AsyncExitStack) -> Work:
         ]
         session.add_all(contracts)
 
-    def open(own: Database) -> QueueDefinition:
-        return sync_queue(database=own, vendors=Vendors(rates=(), wathq=Wathq(KEY, base_url=server.url)))
+    def open(own: Database, add: AddJob) -> Sequence[QueueDefinition]:
+        return [sync_queue(database=own, vendors=Vendors(rates=(), wathq=Wathq(KEY, base_url=server.url)))]
 
-    async def left(own: Database) -> Any:
+    async def left(own: Database, results: Sequence[Any]) -> Any:
         async with own.reading() as session:
             rows = await session.scalars(select(Contract).order_by(Contract.number))
             return [(row.number, row.wathq_status, row.wathq_answer) for row in rows]
 
     jobs = [{"contractId": contract.id, "firmId": firm.id} for _ in range(6) for contract in contracts]
-    return Work(open, [{"type": "wathq-contract", "data": data} for data in jobs], left)
+    return Work(open=open, jobs=[{"type": "wathq-contract", "data": data} for data in jobs], left=left)
 
 
 async def whatsapp_messages(database: Database, stack: AsyncExitStack) -> Work:
@@ -254,10 +275,10 @@ async def whatsapp_messages(database: Database, stack: AsyncExitStack) -> Work:
                 now=NOW + timedelta(seconds=number),
             )
 
-    def open(own: Database) -> QueueDefinition:
-        return sync_queue(database=own, vendors=Vendors(rates=()))
+    def open(own: Database, add: AddJob) -> Sequence[QueueDefinition]:
+        return [sync_queue(database=own, vendors=Vendors(rates=()))]
 
-    async def left(own: Database) -> Any:
+    async def left(own: Database, results: Sequence[Any]) -> Any:
         async with own.reading() as session:
             rows = await session.scalars(select(WhatsAppMessage))
             inbox = (await session.scalars(select(WhatsAppNotification))).all()
@@ -265,30 +286,32 @@ async def whatsapp_messages(database: Database, stack: AsyncExitStack) -> Work:
         return found, [each.error for each in inbox if each.error], all(each.processed_at for each in inbox)
 
     data = {"firmId": firm.id, "phoneNumberId": NUMBER}
-    return Work(open, [{"type": "whatsapp-messages", "data": data}] * 20, left)
+    one, all_of_them = {"type": "whatsapp-messages", "data": data}, {"type": "whatsapp-inbox", "data": {}}
+    return Work(open=open, jobs=[one, one, one, all_of_them] * 5, left=left)
 
 
 async def currency_rates(database: Database, stack: AsyncExitStack) -> Work:
     """The rates of one day."""
     server = await stack.enter_async_context(vendor_server(Rates().er_api))
 
-    def open(own: Database) -> QueueDefinition:
-        return sync_queue(database=own, vendors=Vendors(rates=(ErApi(base_url=server.url),)))
+    def open(own: Database, add: AddJob) -> Sequence[QueueDefinition]:
+        return [sync_queue(database=own, vendors=Vendors(rates=(ErApi(base_url=server.url),)))]
 
-    async def left(own: Database) -> Any:
+    async def left(own: Database, results: Sequence[Any]) -> Any:
         async with own.reading() as session:
             rows = await session.scalars(select(CurrencyRate))
             return sorted((row.base, row.currency, row.rate, row.as_of, row.source) for row in rows)
 
-    return Work(open, [{"type": "currency-rates", "data": {"baseCurrency": "SAR"}}] * 20, left)
+    return Work(open=open, jobs=[{"type": "currency-rates", "data": {"baseCurrency": "SAR"}}] * 20, left=left)
 
 
-SCENARIOS: dict[str, Prepare] = {
-    "bank-transactions": bank_transactions,
-    "payment-status": payment_status,
-    "mudad-payment": mudad_payment,
-    "zatca-invoice": zatca_invoice,
-    "wathq-contract": wathq_contract,
-    "whatsapp-messages": whatsapp_messages,
-    "currency-rates": currency_rates,
+SYNCS: Scenarios = {
+    "bank-transactions": Scenario("sync", {"bank-transactions"}, bank_transactions),
+    "payment-status": Scenario("sync", {"payment-status"}, payment_status),
+    "mudad-payment": Scenario("sync", {"mudad-payment"}, mudad_payment),
+    "zatca-invoice": Scenario("sync", {"zatca-invoice"}, zatca_invoice),
+    "zatca-pending": Scenario("sync", {"zatca-pending"}, zatca_pending),
+    "wathq-contract": Scenario("sync", {"wathq-contract"}, wathq_contract),
+    "whatsapp": Scenario("sync", {"whatsapp-messages", "whatsapp-inbox"}, whatsapp_messages),
+    "currency-rates": Scenario("sync", {"currency-rates"}, currency_rates),
 }

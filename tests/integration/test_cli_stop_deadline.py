@@ -28,7 +28,8 @@ import toril.engine.stop_deadline
 from toril.engine.queue import Queue
 from toril.engine.worker import Worker
 
-toril.engine.stop_deadline.MARGIN_S = toril.engine.stop_deadline.HURRY_S = 1.0
+toril.engine.stop_deadline.MARGIN_S = float(os.environ.get("MARGIN", 1))
+toril.engine.stop_deadline.HURRY_S = 1.0
 toril.engine.stop_deadline._BACKSTOP_S = 0.5
 queue = Queue("odd", prefix=os.environ["TORIL_PREFIX"])
 
@@ -62,6 +63,11 @@ async def interrupt_in_a_task(job):
         raise KeyboardInterrupt
     print("began", flush=True)
     await asyncio.create_task(press())
+
+@queue.process("thread")
+def in_a_thread(job):
+    print("began", flush=True)
+    time.sleep(1000)
 
 @queue.process("quick")
 async def quick(job):
@@ -135,13 +141,17 @@ async def test_a_job_that_swallows_its_cancelling_does_not_keep_the_process(tori
     assert any("stop_deadline_passed" in line for line in worker.lines)
 
 
-async def test_a_worker_in_a_script_of_its_own_ends_too(toril: Toril, odd: Queue) -> None:
-    await odd.add("swallow", {})
+@pytest.mark.parametrize(("job", "margin"), [("swallow", "1"), ("thread", "5")])
+async def test_a_worker_in_a_script_of_its_own_ends_too(
+    toril: Toril, odd: Queue, job: str, margin: str
+) -> None:
+    """Also when the worker has closed by then, and Python itself waits for a thread."""
+    await odd.add(job, {})
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "odd.py",
         cwd=toril.folder,
-        env=os.environ | toril.settings,
+        env=os.environ | toril.settings | {"MARGIN": margin},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

@@ -221,6 +221,20 @@ async def test_an_event_at_the_edge_of_the_calendar_is_kept(office: Office, at: 
     assert await count(office, MailEvent) == 1
 
 
+@pytest.mark.parametrize("odd", ["no\x00such", "half a pair \ud83d"], ids=["NUL", "half a pair"])
+async def test_an_event_with_texts_that_no_database_keeps_still_counts(office: Office, odd: str) -> None:
+    to = [f"{odd}@client.example", "B@client.example", "Sara <c@Client.example>"]
+    bounce = {"type": "Permanent", "message": odd, odd: [odd]}
+    event = mail_event("email.bounced", to=to, bounce=bounce, email_id=odd)
+    assert (await office.nobody.post("/api/webhooks/resend", **resend(event))).status_code == 200
+    async with office.api.web.installation.database.reading() as session:
+        emails = {each.email for each in await session.scalars(select(MailSuppression))}
+    assert {"b@client.example", "c@client.example"} < emails
+    message_of_nobody = meta(message(odd))
+    answer = await office.nobody.post("/api/webhooks/whatsapp", **message_of_nobody)
+    assert answer.json() == {"success": True, "data": {"received": 0}}
+
+
 async def test_an_event_about_more_recipients_than_a_mail_has_is_refused(office: Office) -> None:
     crowd = [f"{number}@client.example" for number in range(50_000)]
     answer = await office.nobody.post(

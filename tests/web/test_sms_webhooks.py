@@ -62,6 +62,13 @@ async def test_a_delivery_is_never_taken_back(told: Site) -> None:
         assert await status_of(told, "SM1") == then
 
 
+async def test_a_report_with_texts_that_no_database_keeps_is_kept(told: Site) -> None:
+    assert await call(told, MessageSid="SM\x009", MessageStatus="failed", ErrorMessage="no\x00route") == 204
+    async with told.web.installation.database.reading() as session:
+        [report] = (await SmsReports(session).list()).items
+    assert (report.message_id, report.error) == ("SM?9", "no?route")
+
+
 async def test_a_callback_that_twilio_did_not_sign_changes_nothing(told: Site) -> None:
     fields = {"MessageSid": "SM2", "MessageStatus": "failed", "From": "+966512345678", "Body": "STOP"}
     assert await call(told, token="another", **fields) == 403

@@ -8,7 +8,8 @@ import pytest
 from tests.support.web_people import Office
 from tests.web.test_application_endpoints import office  # noqa: F401 - a fixture
 
-from toril.db.models import SuppressionReason
+from toril.db.ids import new_id
+from toril.db.models import MailSuppression, SuppressionReason
 from toril.db.repositories.suppressions import Suppressions
 from toril.queues.email.tracking import ListMember
 
@@ -49,6 +50,27 @@ async def test_an_administrator_keeps_the_list_of_their_own_firm_only(office: Of
     assert refused.status_code == 403
     assert (await office.root.delete(path)).status_code == 200
     assert await reasons(office, "no-more@client.example", None) is None
+
+
+async def test_an_address_on_the_lists_of_many_firms_is_added_to_that_of_all_again(office: Office) -> None:  # noqa: F811
+    address = {"email": "everywhere@client.example"}
+    assert (await office.root.post("/api/suppressions", json=address)).status_code == 201
+    async with office.api.web.installation.database.session() as session:
+        session.add_all(
+            MailSuppression(**address, scope=new_id(), reason=SuppressionReason.UNSUBSCRIBED)
+            for _ in range(201)
+        )
+    again = await office.root.post("/api/suppressions", json=address)
+    assert (again.status_code, again.json()["data"]["firmId"]) == (201, None)
+
+
+async def test_an_address_with_a_slash_is_taken_off_again(office: Office) -> None:  # noqa: F811
+    assert (
+        await office.manager.post("/api/suppressions", json={"email": "a/b@client.example"})
+    ).status_code == 201
+    for path in ("a%2Fb@client.example", "a/b@client.example"):
+        expected = 200 if path.startswith("a%") else 404
+        assert (await office.manager.delete(f"/api/suppressions/{path}")).status_code == expected
 
 
 async def test_a_link_of_a_bulk_mail_asks_first_and_a_post_unsubscribes_at_once(office: Office) -> None:  # noqa: F811

@@ -15,6 +15,7 @@ import orjson
 
 from toril.errors import OptionError
 from toril.queues.notification.phones import to_e164
+from toril.queues.texts import storable
 
 MAX_FIELDS: Final = 200
 
@@ -108,7 +109,9 @@ def report_of(fields: Mapping[str, str]) -> Report | None:
     if not message_id or len(message_id) > 256 or status is None:
         return None
     error = next((fields[name] for name in _ERRORS if fields.get(name)), None)
-    return Report(message_id=message_id, status=status, error=None if error is None else error[:500])
+    return Report(
+        message_id=storable(message_id), status=status, error=None if error is None else storable(error, 500)
+    )
 
 
 def wish_of(fields: Mapping[str, str]) -> Wish | None:

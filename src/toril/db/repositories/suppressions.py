@@ -31,6 +31,15 @@ class Suppressions(Repository):
         row = {"email": _plain(email), "scope": _scope(firm_id), "reason": SuppressionReason(reason).value}
         return bool(await insert_new(self.session, MailSuppression, [row], key=["email", "scope", "reason"]))
 
+    async def get(self, email: str, *, reason: str, firm_id: str | None) -> MailSuppression | None:
+        """One entry: an address, a reason, and a firm's list or that of all."""
+        statement = select(MailSuppression).where(
+            MailSuppression.email == _plain(email),
+            MailSuppression.scope == _scope(firm_id),
+            MailSuppression.reason == SuppressionReason(reason).value,
+        )
+        return await self.session.scalar(statement)
+
     async def find(self, emails: Collection[str], *, firm_id: str | None) -> dict[str, SuppressionReason]:
         """Those of ``emails`` that are on the list, in lower case, with the reason that stops the most.
 

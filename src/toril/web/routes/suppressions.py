@@ -107,18 +107,17 @@ async def add_suppression(request: Request, firm_id: AdminList, database: Record
         await suppressions.add(body.email, reason=body.reason, firm_id=firm_id)
         session.add(audit.entry("suppression.add", body.email, reason=body.reason.value, firmId=firm_id))
         await session.flush()
-        stored = await suppressions.list(firm_id=firm_id, email=body.email, limit=200)
-        view = next(
-            _view(each)
-            for each in stored.items
-            if each.reason == body.reason and each.scope == (firm_id or "")
-        )
+        stored = await suppressions.get(body.email, reason=body.reason, firm_id=firm_id)
+        if stored is None:
+            raise NotFound("this address was taken off the list meanwhile")
+        view = _view(stored)
     return ok(view, status=201)
 
 
-@router.delete("/{email}", response_model=Answer[None], responses=errors(400, 401, 403, 404, 503))
+@router.delete("/{email:path}", response_model=Answer[None], responses=errors(400, 401, 403, 404, 503))
 async def remove_suppression(email: str, firm_id: AdminList, database: Records, audit: AuditTrail) -> Json:
-    """Send mail to an address again: a firm's if a firm is meant, else that of all, whatever the reasons were."""
+    """Send mail to an address again: a firm's if a firm is meant, else that of all, whatever the reasons were. An
+    address may have a slash in it."""
     async with database.session() as session:
         if not await Suppressions(session).remove(email, firm_id=firm_id):
             raise NotFound("this address is not on the list")

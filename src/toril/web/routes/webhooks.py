@@ -18,7 +18,9 @@ from toril.db.models import WhatsAppNumber
 from toril.db.repositories.mail_events import MailEvents
 from toril.db.repositories.suppressions import Suppressions
 from toril.db.repositories.whatsapp import WhatsAppInbox
-from toril.errors import TorilError
+from toril.errors import OptionError, TorilError
+from toril.queues.email.addresses import parse_mailbox
+from toril.queues.texts import storable
 from toril.service import QueueService
 from toril.web.answers import Json, ok
 from toril.web.deps import Records, Shared
@@ -128,15 +130,18 @@ async def _store(session: AsyncSession, event_id: str, event: dict[str, Any]) ->
     if not isinstance(data, dict) or not isinstance(kind, str):
         raise Unreadable("an event must have type and data")
     to = data.get("to")
-    addresses = [one for one in (to if isinstance(to, list) else [to]) if isinstance(one, str)]
-    if len(addresses) > _MOST_RECIPIENTS:
+    recipients = [one for one in (to if isinstance(to, list) else [to]) if isinstance(one, str)]
+    if len(recipients) > _MOST_RECIPIENTS:
         raise Unreadable(f"an event is about at most {_MOST_RECIPIENTS} recipients, as a mail is")
-    message_id = data["email_id"] if isinstance(data.get("email_id"), str) else None
-    details = {name: data[name] for name in ("bounce", "click", "failed", "suppressed") if name in data}
+    addresses = [_address(one) for one in recipients]
+    message_id = storable(data["email_id"]) if isinstance(data.get("email_id"), str) else None
+    details = {
+        name: storable(data[name]) for name in ("bounce", "click", "failed", "suppressed") if name in data
+    }
     new = await MailEvents(session).receive(
         {
             "event_id": event_id,
-            "type": kind[:64],
+            "type": storable(kind)[:64],
             "message_id": message_id and message_id[:256],
             "recipient": addresses[0][:320] if addresses else None,
             "details": details,
@@ -163,7 +168,7 @@ def _numbers(payload: dict[str, Any]) -> Iterator[str]:
             value = change.get("value") if isinstance(change, dict) else None
             metadata = value.get("metadata") if isinstance(value, dict) else None
             number = metadata.get("phone_number_id") if isinstance(metadata, dict) else None
-            if isinstance(number, str) and len(number) <= 64:
+            if isinstance(number, str) and len(number) <= 64 and number.isprintable():
                 yield number
 
 
@@ -177,6 +182,14 @@ def _object(body: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Unreadable("the body must be an object")
     return found
+
+
+def _address(recipient: str) -> str:
+    """The address of a recipient, who may have a name before it; what is none stays as it is."""
+    try:
+        return parse_mailbox(recipient).address
+    except OptionError:
+        return str(storable(recipient))
 
 
 def _moment(text: Any) -> datetime:

@@ -121,8 +121,10 @@ def assert_only_our_headers(mail: Mail) -> None:
     assert [box.addr_spec for box in read["To"].addresses] == [box.address for box in mail.to]
     assert "".join(read["Subject"].split()) == "".join(mail.subject.split())
     names = [part.get_filename() for part in read.walk() if part.get_filename() is not None]
-    # Python's reader drops quotes around a whole name, however they were written.
-    assert sorted(names) == sorted(unquote(attached.filename) for attached in mail.attachments)
+    # Python's reader drops quotes around a whole name, however they were written, and spaces within those.
+    assert sorted(name.strip() for name in names) == sorted(
+        unquote(attached.filename).strip() for attached in mail.attachments
+    )
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])

@@ -143,6 +143,7 @@ class _Member:
         self._uses = 0
         self._users_lock: FileLock | None = None
         self._line: ServerLine | None = None
+        self._socket_missed = False
         self._data = DataWatch(home / "data")
         self._busy = threading.Lock()
         self._watcher: threading.Thread | None = None
@@ -270,7 +271,12 @@ class _Member:
         line = self._line
         # It was there when the line was made, and goes before its server only if somebody deletes it.
         if line is None or self._process.find_socket().exists() or line.ask("PING") is None:
+            self._socket_missed = False
             return False
+        if not self._socket_missed:  # who deletes the whole home deletes one thing after the other: see if it stays
+            self._socket_missed = True
+            return False
+        self._socket_missed = False
         log.error(
             "embedded_socket_deleted: the server is ended and started again, so that others find it",
             extra={"home": str(self.home), "pid": line.pid},

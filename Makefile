@@ -30,7 +30,7 @@ serve: $(VENV)/.setup ## work the ready-made queues, and the HTTP API on port 80
 	$(BIN)/toril serve
 
 test: $(VENV)/.dev ## all tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q
+	$(BIN)/python -m pytest -n 3 --dist worksteal -q
 
 check: $(VENV)/.dev ## format, lint and types
 	$(BIN)/ruff format --check src tests benchmarks examples

@@ -273,7 +273,8 @@ class _Member:
         if line is None or self._process.find_socket().exists() or line.ask("PING") is None:
             self._socket_missed = False
             return False
-        if not self._socket_missed:  # who deletes the whole home deletes one thing after the other: see if it stays
+        if not self._socket_missed:
+            # Who deletes the whole home deletes one thing after the other: see if the rest stays.
             self._socket_missed = True
             return False
         self._socket_missed = False

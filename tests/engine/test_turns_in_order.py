@@ -252,3 +252,22 @@ async def test_a_mail_of_many_does_not_hold_up_those_that_come_later(queue: Queu
     assert calls.count("one") == 5
     assert calls.index("one") < 5
     assert "many" in calls[calls.index("one") :]
+
+
+async def test_a_job_that_runs_again_does_not_wait_for_the_call_of_its_killed_worker(
+    queue: Queue, redis: redis_asyncio.Redis
+) -> None:
+    first, second = await fill(queue, 2)
+    base = queue.keys.base
+    for job in (first, second):
+        await redis.lmove(f"{base}:wait", f"{base}:active", "RIGHT", "LEFT")
+        await redis.set(f"{base}:{job.id}:lock", "somebody:1")
+
+    async def asks(job: Job[Any]) -> float:
+        await redis.hset(f"{base}:toril:turns:carrier", "called", 1)  # the interval is over
+        return await job.turn("carrier", per_second=200, in_order=True)._ask("come")
+
+    assert await asks(first) == 0
+    assert await asks(second) > 0  # the first one's call is under way
+    assert await asks(first) == 0  # its worker was killed: nobody ends that call
+    assert await asks(second) > 0

@@ -44,3 +44,26 @@ async def worker_process(
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+@contextlib.asynccontextmanager
+async def module_process(module: str, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process of ``python -m module`` that has said that it is ready; killed at the end if it still runs."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        module,
+        *arguments,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            assert await process.stdout.readline() == b"ready\n"
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()

@@ -32,7 +32,8 @@ class MailServer:
 
     Attributes:
         answers: what to say instead of 250: by the command ``MAIL`` or ``DATA``, or by a recipient's address.
-        on_data: ``"drop"`` cuts the connection when the content has come, ``"hang"`` never answers it;
+        on_data: ``"drop"`` cuts the connection when the content has come, ``"hang"`` never answers it, and
+            ``"keep and hang"`` neither, but has the mail;
             ``"drop early"`` cuts when the envelope is complete, before DATA.
         busy_for: answer so many MAIL commands with ``busy`` first.
         connections: every connection made, open or not.
@@ -101,6 +102,8 @@ class MailServer:
         assert envelope.mail_from is not None
         assert isinstance(envelope.content, bytes)
         self.mails.append(ReceivedMail(envelope.mail_from, list(envelope.rcpt_tos), envelope.content))
+        if self.on_data == "keep and hang":
+            await asyncio.Event().wait()
         return "250 kept"
 
 

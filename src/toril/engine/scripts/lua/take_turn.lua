@@ -117,7 +117,8 @@ for _, other in ipairs(others) do
     if late then leave(other[1]) else ahead = ahead + 1 end
   end
 end
-local busy = in_order and calling and calling ~= member and has_lock(job_of(calling))
+-- What the same job had under way in an earlier attempt has ended with that.
+local busy = in_order and calling and job_of(calling) ~= id and has_lock(job_of(calling))
 local until_then = math.max(held, called + interval) - now
 local wait
 if until_then > 0 then

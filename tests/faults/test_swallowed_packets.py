@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -215,6 +216,51 @@ async def test_a_server_that_is_only_slow_keeps_its_connections(
         assert ran == {job.id: 1 for job in jobs}
     assert not [row for row in caplog.records if row.message.startswith("connection_silent")]
     assert proxy.accepted < 30
+
+
+async def test_a_network_that_is_only_slow_keeps_its_connections(server: RedisServer, proxy: Proxy) -> None:
+    """Each answer is late, and comes before that of the new connection by which is asked."""
+    async with open_queue(proxy.url) as queue:
+        await queue.count()
+        (former,) = await _ids(server)
+        proxy.delay(0.5)
+        for _ in range(4):
+            await queue.count()
+        assert former in await _ids(server)
+        assert str(queue.connection.client_id) == former
+
+
+async def test_the_server_does_nothing_more_for_a_connection_that_was_replaced(
+    server: RedisServer, proxy: Proxy
+) -> None:
+    """What was sent there, and is on its way still, would be carried out after it was sent again."""
+    async with open_queue(proxy.url) as queue:
+        await queue.count()
+        (former,) = await _ids(server)
+        proxy.swallow()
+        await queue.count()
+        assert former not in await _ids(server)
+
+
+async def test_the_system_looks_after_connections_on_which_nobody_waits(proxy: Proxy) -> None:
+    async with Queue("q", url=proxy.url) as queue:
+        await queue.count()
+        link = queue.connection.live
+        assert link is not None
+        assert link._transport is not None
+        open_socket = link._transport.get_extra_info("socket")
+        assert open_socket.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) != 0
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # milliseconds in which what was sent has to be confirmed
+            assert open_socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
+
+
+async def test_a_worker_has_dead_connections_noticed_in_a_quarter_of_its_locks(proxy: Proxy) -> None:
+    async with Queue("q", url=proxy.url) as queue:
+        at_first = queue.connection.notice_within
+        for lock, wanted in ((30, at_first), (2, 0.5), (8, 0.5)):
+            worker = Worker(queue, work, lock_duration=lock)
+            assert queue.connection.notice_within == wanted
+            await worker.close()
 
 
 async def _ids(server: RedisServer) -> list[str]:

@@ -336,6 +336,23 @@ def test_a_pdf_has_room_for_so_much(queue: QueueDefinition) -> None:
     assert refused(queue, "custom", long) == ["query.limit: is more than the 5,000 rows of a PDF"]
 
 
+def test_what_is_asked_for_is_short_enough_to_be_listed_by_the_hundred(queue: QueueDefinition) -> None:
+    def filters(choices: int) -> list[dict[str, Any]]:
+        values = [f"{number:03}" + "ع" * 497 for number in range(choices)]
+        return [{"column": "number", "operator": "in", "value": values}]
+
+    for choices, fits in ((60, True), (70, False)):
+        custom = {**GOOD["custom"], "query": {"source": "invoices", "filters": filters(choices)}}
+        export = {**GOOD["data-export"], "filters": filters(choices)}
+        for type, data, field in (("custom", custom, "query"), ("data-export", export, "filters")):
+            if fits:
+                queue.check({"type": type, "data": data})
+                continue
+            with pytest.raises(PayloadError, match="bytes of JSON; 65,536 are allowed") as caught:
+                queue.check({"type": type, "data": data})
+            assert caught.value.field == field
+
+
 def test_names_of_sources_are_taken_as_they_are_written() -> None:
     for name in ("time-entries", "timeEntries", "time_entries"):
         payload = DataExport.model_validate({"firmId": FIRM, "exportType": name, "format": "csv"})

@@ -44,6 +44,8 @@ from toril.queues.report.kinds import Source
 from toril.queues.report.queries.calendar import Span
 from toril.queues.report.query import Query
 
+#: Bytes of JSON of a query or of filters: they are saved with the report, and reports are listed by the hundred.
+MAX_ASKED: Final = 64 * 1024
 MAX_DAYS: Final = 3660  #: of a period: ten years
 MAX_STAFF: Final = 500
 MAX_PDF_COLUMNS: Final = 12
@@ -161,6 +163,7 @@ class Custom(ReportRequest):
             raise problems_at([(text, ("query", "columns"))])
         if self.format == "pdf" and self.query.limit > MAX_PDF_ROWS:
             raise problems_at([(f"is more than the {MAX_PDF_ROWS:,} rows of a PDF", ("query", "limit"))])
+        _keep_short(self.query.model_dump_json(exclude_unset=True), "query")
         return self
 
 
@@ -200,7 +203,13 @@ class DataExport(ReportRequest):
         self._conditions = read_filters(_filters(self.filters, source, problems), source, problems)
         if problems:
             raise problems_at(problems)
+        _keep_short(self.model_dump_json(include={"filters"}), "filters")
         return self
+
+
+def _keep_short(asked: str, field: str) -> None:
+    if (size := len(asked.encode())) > MAX_ASKED:
+        raise problems_at([(f"has {size:,} bytes of JSON; {MAX_ASKED:,} are allowed", (field,))])
 
 
 def _filters(

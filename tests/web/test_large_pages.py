@@ -145,6 +145,23 @@ async def test_dead_letters_and_schedules_go_on_behind_what_was_told(office: Off
         assert behind.json()["data"] == []
 
 
+async def test_a_log_of_long_rows_goes_on_behind_what_was_told(office: Office) -> None:
+    queue = office.api.service.queue("pdf")
+    job = await queue.add("__default__", {"type": "custom", "data": {"firmId": office.firm_id}})
+    long = [f"{number:02} " + "z" * MIB for number in range(COUNT)]
+    for row in ["short"] * 25 + long:
+        await job.log(row)
+    told: list[str] = []
+    for _ in range(2):
+        answer = await office.partner.get(
+            f"/api/queues/pdf/jobs/{job.id}/logs", params={"start": len(told), "end": -1}
+        )
+        assert len(answer.content) < LONGEST
+        assert answer.json()["data"]["count"] == 25 + COUNT
+        told += answer.json()["data"]["logs"]
+    assert told == ["short"] * 25 + long
+
+
 async def test_jobs_that_are_there_are_told_to_who_adds_them_again_within_bounds(office: Office) -> None:
     await fill(office)
     small = {"type": "custom", "data": {"html": "<p>", "firmId": office.firm_id}}

@@ -8,6 +8,7 @@ from typing import Any, Final
 from fastapi import APIRouter
 from starlette.requests import Request
 
+from toril.engine.portions import PAGE
 from toril.errors import JobError, JobNotFoundError
 from toril.web.answers import Json, ok
 from toril.web.firm_jobs import own_data
@@ -19,6 +20,9 @@ from toril.web.routes.jobs import REF
 from toril.web.schemas import Answer
 
 router = APIRouter(route_class=QueueRoute)
+
+#: Rows of a log that are read first: whether they are long is not known.
+_FIRST_ROWS: Final = 10
 
 #: Rows of a log on one page.
 _MOST_ROWS: Final = 1000
@@ -124,14 +128,25 @@ async def update_data(name: QueueName, job_id: JobId, request: Request, panel: P
     ),
 )
 async def read_logs(name: QueueName, job_id: JobId, panel: Panelled, start: Start = 0, end: End = -1) -> Json:
-    """Rows of a job's log, the oldest first, at most 1000; `count` tells how many there are."""
+    """Rows of a job's log, the oldest first: at most 1000, and fewer when they have more than 8 MiB together. `count`
+    tells how many there are.
+    """
     queue = panel.queue(name)
     await panel.require_own(name, job_id)
     _, total = await queue.logs(job_id, 0, 0)
     first, last = page_of(start, end, total, most=_MOST_ROWS)
-    rows: list[str] = []
     if total == 0 and await queue.get_job(job_id) is None:
         raise JobNotFoundError(job_id, f"queue {name!r} has no job {job_id!r}, and no log of it")
-    if first <= last:
-        rows, total = await queue.logs(job_id, first, last)
+    rows, spent, step = list[str](), 0, _FIRST_ROWS
+    while first + len(rows) <= last:
+        at = first + len(rows)
+        some, total = await queue.logs(job_id, at, min(at + step - 1, last))
+        for row in some:
+            spent += len(row)
+            if rows and spent > PAGE:
+                return ok({"logs": rows, "count": total})
+            rows.append(row)
+        if not some:
+            break
+        step *= 10  # they are short, as most are
     return ok({"logs": rows, "count": total})

@@ -12,7 +12,7 @@ from toril.queues.email.tracking import TrackedMail
 async def test_a_link_leads_on_while_its_visit_cannot_be_counted(site: Site) -> None:
     target = "https://firm.example/brief?a=1&b=%D8%A3"
     url = site.web.tracker.click_url(TrackedMail(campaign_id="campaign", tracking_id="mail"), target)
-    async with site.web.installation.database.session(), asyncio.timeout(6):
+    async with site.web.installation.database.session(), asyncio.timeout(60):
         response = await site.client.get(url)
     assert (response.status_code, response.headers["location"]) == (302, target)
 

@@ -140,10 +140,9 @@ class _Member:
         self.socket_path = home / "server.sock"
         self.server_pid = 0
         self._process = ServerProcess(home)
-        self._uses = 0
+        self._uses, self._socket_missed = 0, False
         self._users_lock: FileLock | None = None
         self._line: ServerLine | None = None
-        self._socket_missed = False
         self._data = DataWatch(home / "data")
         self._busy = threading.Lock()
         self._watcher: threading.Thread | None = None
@@ -269,15 +268,11 @@ class _Member:
     def _socket_is_gone(self) -> bool:
         """Whether the server had to be ended, as no new user could have found it; it keeps all its data."""
         line = self._line
-        # It was there when the line was made, and goes before its server only if somebody deletes it.
-        if line is None or self._process.find_socket().exists() or line.ask("PING") is None:
-            self._socket_missed = False
+        # It goes before its server only if somebody deletes it; or the whole home, bit by bit: see if the rest stays.
+        missing = line and not self._process.find_socket().exists() and line.ask("PING") is not None
+        was_missed, self._socket_missed = self._socket_missed, bool(missing)
+        if line is None or not (missing and was_missed):
             return False
-        if not self._socket_missed:
-            # Who deletes the whole home deletes one thing after the other: see if the rest stays.
-            self._socket_missed = True
-            return False
-        self._socket_missed = False
         log.error(
             "embedded_socket_deleted: the server is ended and started again, so that others find it",
             extra={"home": str(self.home), "pid": line.pid},

@@ -102,7 +102,8 @@ async def test_an_idle_worker_does_not_wait_for_a_lost_server_to_close(own_serve
         worker = Worker(queue, print)
         await worker.start()
         await asyncio.to_thread(own_server.kill)
-        async with asyncio.timeout(8):
+        # A call that waits for jobs, and had only begun, has five seconds; who waits for the server has fifteen more.
+        async with asyncio.timeout(14):
             await worker.close()
 
 

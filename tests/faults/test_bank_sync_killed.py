@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import pytest
 from sqlalchemy import select
 from tests.support.databases import KINDS, Databases
 from tests.support.email_jobs import until
+from tests.support.processes import module_process
 from tests.support.records import add_firm
 
 from toril.db.models.banking import AccountStatus, BankAccount, BankTransaction
@@ -46,27 +45,8 @@ class Lean:
         return self.bank.answer(request)
 
 
-@contextlib.asynccontextmanager
-async def worker(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A worker process that is ready; killed at the end."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.support.sync_worker",
-        *arguments,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        async with asyncio.timeout(60):
-            assert await process.stdout.readline() == b"ready\n"
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+#: A worker process that is ready; killed at the end.
+worker = partial(module_process, "tests.support.sync_worker")
 
 
 @pytest.fixture(params=KINDS)

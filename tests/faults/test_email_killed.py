@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.email_jobs import bulk, campaign, until
 from tests.support.email_ledger import bulk_sends, campaign_sends, mail_database
+from tests.support.processes import module_process
 from tests.support.resend_server import resend_server
 
 from toril.db.session import Database
@@ -42,27 +41,8 @@ async def queue(url: str, prefix: str) -> AsyncIterator[Queue]:
         yield opened
 
 
-@contextlib.asynccontextmanager
-async def worker(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A worker process that is ready; killed at the end."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.support.email_worker",
-        *arguments,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        async with asyncio.timeout(60):
-            assert await process.stdout.readline() == b"ready\n"
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+#: A worker process that is ready; killed at the end.
+worker = partial(module_process, "tests.support.email_worker")
 
 
 def mails_in(folder: Path) -> int:

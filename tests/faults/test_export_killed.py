@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import csv
 import json
-import os
-import sys
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import pytest
 from benchmarks.bench_export import FIRM, fill
 from pyarrow import parquet
 from sqlalchemy import select
+from tests.support.processes import module_process
 from tests.support.report_jobs import files_in
 from tests.support.until import until
 
@@ -53,27 +52,8 @@ async def queue(database: Database, url: str, prefix: str, tmp_path: Path) -> As
         yield opened
 
 
-@contextlib.asynccontextmanager
-async def worker(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A worker process that is ready; killed at the end."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.support.report_worker",
-        *arguments,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        async with asyncio.timeout(60):
-            assert await process.stdout.readline() == b"ready\n"
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+#: A worker process that is ready; killed at the end.
+worker = partial(module_process, "tests.support.report_worker")
 
 
 async def ask(queue: Queue, format: str, **options: Any) -> Job[Any]:
